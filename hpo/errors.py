@@ -1,0 +1,65 @@
+"""What can go wrong, in words for the user.
+
+HpoError
+├── InputError      the user's words, files or names are wrong; nothing was started    exit 2
+└── SearchError    a search ran and could not come to an answer                       exit 1
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+class HpoError(Exception):
+    """Base of all errors that hpo raises on purpose; `exit_code` is the process's exit status."""
+
+    exit_code = 1
+
+
+class SearchError(HpoError):
+    """A search ran and could not come to an answer, for example because every trial failed."""
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One mistake: where it is (`file:line  path` or the word typed), and what to do about it."""
+
+    where: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.where}\n    {self.message}" if self.where else self.message
+
+
+class InputError(HpoError):
+    """Everything that is wrong with the user's input, found before anything is started."""
+
+    exit_code = 2
+
+    def __init__(self, *problems: Problem) -> None:
+        self.problems = problems
+        super().__init__("\n".join(map(str, problems)))
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return " Did you mean cnn?" if one of the known names is near enough, else nothing.
+
+    >>> nearest("cn", ["cnn", "mlp"])
+    ' Did you mean cnn?'
+    >>> nearest("zebra", ["cnn", "mlp"])
+    ''
+    """
+    matches = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
+    return f" Did you mean {matches[0]}?" if matches else ""
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """Return the nearest of the known names, then all of them.
+
+    >>> did_you_mean("cn", ["cnn", "mlp"])
+    ' Did you mean cnn? Known: cnn, mlp.'
+    """
+    names = sorted(known)
+    return nearest(word, names) + (f" Known: {', '.join(names)}." if names else "")

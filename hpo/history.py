@@ -1,0 +1,92 @@
+"""A search as its records tell it: the one computation behind show, progress, tracking and resume."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from hpo.recipe import Objective
+from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
+
+
+@dataclass
+class Trial:
+    """All that is known of one trial."""
+
+    proposal: Proposal
+    attempts: list[Attempt] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
+    ending: Ending | None = None
+
+    @property
+    def number(self) -> int:
+        """The trial's number; 0 is the recipe's baseline."""
+        return self.proposal.number
+
+    @property
+    def outcome(self) -> Outcome | None:
+        """How it ended, or None while it is under way."""
+        return self.ending.outcome if self.ending else None
+
+    @property
+    def score(self) -> float | None:
+        """The objective on validation data after the last epoch that was trained."""
+        return self.points[-1].score if self.points else None
+
+    @property
+    def epochs(self) -> int:
+        """How many epochs were trained."""
+        return len(self.points)
+
+
+class History:
+    """The trials of one search, built up record by record, in the order they were written."""
+
+    def __init__(self, objective: Objective, records: Iterable[Record] = ()) -> None:
+        self.objective = objective
+        self.trials: dict[int, Trial] = {}
+        self.seq = 0
+        for record in records:
+            self.add(record)
+
+    def add(self, record: Record) -> None:
+        """Take in one more record; a record that is already in is passed over."""
+        if record.seq and record.seq <= self.seq:
+            return
+        match record:
+            case Proposal():
+                self.trials[record.number] = Trial(record)
+            case Attempt():
+                self.trials[record.trial].attempts.append(record)
+            case Point():
+                self.trials[record.trial].points.append(record)
+            case Ending():
+                self.trials[record.trial].ending = record
+        self.seq = max(self.seq, record.seq)
+
+    @property
+    def counts(self) -> Counter[str]:
+        """The number of ended trials by outcome."""
+        return Counter(trial.outcome.value for trial in self.trials.values() if trial.outcome)
+
+    @property
+    def running(self) -> list[Trial]:
+        """Trials that are proposed and not ended."""
+        return [trial for trial in self.trials.values() if trial.ending is None]
+
+    @property
+    def ranking(self) -> list[Trial]:
+        """Finished trials, best first; only these trained for all epochs, so only these compare."""
+        finished = [trial for trial in self.trials.values() if trial.outcome is Outcome.FINISHED]
+        return sorted(finished, key=lambda trial: (self.objective.cost(trial.score), trial.number))
+
+    @property
+    def best(self) -> Trial | None:
+        """The finished trial with the best score."""
+        return next(iter(self.ranking), None)
+
+    @property
+    def epochs(self) -> int:
+        """Epochs trained in all."""
+        return sum(trial.epochs for trial in self.trials.values())

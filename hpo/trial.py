@@ -1,0 +1,112 @@
+"""What happens to a trial, in records: proposed, attempted, measured, ended.
+
+These four are all that a search writes about its trials, in this order, with one running number
+(`seq`) for each search. Everything a person later sees is computed from them (`hpo.history`).
+Times are seconds since 1970, UTC.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from hpo.config import Config
+
+
+class Outcome(StrEnum):
+    """How a trial ended."""
+
+    FINISHED = "finished"  # trained all its epochs
+    PRUNED = "pruned"  # stopped early, because others did better
+    DIVERGED = "diverged"  # NaN, inf, or a loss far above its start
+    FAILED = "failed"  # an error in the recipe, its data or its configuration
+    LOST = "lost"  # its worker died, more often than is worth another try
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """Trial `number` is to train `config`.
+
+    `params` and `distributions` are the sampler's own view of it (names of the space, values as
+    drawn, distributions as JSON), `notes` what the sampler must find again after a restart, and
+    `origin` says who proposed it: `baseline` or the name of the sampler.
+    """
+
+    number: int
+    config: Config
+    origin: str
+    params: Mapping[str, Any] = field(default_factory=dict)
+    distributions: Mapping[str, str] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    cohort: str = ""
+    at: float = 0.0
+    seq: int = 0
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A worker (`host/pid`) took up a trial; more than one if a worker died on it."""
+
+    trial: int
+    worker: str
+    at: float = 0.0
+    seq: int = 0
+
+
+@dataclass(frozen=True)
+class Point:
+    """What one epoch of one trial measured.
+
+    Losses are means over the samples of the epoch; `loss`, `score` and `metrics` are measured on
+    validation data. `grad_norm` is the mean over the epoch's steps of the gradient's 2-norm before
+    clipping, `clipped_norm` the same after clipping. `lr` is that of the epoch's last step.
+    `epoch` counts from 1; `seconds` is the epoch's own duration.
+    """
+
+    trial: int
+    epoch: int
+    score: float
+    loss: float
+    train_loss: float
+    lr: float
+    grad_norm: float
+    clipped_norm: float
+    seconds: float
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    notes: Mapping[str, Any] = field(default_factory=dict)
+    at: float = 0.0
+    seq: int = 0
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """A trial's loss became NaN, infinite or far too large in this epoch (from 1), at this step (from 0)."""
+
+    trial: int
+    epoch: int
+    step: int
+    loss: float
+    grad_norm: float
+
+    @property
+    def reason(self) -> str:
+        """Say it in words."""
+        where = f"epoch {self.epoch}, step {self.step}"
+        return f"loss {self.loss:.4g} at {where}, gradient norm {self.grad_norm:.4g}"
+
+
+@dataclass(frozen=True)
+class Ending:
+    """The one terminal record of a trial; `score` is that of its last epoch, if it had one."""
+
+    trial: int
+    outcome: Outcome
+    reason: str = ""
+    score: float | None = None
+    at: float = 0.0
+    seq: int = 0
+
+
+Record = Proposal | Attempt | Point | Ending

@@ -1,0 +1,170 @@
+"""The words a configuration may use: optimizers, schedules and their hyperparameters, and single values.
+
+A `Word` is a branch of the space with hyperparameters of its own (`optimizer: sgd` with
+`optimizer.lr`), a single `Hyperparameter` stands alone (`clip_norm`, `model.dropout`). What the words *do*
+is defined where they are built (`hpo.training`); here is only what may be said about them, so that every
+reader (the space, the command line, the engine, the export, the docs) refuses and accepts the same.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from hpo.config import Config, Value
+from hpo.errors import Problem, did_you_mean, nearest
+
+
+_KINDS: Final[Mapping[type | None, str]] = {
+    float: "a number",
+    int: "a whole number",
+    bool: "true or false",
+    str: "a word",
+    None: "a value",
+}
+
+
+@dataclass(frozen=True)
+class Hyperparameter:
+    """One value: its type, default, and open or closed bounds.
+
+    `kind` is `float` (whole numbers are welcome too), `int`, `bool` or `str`; None means any plain value.
+    """
+
+    name: str
+    kind: type | None
+    default: Value
+    doc: str
+    low: float = -math.inf
+    high: float = math.inf
+    open_low: bool = False
+    open_high: bool = False
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+
+    def complaint(self, value: Value) -> str | None:
+        """Return what is wrong with a value, or None."""
+        if self.kind is None or (value is None and self.optional):
+            return None
+        if not _is_a(value, self.kind):
+            return f"{self.name} must be {self.expected}, got {value!r}."
+        if self.choices and value not in self.choices:
+            return f"{self.name} must be {self.expected}, got {value!r}.{nearest(str(value), self.choices)}"
+        if isinstance(value, int | float) and not self._admits(value):
+            return f"{self.name} must be {self.expected}, got {value!r}."
+        return None
+
+    def _admits(self, value: float) -> bool:
+        above = value > self.low if self.open_low else value >= self.low
+        below = value < self.high if self.open_high else value <= self.high
+        return above and below and math.isfinite(value)
+
+    @property
+    def expected(self) -> str:
+        """What a value must be, in words: `a number in (0, inf)`."""
+        text = _KINDS[self.kind]
+        if self.choices:
+            text = "one of " + ", ".join(self.choices)
+        elif self.kind in (float, int) and (self.low, self.high) != (-math.inf, math.inf):
+            left = "(" if self.open_low or math.isinf(self.low) else "["
+            right = ")" if self.open_high or math.isinf(self.high) else "]"
+            text += f" in {left}{self.low:g}, {self.high:g}{right}"
+        return text + (" or null" if self.optional else "")
+
+
+def _is_a(value: Value, kind: type) -> bool:
+    if isinstance(value, bool) or kind is bool:
+        return isinstance(value, bool) and kind is bool
+    return isinstance(value, int | float) if kind is float else isinstance(value, kind)
+
+
+@dataclass(frozen=True)
+class Word:
+    """A named choice (an optimizer, a schedule) and the hyperparameters that it takes."""
+
+    name: str
+    doc: str
+    hyperparameters: tuple[Hyperparameter, ...] = ()
+    reference: str = ""
+
+    def __getitem__(self, name: str) -> Hyperparameter:
+        return next(item for item in self.hyperparameters if item.name == name)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its hyperparameters."""
+        return tuple(item.name for item in self.hyperparameters)
+
+
+MODEL: Final = "model"
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """All that can be said: `branches` (`optimizer` → words), `values`, and the recipe's `model` options."""
+
+    branches: Mapping[str, Mapping[str, Word]]
+    values: Mapping[str, Hyperparameter]
+    model: Mapping[str, Hyperparameter] = field(default_factory=dict)
+
+    def with_model(self, options: Mapping[str, Value]) -> Vocabulary:
+        """Return the same with a recipe's model options, typed by their defaults."""
+        model = {name: _model_option(name, default) for name, default in options.items()}
+        return Vocabulary(self.branches, self.values, model)
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """The top-level keys of a space."""
+        return (*self.branches, *self.values, MODEL)
+
+    def defaults(self, config: Config) -> Config:
+        """Return the config with every value that it leaves open filled in, so that nothing is implied."""
+        filled: dict[str, Value] = {name: item.default for name, item in self.values.items()}
+        filled |= {f"{MODEL}.{name}": item.default for name, item in self.model.items()}
+        for branch, words in self.branches.items():
+            word = words[str(config.get(branch, next(iter(words))))]
+            filled[branch] = word.name
+            filled |= {f"{branch}.{item.name}": item.default for item in word.hyperparameters}
+        return Config(filled) | config
+
+    def check(self, config: Config, where: str) -> list[Problem]:
+        """Return everything that is wrong with a config, each with the right names."""
+        problems = []
+        for key, value in config.items():
+            complaint = self._complaint(config, key, value)
+            if complaint:
+                problems.append(Problem(f"{where}  {key}", complaint))
+        return problems
+
+    def _complaint(self, config: Config, key: str, value: Value) -> str | None:
+        if key in self.branches:
+            words = self.branches[key]
+            return None if value in words else f"Unknown {key} {value!r}.{did_you_mean(str(value), words)}"
+        if key in self.values:
+            return self.values[key].complaint(value)
+        head, _, name = key.partition(".")
+        scope = self._scope(config, head)
+        if scope is None:
+            return f"Unknown name.{did_you_mean(head, self.keys)}"
+        if name not in scope:
+            return f"{_owner(config, head)} has no {name!r}.{did_you_mean(name, scope)}"
+        return scope[name].complaint(value)
+
+    def _scope(self, config: Config, head: str) -> Mapping[str, Hyperparameter] | None:
+        if head == MODEL:
+            return self.model
+        if head not in self.branches:
+            return None
+        word = self.branches[head].get(str(config.get(head, next(iter(self.branches[head])))))
+        return {item.name: item for item in word.hyperparameters} if word else {}
+
+
+def _owner(config: Config, head: str) -> str:
+    return "The recipe's model" if head == MODEL else str(config.get(head, head))
+
+
+def _model_option(name: str, default: Value) -> Hyperparameter:
+    kind = type(default) if isinstance(default, bool | int | float | str) else None
+    return Hyperparameter(name, kind, default, "an argument of the recipe's model")
