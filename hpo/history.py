@@ -3,11 +3,45 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 
+from hpo.config import Value
 from hpo.recipe import Objective
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
+
+
+class State(StrEnum):
+    """Where a search stands."""
+
+    RUNNING = "running"  # its driver is alive
+    FINISHED = "finished"  # it came to its end
+    INTERRUPTED = "interrupted"  # its driver stopped or died before the end; `hpo resume` goes on
+    FAILED = "failed"  # it gave up, for example because trial after trial failed
+
+
+@dataclass(frozen=True)
+class Search:
+    """What a search was started with, word for word, and where it stands.
+
+    `source` is the recipe's text, `space` the space as YAML with every override in it, `settings` the
+    other words (`trials`, `epochs`, `seed`, `sampler`, `pruner` …), `versions` the libraries' versions.
+    `created` is in seconds since 1970, UTC.
+    """
+
+    name: str
+    recipe: str
+    path: str
+    source: str
+    space: str
+    objective: Objective
+    settings: Mapping[str, Value]
+    versions: Mapping[str, str]
+    created: float = 0.0
+    state: State = State.RUNNING
+    reason: str = ""
+    id: int = 0
 
 
 @dataclass

@@ -16,7 +16,6 @@ from typing import Final
 from hpo.config import Config, Value
 from hpo.errors import Problem, did_you_mean, nearest
 
-
 _KINDS: Final[Mapping[type | None, str]] = {
     float: "a number",
     int: "a whole number",
