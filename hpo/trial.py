@@ -82,7 +82,10 @@ class Point:
 
 @dataclass(frozen=True)
 class Divergence:
-    """A trial's loss became NaN, infinite or far too large in this epoch (from 1), at this step (from 0)."""
+    """A trial's loss became NaN, infinite or far too large in this epoch (from 1), at this step (from 0).
+
+    `step` counts within the epoch, `grad_norm` is that of this step's gradient before clipping.
+    """
 
     trial: int
     epoch: int
@@ -99,12 +102,16 @@ class Divergence:
 
 @dataclass(frozen=True)
 class Ending:
-    """The one terminal record of a trial; `score` is that of its last epoch, if it had one."""
+    """The one terminal record of a trial; `score` is that of its last epoch, if it had one.
+
+    `notes` holds what else is known of the cause, such as the step at which a loss diverged.
+    """
 
     trial: int
     outcome: Outcome
     reason: str = ""
     score: float | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
     at: float = 0.0
     seq: int = 0
 

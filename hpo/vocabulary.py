@@ -80,6 +80,14 @@ def _is_a(value: Value, kind: type) -> bool:
 
 
 @dataclass(frozen=True)
+class Contradiction:
+    """Values of a word that are each allowed, but not together, and the rule that forbids it."""
+
+    values: Mapping[str, Value]
+    rule: str
+
+
+@dataclass(frozen=True)
 class Word:
     """A named choice (an optimizer, a schedule) and the hyperparameters that it takes."""
 
@@ -87,6 +95,7 @@ class Word:
     doc: str
     hyperparameters: tuple[Hyperparameter, ...] = ()
     reference: str = ""
+    contradictions: tuple[Contradiction, ...] = ()
 
     def __getitem__(self, name: str) -> Hyperparameter:
         return next(item for item in self.hyperparameters if item.name == name)
@@ -95,6 +104,11 @@ class Word:
     def names(self) -> tuple[str, ...]:
         """The names of its hyperparameters."""
         return tuple(item.name for item in self.hyperparameters)
+
+    def broken_rules(self, values: Mapping[str, Value]) -> list[str]:
+        """Return the rules that these values break, together with the defaults of those left out."""
+        full = {item.name: item.default for item in self.hyperparameters} | dict(values)
+        return [one.rule for one in self.contradictions if one.values.items() <= full.items()]
 
 
 MODEL: Final = "model"
@@ -135,7 +149,18 @@ class Vocabulary:
             complaint = self._complaint(config, key, value)
             if complaint:
                 problems.append(Problem(f"{where}  {key}", complaint))
-        return problems
+        return problems + self._contradictions(config, where)
+
+    def _contradictions(self, config: Config, where: str) -> list[Problem]:
+        chosen = {
+            key: words.get(str(config.get(key, next(iter(words))))) for key, words in self.branches.items()
+        }
+        return [
+            Problem(f"{where}  {key}", f"{word.name}: {rule}.")
+            for key, word in chosen.items()
+            if word
+            for rule in word.broken_rules(config.below(key))
+        ]
 
     def _complaint(self, config: Config, key: str, value: Value) -> str | None:
         if key in self.branches:

@@ -1,0 +1,160 @@
+"""Pieces of source code that are put together in one file: their imports, their body, the names they bind."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
+
+Drop = Callable[[ast.stmt], bool]
+
+
+@dataclass(frozen=True, order=True)
+class Import:
+    """One imported name: `from module import name as bound`, or `import module` where `name` is empty."""
+
+    module: str
+    name: str
+    bound: str
+
+    @property
+    def statement(self) -> str:
+        """The import, as a statement of its own."""
+        original = self.name or self.module
+        renamed = "" if self.bound == original.partition(".")[0] else f" as {self.bound}"
+        return (
+            f"from {self.module} import {self.name}{renamed}" if self.name else f"import {original}{renamed}"
+        )
+
+
+@dataclass(frozen=True)
+class Piece:
+    """Source code without its docstring and its leading imports, which are kept apart."""
+
+    imports: frozenset[Import]
+    body: str
+    names: frozenset[str]
+
+    def apart_from(self, other: Piece) -> Piece:
+        """Return the piece with another name, `name_`, for each of its own that means something else there.
+
+        What comes after a dot is left alone: it is an attribute.
+        """
+        foreign = {item.bound for item in self.imports - other.imports}
+        taken = (self.names | foreign) & (other.names | {item.bound for item in other.imports})
+        imports = (replace(item, bound=_other(item.bound, taken)) for item in self.imports)
+        names = (_other(name, taken) for name in self.names)
+        pattern = re.compile(rf"(?<![\w.])({'|'.join(sorted(taken)) or '(?!)'})(?!\w)")
+        return Piece(frozenset(imports), pattern.sub(r"\1_", self.body), frozenset(names))
+
+    def __add__(self, other: Piece) -> Piece:
+        """Put another piece below this one."""
+        body = f"{self.body}\n\n\n{other.body}"
+        return Piece(self.imports | other.imports, body, self.names | other.names)
+
+
+def _other(name: str, taken: Collection[str]) -> str:
+    return f"{name}_" if name in taken else name
+
+
+def read(source: str, drop: Drop = lambda _: False) -> Piece:
+    """Take source code apart, leaving out the statements that `drop` says are not wanted."""
+    tree = ast.parse(source)
+    leading = list(_leading(tree))
+    dropped = [statement for statement in tree.body if drop(statement)]
+    lines = source.splitlines()
+    body = _without(lines, leading, dropped)
+    kept = [statement for statement in tree.body if statement not in leading and statement not in dropped]
+    imports = frozenset(item for statement in leading for item in _imports(statement))
+    return Piece(imports, body, frozenset(name for statement in kept for name in _bound(statement)))
+
+
+def used(piece: Piece) -> Piece:
+    """Return the piece with only those imports that its body mentions."""
+    words = set(re.findall(r"\w+", piece.body))
+    return replace(piece, imports=frozenset(item for item in piece.imports if item.bound in words))
+
+
+def import_block(imports: Iterable[Import]) -> str:
+    """Print imports in the usual order: future, standard library, others; `import` before `from`."""
+    sections: dict[int, list[Import]] = {0: [], 1: [], 2: []}
+    for item in imports:
+        sections[_section(item)].append(item)
+    return "\n\n".join("\n".join(_statements(section)) for section in sections.values() if section)
+
+
+def _section(item: Import) -> int:
+    top = item.module.partition(".")[0]
+    return 0 if top == "__future__" else 1 if top in sys.stdlib_module_names else 2
+
+
+def _statements(section: Iterable[Import]) -> Iterator[str]:
+    plain = sorted(item for item in section if not item.name)
+    yield from (item.statement for item in plain)
+    together: dict[str, list[str]] = {}
+    for item in sorted((item for item in section if item.name), key=_place):
+        together.setdefault(item.module, []).append(item.statement.partition(" import ")[2])
+    yield from (f"from {module} import {', '.join(names)}" for module, names in together.items())
+
+
+def _place(item: Import) -> tuple[str, int, str]:
+    """Sort as ruff and isort do: constants, then classes, then the rest."""
+    kind = 0 if item.name.isupper() and len(item.name) > 1 else 1 if item.name[:1].isupper() else 2
+    return item.module, kind, item.name
+
+
+def _leading(tree: ast.Module) -> Iterator[ast.stmt]:
+    """Yield the docstring and the imports that a module begins with."""
+    for position, statement in enumerate(tree.body):
+        docstring = position == 0 and ast.get_docstring(tree) is not None
+        if not docstring and not isinstance(statement, ast.Import | ast.ImportFrom):
+            return
+        yield statement
+
+
+def _imports(statement: ast.stmt) -> Iterator[Import]:
+    match statement:
+        case ast.Import(names=aliases):
+            for alias in aliases:
+                yield Import(alias.name, "", alias.asname or alias.name.partition(".")[0])
+        case ast.ImportFrom(module=str(module), names=aliases):
+            for alias in aliases:
+                yield Import(module, alias.name, alias.asname or alias.name)
+
+
+def _bound(statement: ast.stmt) -> Iterator[str]:
+    """Yield the names that a statement binds at the top of a module."""
+    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
+        yield statement.name
+        return
+    yield from (item.bound for item in _imports(statement))
+    for node in ast.walk(statement):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
+            yield node.id
+
+
+def _without(lines: list[str], leading: Iterable[ast.stmt], dropped: Iterable[ast.stmt]) -> str:
+    """Return the text without some statements, the blank lines after them and the dropped ones' comments."""
+    gone: set[int] = set()
+    for statement in leading:
+        gone.update(_span(lines, statement))
+    for statement in dropped:
+        first = _first_line(statement)
+        while first > 1 and lines[first - 2].startswith("#"):
+            first -= 1
+        gone.update(range(first, _first_line(statement)), _span(lines, statement))
+    return "\n".join(line for number, line in enumerate(lines, start=1) if number not in gone).strip()
+
+
+def _span(lines: list[str], statement: ast.stmt) -> range:
+    end = statement.end_lineno or statement.lineno
+    while end < len(lines) and not lines[end].strip():
+        end += 1
+    return range(_first_line(statement), end + 1)
+
+
+def _first_line(statement: ast.stmt) -> int:
+    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
+    return min([statement.lineno, *(decorator.lineno for decorator in decorators)])

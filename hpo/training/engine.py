@@ -1,0 +1,53 @@
+"""The contract of an engine: what trains a cohort, trials of one recipe side by side, epoch by epoch.
+
+All trials of a task share data, data order (`loop.epoch_seed`) and initial weights, so that they differ
+only in their configuration. A trial's points are the same whatever trains beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from hpo.config import Config
+from hpo.recipe import Objective
+from hpo.trial import Divergence, Point
+
+if TYPE_CHECKING:
+    from hpo.training.loop import Split
+
+
+@dataclass(frozen=True)
+class Member:
+    """A trial of a cohort: its number and its configuration, with every default filled in."""
+
+    number: int
+    config: Config
+
+
+@dataclass(frozen=True)
+class Task:
+    """What the trials of a cohort have in common.
+
+    `recipe` is the executed module (`hpo.training.execution`), `splits` what its `data` returned, loaded
+    once for as many tasks as want it; `device` is torch's name for it: `cpu`, `cuda:0`.
+    """
+
+    recipe: ModuleType
+    splits: Mapping[str, Split]
+    objective: Objective
+    epochs: int
+    seed: int
+    device: str = "cpu"
+
+
+Progress = Generator[list[Point | Divergence], Collection[int] | None, None]
+
+Engine = Callable[[Task, Sequence[Member]], Progress]
+"""Yields after each epoch one Point for each live member, or the Divergence that ends it.
+
+Is sent the numbers of those who go on (None: all); the diverged leave in any case. Returns after the last
+epoch, or when nobody is left.
+"""

@@ -1,0 +1,112 @@
+"""The training loop in plain torch: what a search runs, and what an export prints, word for word.
+
+So nothing here needs hpo. A batch is (inputs, targets), two tensors with the samples along dimension 0.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import DataLoader, TensorDataset
+
+from hpo.training.clipping import clip_gradients
+
+Batch = tuple[Tensor, ...]
+Split = Any  # a Dataset with a length, which torch's own type lacks, or a DataLoader
+
+
+class Step(NamedTuple):
+    """The batch's mean loss and size, the learning rate, the gradient's norm before and after clipping."""
+
+    loss: float
+    samples: int
+    lr: float
+    grad_norm: float
+    clipped_norm: float
+
+
+def epoch_seed(seed: int, epoch: int) -> int:
+    """Return the seed of one epoch: of its data order, and of dropout and other chance in it."""
+    return (1_000_003 * seed + epoch) % 2**32
+
+
+def place(split: Split, device: str) -> Split:
+    """Move data that is in memory to the device, once and for all."""
+    if isinstance(split, TensorDataset):
+        return TensorDataset(*(tensor.to(device) for tensor in split.tensors))
+    return split
+
+
+def cut(rows: Tensor, batch_size: int) -> list[Tensor]:
+    """Cut row numbers, shape [samples], into batches.
+
+    A last batch of one joins the batch before it, since batch normalization cannot train on one sample.
+    """
+    parts = list(rows.split(batch_size))
+    if batch_size > 1 and len(parts) > 1 and len(parts[-1]) == 1:
+        parts[-2:] = [torch.cat(parts[-2:])]
+    return parts
+
+
+def count_batches(split: Split, batch_size: int) -> int:
+    """Return how many batches, so how many steps, one epoch has."""
+    return len(split) if isinstance(split, DataLoader) else len(cut(torch.arange(len(split)), batch_size))
+
+
+def load(split: Split, batch_size: int, seed: int | None = None) -> Iterable[Batch]:
+    """Return one epoch's batches: shuffled if there is a seed, else in order; a loader's as it cuts them."""
+    if isinstance(split, DataLoader):
+        if split.generator is not None and seed is not None:
+            split.generator.manual_seed(seed)
+        return split
+    chance = torch.Generator().manual_seed(seed or 0)
+    rows = torch.arange(len(split)) if seed is None else torch.randperm(len(split), generator=chance)
+    parts = cut(rows, batch_size)
+    if isinstance(split, TensorDataset):
+        return (tuple(tensor[part] for tensor in split.tensors) for part in parts)
+    return DataLoader(split, batch_sampler=[part.tolist() for part in parts], generator=chance)
+
+
+def train_epoch(
+    model: nn.Module,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    optimizer: torch.optim.Optimizer,
+    clip_norm: float | None,
+    batches: Iterable[tuple[float, Batch]],
+) -> Iterator[Step]:
+    """Take one step for each batch, at the learning rate that comes with it."""
+    device = next(model.parameters()).device
+    model.train()
+    for lr, (inputs, targets) in batches:
+        for group in optimizer.param_groups:
+            group["lr"] = lr
+        optimizer.zero_grad()
+        value = loss(model(inputs.to(device)), targets.to(device))
+        value.backward()
+        norms = clip_gradients(model.parameters(), clip_norm)
+        optimizer.step()
+        yield Step(value.item(), len(targets), lr, *norms)
+
+
+def mean_loss(steps: Iterable[Step]) -> float:
+    """Return the mean training loss over the samples of an epoch."""
+    pairs = [(step.loss, step.samples) for step in steps]
+    return sum(loss * samples for loss, samples in pairs) / sum(samples for _, samples in pairs)
+
+
+@torch.no_grad()
+def evaluate(
+    model: nn.Module, measures: Mapping[str, Callable[[Tensor, Tensor], Tensor]], batches: Iterable[Batch]
+) -> dict[str, float]:
+    """Return the mean of each measure (loss, metrics) over the samples."""
+    device = next(model.parameters()).device
+    model.eval()
+    sums = dict.fromkeys(measures, 0.0)
+    samples = 0
+    for inputs, targets in batches:
+        outputs, wanted = model(inputs.to(device)), targets.to(device)
+        samples += len(targets)
+        for name, measure in measures.items():
+            sums[name] += float(measure(outputs, wanted)) * len(targets)
+    return {name: total / samples for name, total in sums.items()}

@@ -1,0 +1,98 @@
+"""The plain engine: one model, one optimizer and one loop for each trial, as anyone would write it."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
+from typing import Final, cast
+
+import torch
+
+from hpo.training.engine import Member, Progress, Task
+from hpo.training.loop import (
+    Split,
+    Step,
+    count_batches,
+    epoch_seed,
+    evaluate,
+    load,
+    mean_loss,
+    place,
+    train_epoch,
+)
+from hpo.training.optimizers import OPTIMIZERS
+from hpo.training.schedules import rates
+from hpo.trial import Divergence, Point
+
+DIVERGED: Final = 100.0
+"""A loss this many times the trial's first one counts as diverged."""
+
+
+def train(task: Task, members: Sequence[Member]) -> Progress:
+    """Train the members side by side; see `hpo.training.engine.Engine`."""
+    splits = {name: place(task.splits[name], task.device) for name in ("train", "validation")}
+    live = [_Training(task, splits, member) for member in members]
+    for epoch in range(1, task.epochs + 1):
+        results = [training.epoch(epoch) for training in live]
+        chosen = yield results
+        sound = {result.trial for result in results if isinstance(result, Point)}
+        live = [one for one in live if one.number in (sound if chosen is None else sound & set(chosen))]
+        if not live:
+            return
+
+
+class _Training:
+    """One member under way: its model, its optimizer and the learning rate of each step to come."""
+
+    def __init__(self, task: Task, splits: Mapping[str, Split], member: Member) -> None:
+        config = member.config
+        self.task, self.splits, self.number = task, splits, member.number
+        self.batch_size = cast("int", config["batch_size"])
+        self.clip_norm = cast("float | None", config["clip_norm"])
+        self.measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
+        torch.manual_seed(task.seed)
+        self.model: torch.nn.Module = task.recipe.model(**config.below("model")).to(task.device)
+        optimizer = OPTIMIZERS[str(config["optimizer"])].call(config.below("optimizer"))
+        self.optimizer: torch.optim.Optimizer = optimizer.build(self.model.parameters())
+        self.steps = count_batches(splits["train"], self.batch_size)
+        self.rates = rates(config, task.epochs * self.steps)
+        self.limit = math.inf
+
+    def epoch(self, epoch: int) -> Point | Divergence:
+        """Train and evaluate for one epoch, counted from 1."""
+        start = time.perf_counter()
+        steps: list[Step] = []
+        for step in self._steps(epoch):
+            steps.append(step)
+            if epoch == 1 and len(steps) == 1:
+                self.limit = DIVERGED * abs(step.loss)
+            if not math.isfinite(step.loss) or step.loss > self.limit:
+                return self._divergence(epoch, steps, step.loss)
+        measured = evaluate(self.model, self.measures, load(self.splits["validation"], self.batch_size))
+        score = measured[self.task.objective.metric]
+        if not (math.isfinite(measured["loss"]) and math.isfinite(score)):
+            return self._divergence(epoch, steps, measured["loss"])
+        return Point(
+            trial=self.number,
+            epoch=epoch,
+            score=score,
+            loss=measured.pop("loss"),
+            train_loss=mean_loss(steps),
+            lr=steps[-1].lr,
+            grad_norm=fmean(step.grad_norm for step in steps),
+            clipped_norm=fmean(step.clipped_norm for step in steps),
+            seconds=time.perf_counter() - start,
+            metrics=measured,
+        )
+
+    def _steps(self, epoch: int) -> Iterator[Step]:
+        seed = epoch_seed(self.task.seed, epoch)
+        torch.manual_seed(seed)
+        rates = self.rates[(epoch - 1) * self.steps : epoch * self.steps]
+        batches = zip(rates, load(self.splits["train"], self.batch_size, seed), strict=True)
+        return train_epoch(self.model, self.task.recipe.loss, self.optimizer, self.clip_norm, batches)
+
+    def _divergence(self, epoch: int, steps: Sequence[Step], loss: float) -> Divergence:
+        return Divergence(self.number, epoch, len(steps) - 1, loss, steps[-1].grad_norm)

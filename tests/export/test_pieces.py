@@ -1,0 +1,87 @@
+import ast
+
+import pytest
+
+from hpo.export.pieces import Import, import_block, read, used
+
+SOURCE = '''# Copyright: mine.
+"""What it is."""
+
+import math  # for the root
+import torch.nn as layers
+# what is drawn at random
+from random import choice, random as draw
+
+LIMIT: int = 3
+
+# Not wanted,
+# for two reasons.
+extra = 1
+
+
+@staticmethod
+def root(value):
+    import json
+
+    return math.sqrt(value)
+'''
+
+
+def test_imports_docstring_and_body_are_taken_apart():
+    piece = read(SOURCE, lambda node: isinstance(node, ast.Assign))
+    assert piece.imports == {
+        Import("math", "", "math"),
+        Import("torch.nn", "", "layers"),
+        Import("random", "choice", "choice"),
+        Import("random", "random", "draw"),
+    }
+    head, _, rest = piece.body.partition("LIMIT: int = 3")
+    assert head == "# Copyright: mine.\n# what is drawn at random\n"
+    assert rest.startswith("\n\n@staticmethod\ndef root(value):\n    import json\n")
+    assert piece.names == {"LIMIT", "root"}
+
+
+def test_a_decorated_function_is_left_out_whole():
+    assert read(SOURCE, lambda node: isinstance(node, ast.FunctionDef)).body.endswith("extra = 1")
+
+
+def test_only_leading_imports_move():
+    piece = read("import os\n\nos.environ['A'] = 'b'\nimport torch\n")
+    assert piece.body == "os.environ['A'] = 'b'\nimport torch"
+    assert piece.names == {"torch"}
+
+
+def test_imports_are_printed_in_order_and_once():
+    sources = [
+        "import torch\nfrom torch import nn, Tensor",
+        "import torch, math\nfrom torch import nn as n, Tensor",
+    ]
+    imports = frozenset().union(*(read(source).imports for source in sources))
+    expected = "import math\n\nimport torch\nfrom torch import Tensor, nn, nn as n"
+    assert import_block(imports) == expected
+    assert import_block(imports | read("from __future__ import annotations").imports) == (
+        f"from __future__ import annotations\n\n{expected}"
+    )
+
+
+def test_unused_imports_are_dropped():
+    assert {item.bound for item in used(read(SOURCE)).imports} == {"math"}
+
+
+@pytest.mark.parametrize(
+    ("theirs", "ours", "expected"),
+    [
+        ("def cut(): ...", "def cut(): return x.cut, cut2, cut", "def cut_(): return x.cut, cut2, cut_"),
+        ("cut = 1", "def go(cut): return cut", "def go(cut): return cut"),
+        ("import torch", "import torch\n\ndef go(): torch.go()", "def go(): torch.go()"),
+        ("from mine import nn", "from torch import nn\n\nnn.Linear", "nn_.Linear"),
+        ("from mine import load", "def load(): ...", "def load_(): ..."),
+    ],
+)
+def test_names_that_mean_something_else_are_kept_apart(theirs, ours, expected):
+    assert read(ours).apart_from(read(theirs)).body == expected
+
+
+def test_a_renamed_import_is_imported_under_its_new_name():
+    piece = read("from torch import nn\n\nnn.Linear").apart_from(read("from mine import nn"))
+    assert import_block(piece.imports) == "from torch import nn as nn_"

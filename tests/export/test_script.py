@@ -1,0 +1,128 @@
+import subprocess
+import sys
+
+import pytest
+
+from hpo import recipe
+from hpo.config import Config
+from hpo.export import script
+from hpo.training.engine import Member, Task
+from hpo.training.execution import execute
+from hpo.training.plain import train
+from hpo.training.words import VOCABULARY
+
+ROWS = [
+    {"optimizer": "sgd", "optimizer.lr": 0.05},
+    {"optimizer.momentum": 0.9, "optimizer.nesterov": True, "optimizer.lr": 0.05, "schedule": "cosine"},
+    {"optimizer": "adagrad", "schedule": "step", "clip_norm": 0.5},
+    {"optimizer": "rmsprop", "schedule": "exponential", "warmup": 0.25, "batch_size": 13},
+    {"optimizer": "adam", "schedule": "cosine", "clip_norm": 0.1, "warmup": 0.1, "model.dropout": 0.5},
+    {"optimizer": "adamw", "optimizer.lr": 0.0123456789, "optimizer.beta1": 0.8, "model.width": 16},
+]
+
+# A recipe may use any name that the rest of the script uses, too.
+CROWDED = """
+cut = evaluate = load = Batch = main = EPOCHS = SEED = clip_gradients = nn = Iterable = "mine"
+DEVICE = cosine_factor = learning_rates = Step = mean_loss = epoch_seed = place = train_epoch = "mine"
+WARMUP = CLIP_NORM = BATCH_SIZE = THREADS = Split = Mapping = NamedTuple = Any = Callable = "mine"
+"""
+
+
+def complete(recipe, values):
+    config = VOCABULARY.with_model(recipe.model).defaults(Config(values))
+    assert not VOCABULARY.with_model(recipe.model).check(config, "")
+    return config
+
+
+def export(recipe, config, **options):
+    return script(recipe, config, **{"epochs": 2, "seed": 3, "threads": 1, "data_options": {}} | options)
+
+
+def run(text, folder):
+    """Run a script in a bare interpreter and return what it printed as rows of words."""
+    path = folder / "train.py"
+    path.write_text(text)
+    command = [sys.executable, "-I", "-W", "error::SyntaxWarning", str(path)]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder).stdout
+    return [line.split() for line in printed.splitlines()]
+
+
+def curve(recipe, config, data_options=None):
+    """Return the same rows from the engine."""
+    module = execute(recipe.source, recipe.path)
+    task = Task(module, module.data(**data_options or {}), recipe.objective, epochs=2, seed=3)
+    points = [points[0] for points in train(task, [Member(0, config)])]
+    rows = [[p.epoch, p.train_loss, p.loss, *p.metrics.values(), p.lr] for p in points]
+    names = ["epoch", "train_loss", "loss", *points[0].metrics, "lr"]
+    return [names, *([repr(value) for value in row] for row in rows)]
+
+
+@pytest.mark.parametrize("values", ROWS, ids=str)
+def test_the_script_repeats_the_curve_to_the_last_digit(tiny, values, tmp_path):
+    config = complete(tiny, values)
+    assert run(export(tiny, config), tmp_path) == curve(tiny, config)
+
+
+def test_every_optimizer_and_schedule_is_among_the_rows():
+    for branch, words in VOCABULARY.branches.items():
+        assert {row.get(branch, next(iter(words))) for row in ROWS} == words.keys()
+
+
+def test_data_options_are_passed_on(tiny, tmp_path):
+    config = complete(tiny, {"batch_size": 7})
+    options = {"samples": 45}
+    assert run(export(tiny, config, data_options=options), tmp_path) == curve(tiny, config, options)
+
+
+def test_names_of_the_recipe_and_of_the_loop_are_kept_apart(tiny, tmp_path):
+    source = tiny.source.replace("from torch import Tensor, nn", "import torch.nn\nfrom torch import Tensor")
+    source = source.replace("nn.", "torch.nn.").replace("torch.torch.", "torch.")
+    crowded = recipe.read(source.replace("\n\nobjective", f"\n{CROWDED}\nobjective"), "crowded.py")
+    config = complete(crowded, {"schedule": "cosine"})
+    assert run(export(crowded, config), tmp_path) == curve(crowded, config)
+
+
+@pytest.mark.slow
+def test_a_shipped_recipe_is_repeated_to_the_last_digit(tmp_path):
+    cnn = recipe.find("cnn")
+    config = complete(cnn, cnn.baseline)
+    assert run(export(cnn, config), tmp_path) == curve(cnn, config)
+
+
+def test_the_script_knows_nothing_of_hpo(tiny):
+    text = export(tiny, complete(tiny, {}))
+    assert "import hpo" not in text
+    assert "from hpo" not in text
+    assert "noqa" not in text
+    assert "type: ignore" not in text
+
+
+def test_the_script_keeps_what_a_person_reads_and_leaves_out_what_a_search_reads(tiny):
+    text = export(tiny, complete(tiny, {}), origin='Trial 7 of tiny-1: loss 0.1, "good" \\ """best"""')
+    assert text.startswith('"""Train tiny. A small classifier with batch normalization')
+    assert "Trial 7 of tiny-1: loss 0.1" in text
+    compile(text, "train.py", "exec")
+    for gone in ("baseline", "objective =", "epochs = 3", "print(model())", "What an expert would try first"):
+        assert gone not in text
+    body = tiny.source.partition("def model")[2].partition("\n\n\nif __name__")[0]
+    assert f"def model{body}" in text
+
+
+def test_what_the_recipe_itself_reads_is_kept(tiny):
+    source = tiny.source.replace("samples: int = 99", "samples: int = 33 * epochs")
+    text = export(recipe.read(source, "tiny.py"), complete(tiny, {}))
+    assert "\nepochs = 3\n" in text
+
+
+@pytest.mark.parametrize(
+    "values", [*ROWS, {"optimizer": "rmsprop", "optimizer.lr": 0.012345678901234567}], ids=str
+)
+def test_the_script_is_formatted(tiny, values, tmp_path):
+    path = tmp_path / "train.py"
+    path.write_text(export(tiny, complete(tiny, values), origin="Trial 7"))
+    ruff = [sys.executable, "-m", "ruff"]
+    options = ["--isolated", "--line-length", "110"]
+    subprocess.run([*ruff, "format", "--check", *options, str(path)], check=True)
+    subprocess.run(
+        [*ruff, "check", "--select", "E,F,I,B,UP,D", *options, "--ignore", "D1,D2,D4", str(path)], check=True
+    )

@@ -1,0 +1,35 @@
+import pytest
+import torch
+
+from hpo.training.clipping import clip_gradients
+
+
+def parameters(*gradients):
+    made = [torch.nn.Parameter(torch.zeros(len(gradient))) for gradient in gradients]
+    for parameter, gradient in zip(made, gradients, strict=True):
+        parameter.grad = torch.tensor(gradient)
+    return made
+
+
+def norm_of(clipped):
+    return torch.cat([parameter.grad for parameter in clipped]).norm().item()
+
+
+@pytest.mark.parametrize("clip_norm", [0.1, 1.0, 4.9, 5.1, 100.0])
+def test_gradients_are_clipped_as_torch_does(clip_norm):
+    ours, torchs = parameters([3.0], [0.0, 4.0]), parameters([3.0], [0.0, 4.0])
+    before, after = clip_gradients(ours, clip_norm)
+    assert before == torch.nn.utils.clip_grad_norm_(torchs, clip_norm).item() == 5.0
+    assert all(torch.equal(one.grad, other.grad) for one, other in zip(ours, torchs, strict=True))
+    assert after == pytest.approx(norm_of(ours))
+    assert after <= clip_norm
+
+
+def test_null_only_measures():
+    found = parameters([3.0], [0.0, 4.0])
+    assert clip_gradients(iter(found), None) == (5.0, 5.0)
+    assert norm_of(found) == 5.0
+
+
+def test_parameters_without_gradient_are_passed_over():
+    assert clip_gradients([*parameters([3.0, 4.0]), torch.nn.Parameter(torch.ones(2))], 1.0)[0] == 5.0

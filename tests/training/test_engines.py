@@ -1,0 +1,181 @@
+"""The contract of engines: one suite, a row for each engine."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.utils.data import DataLoader
+
+from hpo.recipe import Objective
+from hpo.training import plain
+from hpo.training.words import VOCABULARY
+from hpo.trial import Divergence, Point
+
+pytestmark = pytest.mark.parametrize("train", [pytest.param(plain.train, id="plain")])
+
+FLAWED = """
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+class Flawed(nn.Module):
+    def __init__(self, mode, call):
+        super().__init__()
+        self.line, self.mode, self.left = nn.Linear(1, 1), mode, call
+
+    def forward(self, inputs):
+        broken = self.training == (self.mode == "train") and self.left == 0
+        self.left -= self.training == (self.mode == "train")
+        return self.line(inputs) * (float("nan") if broken else 1.0)
+
+def model(mode="train", call=-1):
+    return Flawed(mode, call)
+
+def data():
+    split = TensorDataset(torch.arange(8.0).reshape(8, 1) / 8, torch.ones(8, 1))
+    return {"train": split, "validation": split}
+
+def loss(outputs, targets):
+    return ((outputs - targets) ** 2).mean()
+"""
+
+
+def curves(progress):
+    """Run to the end with everyone going on; return each member's results, without their durations."""
+    found = {}
+    for results in progress:
+        for result in results:
+            timeless = replace(result, seconds=0.0) if isinstance(result, Point) else result
+            found.setdefault(result.trial, []).append(timeless)
+    return found
+
+
+@pytest.fixture
+def three(make_member):
+    """Three members that differ in all that a search changes."""
+    return [
+        make_member(3, optimizer__lr=0.1, optimizer__momentum=0.9, batch_size=16),
+        make_member(5, optimizer="adamw", schedule="cosine", warmup=0.2, batch_size=16),
+        make_member(8, clip_norm=0.1, optimizer__lr=0.1, model__dropout=0.5, model__width=4, batch_size=20),
+    ]
+
+
+def test_each_epoch_yields_a_point_for_each_member(train, make_task, three):
+    epochs = list(train(make_task(), three))
+    assert [[(point.trial, point.epoch) for point in points] for points in epochs] == [
+        [(3, epoch), (5, epoch), (8, epoch)] for epoch in (1, 2, 3)
+    ]
+
+
+def test_a_point_says_what_was_measured(train, make_task, make_member):
+    member = make_member(1, schedule="step", schedule__step_size=0.5, clip_norm=0.01, batch_size=16)
+    point = list(train(make_task(), [member]))[-1][0]
+    assert point.score == point.loss
+    assert point.metrics.keys() == {"accuracy"}
+    assert 0 <= point.metrics["accuracy"] <= 1
+    assert point.lr == pytest.approx(0.1 * member.config["optimizer.lr"])
+    assert point.clipped_norm == pytest.approx(0.01, rel=1e-3)
+    assert point.grad_norm > point.clipped_norm
+    assert 0 < point.seconds < 10
+
+
+def test_the_score_is_the_objectives_metric(train, make_task, make_member):
+    task = make_task(objective=Objective("maximize", "accuracy"))
+    assert all(points[0].score == points[0].metrics["accuracy"] for points in train(task, [make_member()]))
+
+
+def test_training_learns(train, make_task, make_member):
+    member = make_member(optimizer="adam", optimizer__lr=0.02, batch_size=8)
+    points = curves(train(make_task(epochs=8), [member]))[0]
+    assert points[-1].loss < 0.6 * points[0].loss
+
+
+def test_the_same_seed_gives_the_same_curve(train, make_task, three):
+    first, second, other = (curves(train(make_task(seed=seed), three)) for seed in (1, 1, 2))
+    assert first == second
+    assert first != other
+
+
+def test_a_member_trains_alone_as_among_others(train, make_task, three):
+    together = curves(train(make_task(), three))
+    for member in three:
+        assert curves(train(make_task(), [member])) == {member.number: together[member.number]}
+
+
+def test_what_else_draws_numbers_meanwhile_changes_nothing(train, make_task, three):
+    progress = train(make_task(), three)
+    found = []
+    for points in progress:
+        found += [point.loss for point in points]
+        torch.manual_seed(99)
+    assert found == [point.loss for points in train(make_task(), three) for point in points]
+
+
+def test_only_those_chosen_go_on(train, make_task, three):
+    whole = curves(train(make_task(), three))
+    progress = train(make_task(), three)
+    next(progress)
+    second = progress.send({3, 8})
+    third = progress.send([8])
+    assert [replace(point, seconds=0.0) for point in second] == [whole[3][1], whole[8][1]]
+    assert [replace(point, seconds=0.0) for point in third] == [whole[8][2]]
+    with pytest.raises(StopIteration):
+        progress.send([8])
+
+
+def test_it_ends_when_nobody_goes_on(train, make_task, three):
+    progress = train(make_task(), three)
+    next(progress)
+    with pytest.raises(StopIteration):
+        progress.send([])
+
+
+def flawed(make_task, make_member, **options):
+    """Return a task whose model breaks, and a member with these options of it."""
+    values = {f"model.{name}": value for name, value in options.items()}
+    member = make_member(batch_size=2)
+    bare = {name: value for name, value in member.config.items() if not name.startswith("model.")}
+    return make_task(FLAWED), replace(member, config=VOCABULARY.defaults(type(member.config)(bare | values)))
+
+
+def test_a_member_diverges_at_the_step_where_its_loss_is_nan(train, make_task, make_member):
+    task, member = flawed(make_task, make_member, call=6)
+    first, divergence = curves(train(task, [member]))[0]
+    assert isinstance(first, Point)
+    assert isinstance(divergence, Divergence)
+    assert (divergence.epoch, divergence.step) == (2, 2)
+    assert divergence.loss != divergence.loss
+
+
+def test_a_member_diverges_when_only_its_validation_is_nan(train, make_task, make_member):
+    task, member = flawed(make_task, make_member, mode="eval", call=0)
+    [divergence] = curves(train(task, [member]))[0]
+    assert (divergence.epoch, divergence.step) == (1, 3)
+
+
+def test_a_loss_far_above_its_start_has_diverged(train, make_task, make_member):
+    [divergence] = curves(train(make_task(), [make_member(optimizer__lr=1e5, batch_size=16)]))[0]
+    assert (divergence.epoch, divergence.step) == (1, 1)
+    assert divergence.grad_norm > 0
+
+
+def test_a_diverging_member_leaves_its_neighbours_untouched(train, make_task, make_member, three):
+    wild = make_member(4, optimizer__lr=1e5, batch_size=16)
+    found = curves(train(make_task(), [three[0], wild, *three[1:]]))
+    assert isinstance(found.pop(4)[0], Divergence)
+    assert found == curves(train(make_task(), three))
+
+
+def test_the_diverged_leave_even_if_chosen(train, make_task, make_member, three):
+    progress = train(make_task(), [make_member(4, optimizer__lr=1e5, batch_size=16), three[0]])
+    next(progress)
+    assert [point.trial for point in progress.send([3, 4])] == [3]
+
+
+def test_a_shuffling_loader_gives_every_member_the_same_order(train, make_task, three):
+    own = make_task().splits
+    for chance in (None, torch.Generator()):
+        loader = DataLoader(own["train"], batch_size=16, shuffle=True, generator=chance)
+        task = make_task(splits={**own, "train": loader})
+        together = curves(train(task, three))
+        assert curves(train(task, [three[1]])) == {5: together[5]}

@@ -1,0 +1,38 @@
+import inspect
+import pickle
+import traceback
+
+import pytest
+
+from hpo.training.execution import execute
+
+SOURCE = """from __future__ import annotations
+from dataclasses import dataclass
+
+@dataclass
+class Pair:
+    left: int
+
+def fail():
+    raise RuntimeError("here")
+"""
+
+
+def test_a_traceback_shows_the_recipes_own_line():
+    module = execute(SOURCE, "/nowhere/mine.py")
+    with pytest.raises(RuntimeError) as caught:
+        module.fail()
+    text = "".join(traceback.format_exception(caught.value))
+    assert 'File "/nowhere/mine.py", line 9, in fail\n    raise RuntimeError("here")' in text
+
+
+def test_dataclasses_pickle_and_inspect_work_on_it():
+    module = execute(SOURCE, "/nowhere/mine.py")
+    assert pickle.loads(pickle.dumps(module.Pair(3))) == module.Pair(3)
+    assert inspect.getsource(module.fail).startswith("def fail():")
+
+
+def test_versions_of_a_recipe_are_different_modules():
+    first, second = execute("value = 1", "mine.py"), execute("value = 2", "mine.py")
+    assert (first.value, second.value) == (1, 2)
+    assert first.__name__ != second.__name__

@@ -1,0 +1,109 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import nn
+from torch.utils.data import DataLoader, Dataset, TensorDataset
+
+from hpo.training.loop import count_batches, cut, epoch_seed, evaluate, load, mean_loss, place, train_epoch
+
+NUMBERS = TensorDataset(torch.arange(9.0).reshape(9, 1), torch.arange(9))
+
+
+class Rows(Dataset):
+    """The same numbers, sample by sample."""
+
+    def __len__(self):
+        return len(NUMBERS)
+
+    def __getitem__(self, row):
+        return NUMBERS[row]
+
+
+def order(split, *arguments):
+    return [targets.tolist() for _, targets in load(split, *arguments)]
+
+
+@given(rows=st.integers(1, 200), batch_size=st.integers(1, 50))
+def test_every_row_is_in_one_batch_and_none_stands_alone(rows, batch_size):
+    parts = cut(torch.arange(rows), batch_size)
+    assert torch.cat(parts).tolist() == list(range(rows))
+    assert all(len(part) == batch_size for part in parts[:-1])
+    assert len(parts[-1]) <= batch_size + (batch_size > 1)
+    assert batch_size == 1 or rows == 1 or len(parts[-1]) > 1
+
+
+@pytest.mark.parametrize("split", [NUMBERS, Rows()], ids=["tensors", "dataset"])
+def test_batches_are_in_order_without_a_seed(split):
+    assert order(split, 4) == [[0, 1, 2, 3], [4, 5, 6, 7, 8]]
+    assert count_batches(split, 4) == 2
+
+
+def test_a_seed_alone_decides_the_order():
+    orders = [order(NUMBERS, 4, seed) for seed in (1, 1, 2)]
+    torch.manual_seed(123)
+    assert orders[0] == orders[1] == order(NUMBERS, 4, 1) == order(Rows(), 4, 1)
+    assert orders[2] != orders[0]
+    assert sorted(row for batch in orders[0] for row in batch) == list(range(9))
+
+
+def test_shuffling_leaves_other_chance_alone():
+    before = torch.get_rng_state()
+    order(NUMBERS, 4, 1)
+    order(Rows(), 4, 1)
+    order(Rows(), 4)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_a_loader_is_used_as_it_is():
+    loader = DataLoader(NUMBERS, batch_size=5)
+    assert load(loader, 2, 1) is loader
+    assert count_batches(loader, 2) == 2
+
+
+def test_a_loaders_own_chance_is_seeded():
+    loader = DataLoader(NUMBERS, batch_size=5, shuffle=True, generator=torch.Generator())
+    assert order(loader, 5, 7) == order(loader, 5, 7) != order(loader, 5, 8)
+
+
+def test_only_data_in_memory_is_placed():
+    loader = DataLoader(NUMBERS)
+    assert place(loader, "cpu") is loader
+    assert place(NUMBERS, "meta").tensors[0].device.type == "meta"
+
+
+def test_epochs_have_seeds_of_their_own():
+    seeds = {epoch_seed(seed, epoch) for seed in range(30) for epoch in range(100)}
+    assert len(seeds) == 3000
+    assert all(0 <= seed < 2**32 for seed in (*seeds, epoch_seed(2**40, 3)))
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(1, 4), nn.BatchNorm1d(4), nn.Dropout(0.5), nn.Linear(4, 9))
+
+
+def test_each_batch_is_one_step_at_its_own_rate(network):
+    optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
+    before = network[0].weight.clone()
+    batches = zip([0.5, 0.25], load(NUMBERS, 4), strict=True)
+    steps = list(train_epoch(network, nn.functional.cross_entropy, optimizer, 0.01, batches))
+    assert [(step.lr, step.samples) for step in steps] == [(0.5, 4), (0.25, 5)]
+    assert all(step.clipped_norm == pytest.approx(0.01, rel=1e-3) for step in steps)
+    assert all(step.grad_norm > 0.01 for step in steps)
+    assert network.training
+    assert network[1].num_batches_tracked == 2
+    assert not torch.equal(network[0].weight, before)
+    mean = sum(step.loss * step.samples for step in steps) / 9
+    assert mean_loss(iter(steps)) == pytest.approx(mean)
+
+
+def test_evaluation_weighs_batches_and_changes_nothing(network):
+    measures = {"loss": nn.functional.cross_entropy, "mean": lambda outputs, targets: targets.float().mean()}
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    whole, parts = (evaluate(network, measures, load(NUMBERS, size)) for size in (9, 4))
+    assert parts == pytest.approx(whole)
+    assert parts["mean"] == 4.0
+    assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
+    assert network[0].weight.grad is None
