@@ -1,8 +1,9 @@
 """What can go wrong, in words for the user.
 
 HpoError
-├── InputError      the user's words, files or names are wrong; nothing was started    exit 2
-└── SearchError    a search ran and could not come to an answer                       exit 1
+├── InputError           the user's words, files or names are wrong; nothing was started    exit 2
+├── SearchError          a search ran and could not come to an answer                       exit 1
+└── InterruptedSearch    the user stopped a search, which can go on where it stood         exit 130
 """
 
 from __future__ import annotations
@@ -20,6 +21,18 @@ class HpoError(Exception):
 
 class SearchError(HpoError):
     """A search ran and could not come to an answer, for example because every trial failed."""
+
+
+class InterruptedSearch(HpoError):  # noqa: N818 - stopping on request is no error
+    """The user stopped a search; the message holds the line that goes on with it."""
+
+    exit_code = 130
+
+    def __init__(self, name: str, *words: str) -> None:
+        """Take the search's name, and what else its `resume` needs, such as `store=sqlite:///other.db`."""
+        super().__init__(
+            f"interrupted; all that ended is kept. Go on with\n    hpo resume {' '.join((name, *words))}"
+        )
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,236 @@
+"""The command line, `hpo VERB [NAME] key=value …`: words in, text out.
+
+Each verb reads its words into settings, calls the one function that does the work, and prints what comes
+back. What a verb needs is imported inside it, so that help and refusals take a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from typer.core import TyperCommand, TyperGroup
+
+from hpo import __version__, settings, shipped
+from hpo.errors import HpoError, InputError, Problem, did_you_mean
+from hpo.terminal import help as pages
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+
+    from hpo.history import History, Search
+
+Words = Annotated[list[str] | None, typer.Argument(metavar="key=value")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+# Each verb with its settings and an example that can be typed as it stands.
+VERBS: dict[str, tuple[type[settings.Settings], str]] = {
+    "search": (settings.SearchSettings, "hpo search recipe=cnn trials=64"),
+    "resume": (settings.NameSettings, "hpo resume cnn-1"),
+    "show": (settings.NameSettings, "hpo show cnn-1"),
+    "list": (settings.StoreSettings, "hpo list"),
+    "export": (settings.ExportSettings, "hpo export cnn-1 to=train.py"),
+    "ui": (settings.TrackingSettings, "hpo ui"),
+    "sync": (settings.SyncSettings, "hpo sync cnn-1"),
+    "recipes": (settings.Settings, "hpo recipes"),
+    "spaces": (settings.Settings, "hpo spaces"),
+    "version": (settings.Settings, "hpo version"),
+}
+
+
+class _Verbs(TyperGroup):
+    """All verbs, with our own help and our own way to say that there is none of a name."""
+
+    ignore_unknown_options = True  # they are refused like unknown verbs
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if args[0] not in self.commands:
+            raise InputError(
+                Problem(args[0], f"There is no verb of this name.{did_you_mean(args[0], VERBS)}")
+            )
+        return super().resolve_command(ctx, args)
+
+    def get_help(self, ctx: Any) -> str:  # noqa: ARG002
+        verbs = [(example, self.commands[verb].help or "") for verb, (_, example) in VERBS.items()]
+        return pages.overview(verbs, settings.SearchSettings)
+
+
+class _Verb(TyperCommand):
+    """One verb, with the keys of its settings as its help."""
+
+    ignore_unknown_options = True  # the settings say how such a word should be written
+
+    def get_help(self, ctx: Any) -> str:
+        kind, example = VERBS[self.name or ""]
+        options = [param for param in self.get_params(ctx) if param.param_type_name == "option"]
+        flags = [record for option in options if (record := option.get_help_record(ctx))]
+        return pages.verb(self.help or "", example, kind, flags)
+
+
+app = typer.Typer(
+    cls=_Verbs,
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status."""
+    words = sys.argv[1:] if arguments is None else arguments
+    try:
+        # Not a short option of typer's, which would find an h in -epochs=3 as well.
+        app(["--help" if word == "-h" else word for word in words], prog_name="hpo")
+    except HpoError as error:
+        typer.echo(_complaint(error), err=True)
+        return error.exit_code
+    except SystemExit as end:  # how typer ends everything else
+        return int(end.code or 0)
+    return 0
+
+
+def _complaint(error: HpoError) -> str:
+    if not isinstance(error, InputError):
+        return f"hpo: {error}"
+    count = len(error.problems)
+    return f"hpo: nothing was started, {count} problem{'s' if count > 1 else ''}:\n{error}"
+
+
+@app.callback(invoke_without_command=True)
+def _options(*, version: Annotated[bool, typer.Option("--version")] = False) -> None:
+    if version:
+        typer.echo(f"hpo {__version__}")
+        raise typer.Exit
+
+
+@app.command(cls=_Verb)
+def search(words: Words = None, *, as_json: Json = False) -> None:
+    """Search for the best configuration."""
+    chosen = settings.SearchSettings.from_words(words or ())
+    from hpo.search import run
+    from hpo.terminal.live import viewer
+
+    found, history = run(chosen, viewer())
+    _show(found, history, chosen, as_json=as_json)
+
+
+@app.command(cls=_Verb)
+def resume(words: Words = None) -> None:
+    """Go on with a search that was interrupted."""
+    chosen = settings.NameSettings.from_words(words or ())
+    from hpo.search import resume as go_on
+    from hpo.terminal.live import viewer
+
+    found, history = go_on(chosen.name, chosen.store, viewer())
+    _show(found, history, chosen, as_json=False)
+
+
+@app.command(cls=_Verb)
+def show(words: Words = None, *, as_json: Json = False) -> None:
+    """Show a search: best trials, gain, next steps."""
+    chosen = settings.NameSettings.from_words(words or ())
+    from hpo.ledger import Ledger
+
+    ledger = Ledger(chosen.store)
+    found = ledger.search(chosen.name)
+    _show(found, ledger.history(found), chosen, as_json=as_json)
+
+
+@app.command(name="list", cls=_Verb)
+def list_(words: Words = None, *, as_json: Json = False) -> None:
+    """List all searches."""
+    chosen = settings.StoreSettings.from_words(words or ())
+    from hpo.ledger import Ledger
+    from hpo.summary import describe_briefly
+    from hpo.terminal import tables
+
+    ledger = Ledger(chosen.store)
+    described = [describe_briefly(found, ledger.history(found)) for found in ledger.searches()]
+    _print(tables.searches(described), described, as_json=as_json)
+
+
+@app.command(cls=_Verb)
+def export(words: Words = None) -> None:
+    """Write the winner as plain PyTorch code."""
+    chosen = settings.ExportSettings.from_words(words or ())
+    from hpo.search import export as write
+
+    path = write(chosen.name, chosen.store, chosen.trial, chosen.to)
+    typer.echo(f"Written. Run it: python {path}")
+
+
+@app.command(cls=_Verb)
+def ui(words: Words = None) -> None:
+    """Open MLflow's pages on the searches."""
+    chosen = settings.TrackingSettings.from_words(words or ())
+    from hpo.tracking import ui as pages_of
+
+    address, command, environment = pages_of(chosen.tracking)
+    typer.echo(f"Open {address}")
+    if command:
+        raise typer.Exit(subprocess.call(command, env=environment))  # noqa: S603 - our own words, no shell
+
+
+@app.command(cls=_Verb)
+def sync(words: Words = None) -> None:
+    """Bring MLflow level with the ledger."""
+    chosen = settings.SyncSettings.from_words(words or ())
+    from hpo.ledger import Ledger
+    from hpo.tracking import sync as send
+
+    count = send(Ledger(chosen.store), chosen.name, chosen.tracking)
+    typer.echo(f"{count} records sent.")
+
+
+@app.command(cls=_Verb)
+def recipes(words: Words = None, *, as_json: Json = False) -> None:
+    """List the recipes, yours and hpo's own."""
+    settings.Settings.from_words(words or ())
+    from hpo.summary import describe_recipes
+    from hpo.terminal import tables
+
+    described = describe_recipes(shipped.available("recipes", ".py"))
+    _print(tables.recipes(described), described, as_json=as_json)
+
+
+@app.command(cls=_Verb)
+def spaces(words: Words = None, *, as_json: Json = False) -> None:
+    """List the search spaces, yours and hpo's own."""
+    settings.Settings.from_words(words or ())
+    from hpo.summary import describe_spaces
+    from hpo.terminal import tables
+
+    described = describe_spaces(shipped.available("search_spaces", ".yaml"))
+    _print(tables.spaces(described), described, as_json=as_json)
+
+
+@app.command(cls=_Verb)
+def version(words: Words = None) -> None:
+    """Print the version of hpo."""
+    settings.Settings.from_words(words or ())
+    typer.echo(f"hpo {__version__}")
+
+
+def _show(found: Search, history: History, chosen: settings.StoreSettings, *, as_json: bool) -> None:
+    from hpo.summary import describe
+    from hpo.terminal import tables
+
+    _print(tables.show(found, history, chosen.store_words), describe(found, history), as_json=as_json)
+
+
+def _print(page: RenderableType, described: object, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(described, indent=2, ensure_ascii=False, allow_nan=False))
+        return
+    from rich.console import Console
+
+    Console().print(page)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

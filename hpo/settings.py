@@ -1,0 +1,321 @@
+"""The words after a verb, `key=value …`, as validated settings.
+
+Each verb has one class of settings: its fields are the keys that the verb takes, their descriptions are
+its help, and `from_words` reads what was typed. Every mistake is found before anything starts, all at once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Annotated, Any, ClassVar, Final, Literal, Self, get_args
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
+
+from hpo.errors import InputError, Problem, nearest
+
+# What word processors make of - and of quotes. A shell takes quotes away, so the fix shows none.
+_DASHES: Final[dict[str, str | int | None]] = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
+_QUOTES: Final[dict[str, str | int | None]] = dict.fromkeys(
+    "\u2018\u2019\u201a\u201b\u201c\u201d\u201e\u201f", ""
+)
+_TYPOGRAPHIC: Final = _DASHES | _QUOTES
+_NUMBER: Final = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
+
+
+def parse(words: Sequence[str], bare: str = "") -> tuple[dict[str, str], list[Problem]]:
+    """Split words at their first `=`; return the values by key, and what is wrong with the words.
+
+    A word without `=` is the value of the key `bare`, if the verb has one.
+
+    >>> parse(["cnn-1", "trial=3"], bare="name")
+    ({'name': 'cnn-1', 'trial': '3'}, [])
+    """
+    values: dict[str, str] = {}
+    problems: list[Problem] = []
+    for word in _rejoin(words):
+        key, equals, value = word.partition("=")
+        if bare and not equals:
+            key, value = bare, word
+        complaint = _typographic(word) or _malformed(word, bare) or _repeated(key, value, values)
+        if complaint:
+            problems.append(Problem(word, complaint))
+        else:
+            values[key] = value
+    return values, problems
+
+
+def _rejoin(words: Sequence[str]) -> Iterator[str]:
+    """Make one word of `--trials 20`, so that it is one mistake."""
+    taken = False
+    for word, following in pairwise((*words, "-")):
+        taken_before, taken = taken, False
+        if taken_before:
+            continue
+        taken = _dashed(word) and "=" not in word and "=" not in following and not _dashed(following)
+        yield f"{word} {following}" if taken else word
+
+
+def _dashed(word: str) -> bool:
+    return word.startswith(("-", *_DASHES))
+
+
+def _typographic(word: str) -> str:
+    """Point at the first dash or quote that a word processor made."""
+    for position, character in enumerate(word, start=1):
+        if character in _TYPOGRAPHIC:
+            kind = "dash" if character in _DASHES else "quote"
+            return f"Character {position}, {character}, is a typographic {kind}. Write {_plain(word)}."
+    return ""
+
+
+def _plain(word: str) -> str:
+    """Write a word as it should be typed: no dashes before it, no typography in it.
+
+    >>> _plain("--trials 20")
+    'trials=20'
+    """
+    text = word.translate(str.maketrans(_TYPOGRAPHIC)).lstrip("-")
+    return text if "=" in text else text.replace(" ", "=", 1)
+
+
+def _malformed(word: str, bare: str) -> str:
+    key, equals, value = word.partition("=")
+    if _dashed(word):
+        form = _plain(word)
+        return f"Write {form}." if "=" in form else "Settings are written key=value, without dashes."
+    if not equals:
+        return "" if bare else "Write it as key=value."
+    if not key:
+        return "There is no key before the =."
+    return "" if value else "No value given. Leave the word out for the default."
+
+
+def _repeated(key: str, value: str, values: Mapping[str, str]) -> str:
+    return f"{key} is given twice: {values[key]} and {value}." if key in values else ""
+
+
+def _whole(low: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        text = str(value)
+        # 18 digits fit every integer column and random generator.
+        if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) < low:
+            raise ValueError(f"must be a whole number ≥ {low}, got {text!r}.{_whole_hint(text, low)}")
+        return int(text)
+
+    return read
+
+
+def _whole_hint(text: str, low: int) -> str:
+    """Offer `1000` for `1e3`; nothing is rounded silently."""
+    try:
+        number = float(text)
+    except ValueError:
+        return ""
+    return f" Write {number:.0f}." if number.is_integer() and low <= number < 1e18 else ""
+
+
+def _workers(value: object) -> int | str:
+    try:
+        return "auto" if value == "auto" else _whole(1)(value)
+    except ValueError:
+        raise ValueError(f"must be a whole number ≥ 1, or auto, got {str(value)!r}.") from None
+
+
+def _seconds(value: object) -> float:
+    match = re.fullmatch(rf"({_NUMBER})([smh]?)", str(value))
+    seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"must be a duration such as 90, 90s, 10m or 2h, got {str(value)!r}.")
+    return seconds
+
+
+def _gpus(value: object) -> float:
+    share = float(str(value)) if re.fullmatch(_NUMBER, str(value)) else 0.0
+    if not (0 < share <= 1 or (share > 1 and share.is_integer())):
+        raise ValueError(f"must be a share such as 0.25, or whole GPUs such as 2, got {str(value)!r}.")
+    return share
+
+
+def _name(value: object) -> str:
+    # It must not start with a dot or dash: names become folders and words of a command line.
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", str(value)):
+        raise ValueError(f"must be at most 100 letters, digits, . _ or -, got {str(value)!r}.")
+    return str(value)
+
+
+def _url(value: object) -> str:
+    if not re.fullmatch(r"[a-z0-9+]+://\S+", str(value)):
+        raise ValueError(f"must be a database URL such as sqlite:///hpo.db, got {str(value)!r}.")
+    return str(value)
+
+
+def _choice(kind: object) -> Callable[[object], object]:
+    def read(value: object) -> object:
+        choices = get_args(kind)
+        if value not in choices:
+            hint = nearest(str(value), choices)
+            raise ValueError(f"must be one of {', '.join(choices)}, got {str(value)!r}.{hint}")
+        return value
+
+    return read
+
+
+def _default_store() -> str:
+    return os.environ.get("HPO_STORE") or "sqlite:///hpo.db"
+
+
+SamplerName = Literal["tpe", "random", "qmc", "gp", "cmaes"]
+PrunerName = Literal["halving", "hyperband", "median", "none"]
+
+Count = Annotated[int, BeforeValidator(_whole(1))]
+Number = Annotated[int, BeforeValidator(_whole(0))]
+Workers = Annotated[int | Literal["auto"], BeforeValidator(_workers)]
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+Gpus = Annotated[float, BeforeValidator(_gpus)]
+Name = Annotated[str, BeforeValidator(_name)]
+Url = Annotated[str, BeforeValidator(_url)]
+Sampler = Annotated[SamplerName, BeforeValidator(_choice(SamplerName))]
+Pruner = Annotated[PrunerName, BeforeValidator(_choice(PrunerName))]
+
+
+class Settings(BaseModel):
+    """The keys of one verb: each field is a key.
+
+    `bare` names the key that a word without `=` means (`hpo show NAME`), `groups` the fields that gather
+    dotted words (`recipe.width=64`) by what stands before the first dot.
+    """
+
+    model_config = ConfigDict(frozen=True, validate_default=True)
+
+    bare: ClassVar[str] = ""
+    groups: ClassVar[Mapping[str, str]] = {}
+
+    @classmethod
+    def from_words(cls, words: Sequence[str]) -> Self:
+        """Read what was typed after a verb.
+
+        Raises:
+            InputError: with everything that is wrong with it.
+        """
+        values, problems = parse(words, cls.bare)
+        problems += [_unknown(cls, key, values.pop(key)) for key in list(values) if not cls._takes(key)]
+        try:
+            settings = cls.model_validate(cls._gather(values))
+        except ValidationError as error:
+            # A required key that was given in a wrong form is not missing as well.
+            refused = {_plain(problem.where).partition("=")[0] for problem in problems}
+            found = [
+                item for item in error.errors() if item["type"] != "missing" or item["loc"][0] not in refused
+            ]
+            problems += [_problem(cls, item, values) for item in found]
+        if problems:
+            raise InputError(*problems)
+        return settings
+
+    @classmethod
+    def known(cls) -> list[str]:
+        """The keys that this verb takes, its own before inherited ones."""
+        keys = [key for key in cls.model_fields if key not in cls.groups.values()]
+        return sorted(keys, key=lambda key: key not in cls.__annotations__)
+
+    @classmethod
+    def _takes(cls, key: str) -> bool:
+        head, dot, rest = key.partition(".")
+        return key in cls.known() or bool(dot and rest and head in cls.groups)
+
+    @classmethod
+    def _gather(cls, values: Mapping[str, str]) -> dict[str, Any]:
+        gathered: dict[str, Any] = {}
+        for key, value in values.items():
+            head, dot, rest = key.partition(".")
+            if dot:
+                gathered.setdefault(cls.groups[head], {})[rest] = value
+            else:
+                gathered[key] = value
+        return gathered
+
+
+def _unknown(cls: type[Settings], key: str, value: str) -> Problem:
+    known = cls.known()
+    hint = nearest(key, known) or f" Known: {', '.join(known) or 'none'}."
+    return Problem(f"{key}={value}", f"Unknown key.{hint}")
+
+
+def _problem(cls: type[Settings], error: ErrorDetails, values: Mapping[str, str]) -> Problem:
+    key = str(error["loc"][0])
+    if error["type"] == "missing":
+        where = key.upper() if key == cls.bare else f"{key}=…"
+        meaning = cls.model_fields[key].description or ""
+        return Problem(where, f"Missing: {meaning[:1].lower()}{meaning[1:]}.")
+    where = f"{key}={values[key]}" if key in values else key
+    message = str(error["ctx"]["error"])
+    return Problem(where, message[0].upper() + message[1:])
+
+
+class StoreSettings(Settings):
+    """What every verb that reads or writes a ledger takes."""
+
+    store: Url = Field(
+        default_factory=_default_store, description="Database of searches (HPO_STORE, or sqlite:///hpo.db)"
+    )
+
+    @property
+    def store_words(self) -> tuple[str, ...]:
+        """The words that find this store again: none for the default; a password is not repeated."""
+        if self.store == _default_store():
+            return ()
+        shown = re.sub(r"(://[^:/@]*:)[^/]*@", r"\1***@", self.store)
+        return (shlex.quote(f"store={shown}"),)
+
+
+class NameSettings(StoreSettings):
+    """What a verb takes that is about one search: `hpo show NAME`."""
+
+    bare: ClassVar[str] = "name"
+
+    name: Name = Field(description="The name of a search; `hpo list` shows them")
+
+
+class ExportSettings(NameSettings):
+    """The keys of `hpo export`."""
+
+    to: str = Field(description="The file to write, such as to=train.py")
+    trial: Number | None = Field(default=None, description="Trial to export (the winner)")
+
+
+class TrackingSettings(Settings):
+    """The keys of `hpo ui`."""
+
+    tracking: str = Field(
+        default="", description="MLflow's store (MLFLOW_TRACKING_URI, or mlflow.db in this folder)"
+    )
+
+
+class SyncSettings(NameSettings, TrackingSettings):
+    """The keys of `hpo sync`."""
+
+
+class SearchSettings(StoreSettings):
+    """The keys of `hpo search`."""
+
+    groups: ClassVar[Mapping[str, str]] = {"recipe": "recipe_options", "space": "space_overrides"}
+
+    recipe: str = Field(description="What to train: a name (`hpo recipes`) or a path")
+    space: str = Field(default="default", description="What to search: a name (`hpo spaces`) or a path")
+    trials: Count = Field(default=64, description="Configurations to try")
+    epochs: Count | None = Field(default=None, description="Epochs of a full trial (the recipe's)")
+    timeout: Seconds | None = Field(default=None, description="Stop after 90s, 10m or 2h (never)")
+    sampler: Sampler = Field(default="tpe", description="How to propose: " + ", ".join(get_args(SamplerName)))
+    pruner: Pruner = Field(default="halving", description="Stop early by: " + ", ".join(get_args(PrunerName)))
+    workers: Workers = Field(default="auto", description="Trainings at the same time")
+    gpus_per_trial: Gpus | None = Field(default=None, description="0.25, 1, 2 … (one GPU if there is one)")
+    seed: Number = Field(default=0, description="The same seed, the same search")
+    name: Name | None = Field(default=None, description="What to call the search (recipe and number)")
+    recipe_options: dict[str, str] = Field(default={}, description="Set an argument of the recipe's model")
+    space_overrides: dict[str, str] = Field(default={}, description="Fix or change a part of the space")

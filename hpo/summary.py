@@ -1,0 +1,145 @@
+"""A search in a form that programs read, and a config in a few words."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from hpo import recipe
+from hpo.config import Config, Value
+from hpo.errors import InputError
+from hpo.history import History, Search, Trial
+from hpo.recipe import Objective
+
+
+def describe(search: Search, history: History) -> dict[str, Any]:
+    """Return all that is known of a search as strictly valid JSON; what is not a finite number is null."""
+    baseline = history.trials.get(0)
+    return {
+        **describe_briefly(search, history),
+        "baseline": baseline and describe_trial(baseline, search.objective),
+        "trials": [describe_trial(trial, search.objective) for trial in history.trials.values()],
+    }
+
+
+def describe_briefly(search: Search, history: History) -> dict[str, Any]:
+    """Return the same without the trials, for a list of searches."""
+    best = history.best
+    return {
+        "name": search.name,
+        "recipe": search.recipe,
+        "state": search.state.value,
+        "reason": search.reason,
+        "objective": str(search.objective),
+        "seed": search.settings.get("seed"),
+        "settings": dict(search.settings),
+        "created": search.created,
+        "counts": {"running": len(history.running), **history.counts},
+        "best": best and describe_trial(best, search.objective),
+    }
+
+
+def describe_trial(trial: Trial, objective: Objective) -> dict[str, Any]:
+    """Return what is known of one trial; `metrics` hold the loss and whatever else the recipe measures."""
+    return {
+        "trial": trial.number,
+        "outcome": trial.outcome.value if trial.outcome else "running",
+        "reason": trial.ending.reason if trial.ending else "",
+        "score": _finite(trial.score),
+        "metrics": {name: _finite(value) for name, value in measures(trial, objective).items()},
+        "epochs": trial.epochs,
+        "seconds": seconds(trial),
+        "origin": trial.proposal.origin,
+        "config": dict(trial.proposal.config),
+    }
+
+
+def describe_recipes(paths: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """Return what each recipe is; one that cannot be read says why and does not hide the others."""
+    return [{"name": name, **_describe_recipe(path), "path": str(path)} for name, path in paths.items()]
+
+
+def _describe_recipe(path: Path) -> dict[str, Any]:
+    try:
+        found = recipe.read(path.read_text(encoding="utf-8"), str(path))
+    except (InputError, OSError, UnicodeDecodeError) as error:
+        return {"summary": "", "objective": None, "epochs": None, "options": {}, "problem": str(error)}
+    return {
+        "summary": found.summary,
+        "objective": str(found.objective),
+        "epochs": found.epochs,
+        "options": dict(found.model),
+        "problem": None,
+    }
+
+
+def describe_spaces(paths: Mapping[str, Path]) -> list[dict[str, Any]]:
+    """Return each search space with its first line, which is the command that uses it."""
+    return [{"name": name, "use": _first_comment(path), "path": str(path)} for name, path in paths.items()]
+
+
+def _first_comment(path: Path) -> str:
+    with path.open(encoding="utf-8", errors="replace") as file:
+        line = file.readline()
+    return line.lstrip("# ").strip() if line.startswith("#") else ""
+
+
+def measures(trial: Trial, objective: Objective) -> dict[str, float]:
+    """Return what the trial's last epoch measured on validation data, the objective first."""
+    if not trial.points:
+        return {}
+    last = trial.points[-1]
+    return {objective.metric: last.score} | {"loss": last.loss, **last.metrics, objective.metric: last.score}
+
+
+def seconds(trial: Trial) -> float | None:
+    """Return how long the trial took, from its first attempt to its end."""
+    if not trial.ending or not trial.attempts:
+        return None
+    return trial.ending.at - trial.attempts[0].at
+
+
+def _finite(number: float | None) -> float | None:
+    """JSON has no words for NaN and infinities."""
+    return number if number is not None and math.isfinite(number) else None
+
+
+def short(config: Config) -> str:
+    """Return a config in a few words.
+
+    >>> short(Config({"optimizer": "sgd", "optimizer.lr": 0.05, "schedule": "cosine", "clip_norm": 1.0}))
+    'sgd lr=0.05 · cosine · clip 1'
+    """
+    heads = dict.fromkeys(["optimizer", "schedule", *(key.partition(".")[0] for key in config)])
+    return " · ".join(filter(None, (" ".join(_phrase(config, head)) for head in heads)))
+
+
+def _phrase(config: Config, head: str) -> Iterator[str]:
+    """The words for one part of a config: `sgd lr=0.05`, `clip 1`, `model width=32`."""
+    value = config.get(head)
+    below = {name: item for name, item in config.below(head).items() if item is not None}
+    names = sorted(below, key=lambda name: name != "lr")  # what is looked for first comes first
+    if isinstance(value, str):
+        yield value
+    elif value is not None:
+        yield f"{_NICKNAMES.get(head, head)} {brief(value)}"
+    elif below:
+        yield head
+    for name in names:
+        yield name if below[name] is True else f"{name}={brief(below[name])}"
+
+
+_NICKNAMES = {"clip_norm": "clip", "batch_size": "batch"}
+
+
+def brief(value: Value) -> str:
+    """Return a value in at most about eight characters: `0.05`, `1.2e-5`, `false`.
+
+    >>> brief(0.000012345)
+    '1.23e-5'
+    """
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e") if isinstance(value, float) else str(value)

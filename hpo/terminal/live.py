@@ -1,0 +1,158 @@
+"""Watching a search while it runs: a calm live view in a terminal, plain lines everywhere else."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final, cast
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from hpo import summary
+from hpo.history import History, Trial
+from hpo.terminal import wording
+
+if TYPE_CHECKING:
+    from hpo.plan import Plan
+
+Clock = Callable[[], float]
+
+PAUSE: Final = 0.25  # seconds between two pictures; more often only flickers
+
+
+def viewer() -> LiveView | LineView:
+    """Return the viewer that suits standard error; standard output is kept for results."""
+    console = Console(stderr=True)
+    return LiveView(console) if console.is_interactive else LineView(console)
+
+
+class LineView:
+    """One line for each trial that ends."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._seen = 0
+
+    def start(self, plan: Plan, history: History) -> None:
+        """Say what starts, or goes on: the trials of earlier sessions are not told again."""
+        self._seen = len(history.ended)
+        search = plan.search
+        trials = f"{search.settings['trials']} trials of {plan.epochs} epochs"
+        self._say(f"{search.name}  {search.recipe} · {search.objective} · {trials}")
+
+    def update(self, history: History) -> None:
+        """Print the trials that ended since the last time."""
+        for trial in history.ended[self._seen :]:
+            self._say(wording.ended(trial, history.objective))
+        self._seen = len(history.ended)
+
+    def finish(self) -> None:
+        """Nothing is left to do: every line is out already."""
+
+    def _say(self, line: str) -> None:
+        self._console.print(_line(line), no_wrap=True, overflow="ellipsis")
+
+
+class LiveView:
+    """A picture of the search that is drawn over itself and leaves nothing behind."""
+
+    def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._drawn = -PAUSE
+        self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._picture: Picture | None = None
+
+    def start(self, plan: Plan, history: History) -> None:
+        """Draw the first picture."""
+        self._picture = Picture(plan, history, self._clock)
+        self._live.start()
+        self.update(history)
+
+    def update(self, history: History) -> None:
+        """Draw the search as it stands, unless that was done a moment ago."""
+        if self._picture and self._clock() - self._drawn >= PAUSE:
+            self._drawn = self._clock()
+            self._live.update(self._picture.of(history), refresh=True)
+
+    def finish(self) -> None:
+        """Take the picture away."""
+        self._live.stop()
+
+
+class Picture:
+    """Draws a search as it stands; made when a session of it begins."""
+
+    def __init__(self, plan: Plan, history: History, clock: Clock) -> None:
+        self._search, self._epochs, self._clock = plan.search, plan.epochs, clock
+        self._trials = cast("int", plan.search.settings["trials"])
+        self._started = clock()
+        self._before = self._progress(history)  # by earlier sessions, which tells nothing about our speed
+
+    def of(self, history: History) -> RenderableType:
+        """Return the picture of a search: progress, the best so far, what each worker does."""
+        rows = [self._title(), self._bar(history), *self._best(history), *self._workers(history)]
+        return Group(*rows)
+
+    def _title(self) -> Text:
+        search = self._search
+        return _line((search.name, "bold"), f"  {search.recipe} · {search.objective}")
+
+    def _bar(self, history: History) -> RenderableType:
+        row = Table.grid(padding=(0, 1), expand=True)
+        for ratio in (None, 1, None):
+            row.add_column(ratio=ratio, no_wrap=True)
+        bar = ProgressBar(total=self._trials, completed=self._progress(history), width=None)
+        row.add_row(f"{len(history.ended)}/{self._trials}", bar, self._times(history))
+        waiting = "no trial has ended yet" if history.trials else "starting the workers"
+        return Group(row, _line(wording.tally(history.counts) or waiting, style="dim"))
+
+    def _times(self, history: History) -> str:
+        elapsed = self._clock() - self._started
+        progress = self._progress(history)
+        gained = progress - self._before
+        if gained < 1:  # less says nothing yet about the rest
+            return wording.duration(elapsed)
+        left = elapsed * max(self._trials - progress, 0) / gained
+        return f"{wording.duration(elapsed)}, {wording.duration(left)} left"
+
+    def _progress(self, history: History) -> float:
+        """Return the trials done, with the parts done of those under way."""
+        parts = (min(trial.epochs / self._epochs, 1) for trial in history.running)
+        return len(history.ended) + sum(parts)
+
+    def _best(self, history: History) -> Iterator[Text]:
+        best = history.best
+        if best is None:
+            return
+        yield _line(
+            ("best", "bold green"), f"  trial {best.number}  {wording.measured(best, history.objective)}"
+        )
+        yield _line(("      " + summary.short(best.proposal.config), "green"))
+
+    def _workers(self, history: History) -> Iterator[Text]:
+        teams: dict[str, list[Trial]] = defaultdict(list)
+        for trial in history.running:
+            if trial.attempts:
+                teams[trial.attempts[-1].worker].append(trial)
+        for worker, trials in sorted(teams.items()):
+            yield self._worker(worker, trials, history)
+
+    def _worker(self, worker: str, trials: list[Trial], history: History) -> Text:
+        first, more = trials[0], len(trials) - 1
+        facts = [
+            f"trial {first.number}" + (f" and {more} more" if more else ""),
+            f"epoch {first.epochs}/{self._epochs}",
+            wording.measured(first, history.objective),
+            summary.short(first.proposal.config),
+        ]
+        return _line((f"{worker}  ", "dim"), "  ".join(filter(None, facts)))
+
+
+def _line(*parts: str | tuple[str, str], style: str = "") -> Text:
+    """Return text that stays on one line, cut off where the line ends."""
+    return Text.assemble(*parts, style=style, no_wrap=True, overflow="ellipsis")

@@ -1,0 +1,173 @@
+"""What `show`, `list`, `recipes` and `spaces` print."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.table import Table
+from rich.text import Text
+
+from hpo import summary
+from hpo.history import History, Search, State, Trial
+from hpo.terminal import wording
+from hpo.trial import Outcome
+
+_TOP = 5
+_COLORS = {
+    State.RUNNING: "cyan",
+    State.FINISHED: "green",
+    State.INTERRUPTED: "yellow",
+    State.FAILED: "red",
+}
+
+
+def show(search: Search, history: History, words: Sequence[str] = ()) -> RenderableType:
+    """Return a search on one page: what it is, its best trials, the gain, and what to do next.
+
+    `words` are what the commands need to find the search again, such as `store=…`.
+    """
+    parts: list[RenderableType] = [_header(search, history)]
+    if history.best:
+        parts += [_ranking(history), Text(_gain(history))]
+    parts += [Text(line) for line in _complaints(history)]
+    return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts), _next(search, history, words))
+
+
+def _header(search: Search, history: History) -> Text:
+    chosen = (
+        f"{key} {search.settings[key]}" for key in ("sampler", "pruner", "seed") if key in search.settings
+    )
+    trials = f"{len(history.trials)} of {search.settings.get('trials', '?')} trials"
+    counts = (wording.tally(history.counts), f"{len(history.running)} open" if history.running else "")
+    return Text.assemble(
+        (search.name, "bold"),
+        "  ",
+        (search.state.value, _COLORS[search.state]),
+        f"  {wording.first_line(search.reason)}",
+        f"\n{search.recipe} · {search.objective} · {' · '.join(chosen)}",
+        f"\n{trials}: {' · '.join(filter(None, counts)) or 'none yet'}",
+        f"\n{history.epochs} epochs in {wording.duration(_span(search, history))}",
+    )
+
+
+def _span(search: Search, history: History) -> float:
+    """Return the seconds from a search's start to its last record."""
+    times = (
+        record.at for trial in history.trials.values() for record in (*trial.points, trial.ending) if record
+    )
+    return max(max(times, default=search.created) - search.created, 0)
+
+
+def _ranking(history: History) -> Table:
+    top = history.ranking[:_TOP]
+    names = list(summary.measures(top[0], history.objective))
+    table = _table("trial", *names, "config")
+    for trial in top:
+        values = summary.measures(trial, history.objective)
+        numbers = [wording.number(values[name]) if name in values else "" for name in names]
+        table.add_row(*map(Text, (str(trial.number), *numbers, summary.short(trial.proposal.config))))
+    return table
+
+
+def _gain(history: History) -> str:
+    """Say how far the winner is from the baseline, which is trial 0."""
+    best, baseline = history.best, history.trials.get(0)
+    if best is None or baseline is None:
+        return ""
+    if best is baseline:
+        return "The baseline (trial 0) is the best so far."
+    if not _comparable(baseline) or not _comparable(best):
+        return f"The baseline (trial 0) {_fate(baseline)}, so it does not compare."
+    before, gain = baseline.score or 0.0, abs((best.score or 0.0) - (baseline.score or 0.0))
+    share = f" ({gain / abs(before):.1%})" if before else ""
+    start = f"trial 0, {history.objective.metric} {wording.number(before)}"
+    return f"Trial {best.number} beats the baseline ({start}) by {wording.number(gain)}{share}."
+
+
+def _comparable(trial: Trial) -> bool:
+    return trial.outcome is Outcome.FINISHED and trial.score is not None and math.isfinite(trial.score)
+
+
+def _fate(trial: Trial) -> str:
+    match trial.outcome:
+        case None:
+            return "is still training"
+        case Outcome.PRUNED | Outcome.LOST:
+            return f"was {trial.outcome}"
+        case outcome:
+            return f"{outcome}"
+
+
+def _complaints(history: History) -> Iterable[str]:
+    """Give one example for each way in which trials went wrong."""
+    for outcome in (Outcome.FAILED, Outcome.LOST):
+        trials = [trial for trial in history.ended if trial.outcome is outcome]
+        if trials:
+            last = trials[-1]
+            yield f"{len(trials)} {outcome}, the last (trial {last.number}): {wording.cause(last)}"
+
+
+def _next(search: Search, history: History, words: Sequence[str]) -> RenderableType:
+    resume = (f"hpo resume {search.name}", "go on where it stopped")
+    export = (f"hpo export {search.name} to=train_{search.name}.py", "the winner as plain PyTorch code")
+    look = (f"hpo show {search.name}", "this page")
+    stopped = search.state in (State.INTERRUPTED, State.FAILED)
+    commands = [*([resume] if stopped else []), *([export] if history.best else []), look]
+    rows = [
+        *((" ".join((command, *words)), why) for command, why in commands),
+        ("hpo ui", "all curves in MLflow"),
+    ]
+    table = Table.grid(padding=(0, 2))
+    for command, why in rows:
+        # Commands are there to be copied, so they wrap rather than lose their end.
+        table.add_row(Text(command, style="cyan", overflow="fold"), Text(why, style="dim"))
+    return table
+
+
+def searches(described: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """Return the list of searches (`summary.describe_briefly`), or how to start one."""
+    rows = [_search_row(search) for search in described]
+    hint = "There is no search yet. Start one: hpo search recipe=cnn"
+    return _listed(("name", "recipe", "state", "trials", "best", "started"), rows) if rows else Text(hint)
+
+
+def _search_row(search: Mapping[str, Any]) -> tuple[str, ...]:
+    best = search["best"]
+    metric = search["objective"].partition(" ")[2]
+    score = f"{metric} {wording.number(best['score'])}" if best and best["score"] is not None else ""
+    started = datetime.fromtimestamp(search["created"]).astimezone().strftime("%Y-%m-%d %H:%M")
+    ended = sum(count for outcome, count in search["counts"].items() if outcome != "running")
+    return search["name"], search["recipe"], search["state"], str(ended), score, started
+
+
+def recipes(described: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """Return the list of recipes (`summary.describe_recipes`)."""
+    rows = [
+        (item["name"], item["objective"] or "", str(item["epochs"] or ""), item["problem"] or item["summary"])
+        for item in described
+    ]
+    return _listed(("recipe", "objective", "epochs", "what it is"), rows)
+
+
+def spaces(described: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """Return the list of search spaces (`summary.describe_spaces`)."""
+    return _listed(("space", "use"), [(item["name"], item["use"]) for item in described])
+
+
+def _listed(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:
+    table = _table(*columns)
+    for row in rows:
+        table.add_row(*map(Text, row))
+    return table
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="dim")
+    for name in columns:
+        table.add_column(name, overflow="fold")
+    return table

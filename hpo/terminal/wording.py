@@ -1,0 +1,74 @@
+"""Numbers, times and trials in a few words, the same in the live view, the lines and the tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from hpo import summary
+from hpo.history import Trial
+from hpo.recipe import Objective
+from hpo.trial import Outcome
+
+
+def number(value: float) -> str:
+    """Return a measured value with four digits.
+
+    >>> number(0.031249)
+    '0.03125'
+    """
+    return f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e")
+
+
+def duration(seconds: float) -> str:
+    """Return a time as a person says it.
+
+    >>> duration(4.2), duration(200), duration(3725)
+    ('4.2 s', '3 min 20 s', '1 h 02 min')
+    """
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def tally(counts: Mapping[str, int]) -> str:
+    """Return the number of trials by outcome.
+
+    >>> tally({"pruned": 20, "finished": 12})
+    '12 finished · 20 pruned'
+    """
+    return " · ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts.get(outcome))
+
+
+def measured(trial: Trial, objective: Objective, width: int = 0) -> str:
+    """Return what the last epoch measured, the objective first: `loss 0.03125  accuracy 0.99`."""
+    pairs = summary.measures(trial, objective).items()
+    return "  ".join(f"{name} {number(value):<{width}}" for name, value in pairs)
+
+
+def cause(trial: Trial) -> str:
+    """Return why a trial did not train to its end, if that was no choice of ours."""
+    if trial.ending is None or trial.ending.outcome in (Outcome.FINISHED, Outcome.PRUNED):
+        return ""
+    return first_line(trial.ending.reason)
+
+
+def first_line(message: str) -> str:
+    """Return the first line of an error's text, without what would steer the terminal."""
+    line = message.strip().partition("\n")[0]
+    return "".join(filter(str.isprintable, line))
+
+
+def ended(trial: Trial, objective: Objective) -> str:
+    """Return an ended trial in one line, what went wrong or its config last."""
+    facts = [
+        f"trial {trial.number:>3}",
+        f"{trial.outcome or '':<8}",
+        f"epoch {trial.epochs:>2}",
+        measured(trial, objective, width=7),
+        cause(trial) or summary.short(trial.proposal.config),
+    ]
+    return "  ".join(filter(None, facts))

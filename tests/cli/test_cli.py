@@ -1,0 +1,206 @@
+import json
+import subprocess
+import sys
+import time
+from types import ModuleType, SimpleNamespace
+
+import pytest
+
+from hpo import __version__, cli
+from hpo.errors import InterruptedSearch, SearchError
+from hpo.history import History, Search
+from hpo.recipe import Objective
+
+OBJECTIVE = Objective("minimize", "loss")
+FOUND = Search("cnn-1", "cnn", "", "", "", OBJECTIVE, {"trials": 64, "seed": 0}, {}, created=1000.0)
+RESULT = SimpleNamespace(search=FOUND, history=History(OBJECTIVE))
+
+
+def hpo(*words: str, cwd=None) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "hpo.cli", *words]
+    return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=30, check=False)
+
+
+@pytest.fixture
+def conductor(monkeypatch):
+    """A stand-in for `hpo.search` that notes how it was called."""
+    module = ModuleType("hpo.search")
+    module.calls = []
+
+    def note(*words, answer=RESULT):
+        module.calls.append(words)
+        return (answer.search, answer.history) if answer is RESULT else answer
+
+    module.run = lambda chosen, viewer: note(chosen.recipe, chosen.trials)
+    module.resume = lambda name, store, viewer: note(name, store)
+    module.export = lambda name, store, trial, to: note(name, store, trial, to, answer=to)
+    monkeypatch.setitem(sys.modules, "hpo.search", module)
+    return module
+
+
+def test_a_refusal_is_quick_and_starts_nothing(tmp_path):
+    began = time.perf_counter()
+    done = hpo("search", "recipe=cnn", "trails=20", "--seed", "3", cwd=tmp_path)
+    seconds = time.perf_counter() - began
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr.splitlines() == [
+        "hpo: nothing was started, 2 problems:",
+        "--seed 3",
+        "    Write seed=3.",
+        "trails=20",
+        "    Unknown key. Did you mean trials?",
+    ]
+    assert not list(tmp_path.iterdir())
+    assert seconds < 1
+
+
+def test_the_command_line_imports_nothing_heavy():
+    heavy = ["torch", "ray", "mlflow", "optuna", "sqlalchemy", "rich"]
+    code = f"import sys, hpo.cli; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.parametrize("words", [["serach", "recipe=cnn"], ["--trials", "20"], ["-x"], ["lsit"]])
+def test_an_unknown_verb_is_refused(words, capsys):
+    assert cli.main(words) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[:2] == ["hpo: nothing was started, 1 problem:", words[0]]
+    assert lines[2].startswith("    There is no verb of this name.")
+    assert "Known: export, list, recipes" in lines[2]
+
+
+def test_an_unknown_verb_is_guessed(capsys):
+    assert cli.main(["serach"]) == 2
+    assert "Did you mean search?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_each_verb_takes_the_keys_of_its_settings(verb, capsys):
+    assert cli.main([verb, "zebra=1"]) == 2
+    known = ", ".join(cli.VERBS[verb][0].known()) or "none"
+    assert f"zebra=1\n    Unknown key. Known: {known}." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", cli.VERBS)
+def test_each_verb_has_help_that_fits(verb, capsys):
+    kind, example = cli.VERBS[verb]
+    assert cli.main([verb, "--help"]) == 0
+    page = capsys.readouterr().out
+    assert example in page
+    assert all(key in page or key.upper() in page for key in kind.known())
+    assert max(map(len, page.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("words", [["--help"], ["-h"]])
+def test_the_first_page_shows_all_that_can_be_typed(words, capsys):
+    assert cli.main(words) == 0
+    page = capsys.readouterr().out
+    assert all(example in page for _, example in cli.VERBS.values())
+    assert "  trials=64 " in page
+    assert max(map(len, page.splitlines())) <= 80
+
+
+def test_nothing_typed_shows_the_first_page(capsys):
+    assert cli.main([]) == 2
+    assert capsys.readouterr().err.startswith("Usage: hpo VERB")
+
+
+def test_help_is_quick():
+    began = time.perf_counter()
+    assert hpo("--help").returncode == 0
+    assert time.perf_counter() - began < 1  # 0.2 s on an idle machine
+
+
+@pytest.mark.parametrize("words", [["version"], ["--version"]])
+def test_version(words, capsys):
+    assert cli.main(words) == 0
+    assert capsys.readouterr().out == f"hpo {__version__}\n"
+
+
+@pytest.mark.parametrize(("verb", "suffix"), [("recipes", ".py"), ("spaces", ".yaml")])
+def test_what_ships_is_listed(verb, suffix, capsys):
+    assert cli.main([verb, "--json"]) == 0
+    assert all(item["path"].endswith(suffix) for item in json.loads(capsys.readouterr().out))
+    assert cli.main([verb]) == 0
+
+
+def test_a_search_prints_its_page(conductor, capsys):
+    assert cli.main(["search", "recipe=cnn", "trials=3"]) == 0
+    assert conductor.calls == [("cnn", 3)]
+    assert capsys.readouterr().out.startswith("cnn-1  running")
+
+
+def test_a_search_prints_json_for_programs(conductor, capsys):
+    assert cli.main(["search", "recipe=cnn", "--json"]) == 0
+    described = json.loads(capsys.readouterr().out)
+    assert (described["name"], described["best"]) == ("cnn-1", None)
+
+
+def test_a_search_is_resumed_by_name(conductor, capsys):
+    assert cli.main(["resume", "cnn-1", "store=sqlite:///x.db"]) == 0
+    assert conductor.calls == [("cnn-1", "sqlite:///x.db")]
+    assert "hpo show cnn-1 store=sqlite:///x.db" in capsys.readouterr().out
+
+
+def test_the_winner_is_exported(conductor, capsys):
+    assert cli.main(["export", "cnn-1", "to=train.py", "trial=3", "store=sqlite:///x.db"]) == 0
+    assert conductor.calls == [("cnn-1", "sqlite:///x.db", 3, "train.py")]
+    assert "python train.py" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (SearchError("cnn-1: every trial failed"), 1, "hpo: cnn-1: every trial failed\n"),
+        (
+            InterruptedSearch("cnn-1", "store=sqlite:///x.db"),
+            130,
+            "hpo: interrupted; all that ended is kept. Go on with\n"
+            "    hpo resume cnn-1 store=sqlite:///x.db\n",
+        ),
+        (KeyboardInterrupt(), 130, ""),
+    ],
+)
+def test_a_search_that_does_not_end_well(conductor, capsys, error, status, message):
+    def run(chosen, viewer):
+        raise error
+
+    conductor.run = run
+    assert cli.main(["search", "recipe=cnn"]) == status
+    streams = capsys.readouterr()
+    assert (streams.out, streams.err) == ("", message)
+
+
+def test_an_unexpected_error_is_not_hidden(conductor):
+    conductor.run = lambda chosen, viewer: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        cli.main(["search", "recipe=cnn"])
+
+
+def test_the_list_of_an_empty_folder_writes_nothing(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HPO_STORE", raising=False)
+    assert cli.main(["list", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == []
+    assert cli.main(["show", "cnn-1"]) == 2
+    assert "There is no search of this name" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
+
+
+def test_mlflow_is_brought_level(monkeypatch, tmp_path, capsys):
+    tracking = ModuleType("hpo.tracking")
+    tracking.sync = lambda ledger, name, uri: {("cnn-1", "sqlite:///m.db"): 7}[name, uri]
+    monkeypatch.setitem(sys.modules, "hpo.tracking", tracking)
+    store = f"store=sqlite:///{tmp_path}/x.db"
+    assert cli.main(["sync", "cnn-1", "tracking=sqlite:///m.db", store]) == 0
+    assert capsys.readouterr().out == "7 records sent.\n"
+
+
+def test_a_running_server_is_only_named(monkeypatch, capsys):
+    tracking = ModuleType("hpo.tracking")
+    tracking.ui = lambda uri: (uri, [], {})
+    monkeypatch.setitem(sys.modules, "hpo.tracking", tracking)
+    assert cli.main(["ui", "tracking=http://host:5000"]) == 0
+    assert capsys.readouterr().out == "Open http://host:5000\n"
