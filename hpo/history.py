@@ -6,10 +6,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import Final
 
 from hpo.config import Value
 from hpo.recipe import Objective
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
+
+FAILURES: Final = 3
+"""So many equal failures in a row, and a search gives up."""
 
 
 class State(StrEnum):
@@ -81,6 +85,7 @@ class History:
         self.objective = objective
         self.trials: dict[int, Trial] = {}
         self.seq = 0
+        self.ended: list[Trial] = []  # in the order in which they ended
         for record in records:
             self.add(record)
 
@@ -97,6 +102,7 @@ class History:
                 self.trials[record.trial].points.append(record)
             case Ending():
                 self.trials[record.trial].ending = record
+                self.ended.append(self.trials[record.trial])
         self.seq = max(self.seq, record.seq)
 
     @property
@@ -108,6 +114,14 @@ class History:
     def running(self) -> list[Trial]:
         """Trials that are proposed and not ended."""
         return [trial for trial in self.trials.values() if trial.ending is None]
+
+    @property
+    def hopeless(self) -> str | None:
+        """The reason that each of the last few trials failed for, if it is one and the same."""
+        last = [trial.ending for trial in self.ended[-FAILURES:] if trial.ending]
+        failed = all(ending.outcome in (Outcome.FAILED, Outcome.LOST) for ending in last)
+        same = len({ending.reason for ending in last}) == 1
+        return last[0].reason if len(last) == FAILURES and failed and same else None
 
     @property
     def ranking(self) -> list[Trial]:

@@ -1,0 +1,6 @@
+"""The ledger: what happened in every search, written once, in order, and read by everything else."""
+
+from hpo.ledger.ledger import Ledger
+from hpo.ledger.writer import Writer
+
+__all__ = ["Ledger", "Writer"]

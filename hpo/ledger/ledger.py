@@ -1,0 +1,229 @@
+"""Opening a ledger, starting searches in it, and reading what they wrote."""
+
+from __future__ import annotations
+
+import heapq
+import json
+import os
+import socket
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, Row, create_engine, event, func, insert, inspect, select, update
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError
+
+from hpo.errors import InputError, Problem, did_you_mean
+from hpo.history import History, Search, State
+from hpo.ledger.schema import RECORDS, from_row, metadata, searches, sessions
+from hpo.recipe import Objective
+from hpo.trial import Record
+
+
+class Ledger:
+    """One database with the searches of a folder or a team; any number may read, one writes a search.
+
+    Args:
+        url: an SQLAlchemy address, such as `sqlite:///hpo.db`.
+
+    Raises:
+        InputError: the address cannot be understood.
+    """
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        try:
+            self.engine = _engine(url)
+        except (ArgumentError, ImportError) as error:
+            form = "an address such as sqlite:///hpo.db"
+            raise InputError(Problem("store", f"This is not {form}: {error}.")) from None
+
+    def exists(self) -> bool:
+        """Say whether anything was written here yet; looking does not create a file."""
+        file = self.engine.url.database if self.engine.dialect.name == "sqlite" else None
+        if file and not Path(file).exists():
+            return False
+        return inspect(self.engine).has_table(searches.name)
+
+    def create_search(self, search: Search) -> Search:
+        """Write down a new search; without a name it gets the next free one, such as `cnn-1`.
+
+        Raises:
+            InputError: the name is taken, or the folder cannot be written to.
+        """
+        try:
+            metadata.create_all(self.engine)
+        except OperationalError as error:
+            raise InputError(Problem(self._shown, f"Cannot write here: {error.orig}.")) from None
+        while True:
+            name = search.name or self._free_name(search.recipe)
+            try:
+                return self._insert(search, name)
+            except IntegrityError:
+                if search.name:
+                    raise InputError(self.name_taken(name)) from None
+
+    def name_taken(self, name: str) -> Problem:
+        """Return the complaint that a search of this name exists."""
+        remedy = f"Go on with it: hpo resume {name}. Look at it: hpo show {name}. Or choose another name."
+        return Problem(f"name={name}", f"There is a search of this name. {remedy}")
+
+    def _insert(self, search: Search, name: str) -> Search:
+        row = {
+            "name": name,
+            "recipe": search.recipe,
+            "path": search.path,
+            "source": search.source,
+            "space": search.space,
+            "objective": str(search.objective),
+            "settings": json.dumps(dict(search.settings)),
+            "versions": json.dumps(dict(search.versions)),
+            "created": time.time(),
+        }
+        with self.engine.begin() as connection:
+            connection.execute(insert(searches).values(row))
+        return self.search(name)
+
+    def _free_name(self, recipe: str) -> str:
+        with self.engine.connect() as connection:
+            taken = set(connection.scalars(select(searches.c.name)))
+        number = 1
+        while f"{recipe}-{number}" in taken:
+            number += 1
+        return f"{recipe}-{number}"
+
+    def open_session(self, search: Search) -> int:
+        """Note that this process now drives the search; return the session's number."""
+        row = {
+            "search_id": search.id,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "started": time.time(),
+        }
+        with self.engine.begin() as connection:
+            return int(connection.scalar(insert(sessions).values(row).returning(sessions.c.id)) or 0)
+
+    def close_session(self, session: int, state: State, reason: str = "") -> None:
+        """Note how the session ended."""
+        change = update(sessions).where(sessions.c.id == session)
+        with self.engine.begin() as connection:
+            connection.execute(change.values(ended=time.time(), state=state.value, reason=reason))
+
+    def searches(self) -> list[Search]:
+        """Return all searches, oldest first."""
+        if not self.exists():
+            return []
+        with self.engine.connect() as connection:
+            rows = connection.execute(select(searches).order_by(searches.c.id)).all()
+            return [self._search(connection, row) for row in rows]
+
+    def search(self, name: str) -> Search:
+        """Return a search by name.
+
+        Raises:
+            InputError: there is none of this name.
+        """
+        if self.exists():
+            with self.engine.connect() as connection:
+                row = connection.execute(select(searches).where(searches.c.name == name)).one_or_none()
+                if row is not None:
+                    return self._search(connection, row)
+        hint = did_you_mean(name, (search.name for search in self.searches()))
+        raise InputError(Problem(name, f"There is no search of this name in {self._shown}.{hint}"))
+
+    @property
+    def _shown(self) -> str:
+        return self.engine.url.render_as_string(hide_password=True)
+
+    def _search(self, connection: Connection, row: Row[Any]) -> Search:
+        latest = select(sessions).where(sessions.c.search_id == row.id).order_by(sessions.c.id.desc())
+        state, reason = _state(connection.execute(latest.limit(1)).one_or_none())
+        return Search(
+            name=row.name,
+            recipe=row.recipe,
+            path=row.path,
+            source=row.source,
+            space=row.space,
+            objective=Objective.parse(row.objective),
+            settings=json.loads(row.settings),
+            versions=json.loads(row.versions),
+            created=row.created,
+            state=state,
+            reason=reason,
+            id=row.id,
+        )
+
+    def last_seq(self, search: Search) -> int:
+        """Return the number of the last record that the search wrote, 0 if none."""
+        with self.engine.connect() as connection:
+            return self._last_seq(connection, search)
+
+    def _last_seq(self, connection: Connection, search: Search) -> int:
+        latest = (
+            select(func.max(table.c.seq)).where(table.c.search_id == search.id) for table in RECORDS.values()
+        )
+        return max(connection.scalar(query) or 0 for query in latest)
+
+    def records(self, search: Search, after: int = 0) -> list[Record]:
+        """Return what the search wrote after record number `after`, in order.
+
+        Records are committed in their order, so everything up to the last number seen first is there:
+        no reader ever meets a point whose proposal is missing, and no reader holds a lock.
+        """
+        with self.engine.connect() as connection:
+            upto = self._last_seq(connection, search)
+            streams = [list(self._stream(connection, kind, search, after, upto)) for kind in RECORDS]
+        return list(heapq.merge(*streams, key=lambda record: record.seq))
+
+    def _stream(
+        self, connection: Connection, kind: type[Record], search: Search, after: int, upto: int
+    ) -> Iterator[Record]:
+        table = RECORDS[kind]
+        chosen = select(table).where(table.c.search_id == search.id, table.c.seq > after, table.c.seq <= upto)
+        for row in connection.execute(chosen.order_by(table.c.seq)):
+            yield from_row(kind, row)
+
+    def history(self, search: Search) -> History:
+        """Return the search's trials as its records tell them."""
+        return History(search.objective, self.records(search))
+
+    def close(self) -> None:
+        """Let go of the database."""
+        self.engine.dispose()
+
+
+def _engine(url: str) -> Engine:
+    if make_url(url).get_backend_name() != "sqlite":
+        return create_engine(url, pool_pre_ping=True)
+    engine = create_engine(url, connect_args={"timeout": 30})
+    event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
+def _prepare_sqlite(connection: Any, _: object) -> None:
+    # WAL lets readers and the one writer work at the same time; FULL makes each commit survive a power cut.
+    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
+        connection.execute(f"PRAGMA {pragma}")
+
+
+def _state(session: Row[Any] | None) -> tuple[State, str]:
+    if session is None:
+        return State.INTERRUPTED, "never started"
+    if session.state is not None:
+        return State(session.state), session.reason or ""
+    here = session.host == socket.gethostname()
+    if here and not _alive(session.pid):
+        return State.INTERRUPTED, f"its driver (process {session.pid}) died"
+    return State.RUNNING, f"process {session.pid} on {session.host}"
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -1,0 +1,154 @@
+"""The ledger's tables, and how a record becomes a row and back.
+
+A trial's records lie in four tables with one running number, `seq`, over all of them. The primary
+keys say what can happen only once: a trial is proposed once, an epoch is measured once, a trial ends
+once. JSON is kept as text: Python's NaN has no place in PostgreSQL's own JSON type.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import fields
+from typing import Any, Final
+
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, Row, String, Table, Text
+
+from hpo.config import Config
+from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
+
+metadata = MetaData()
+
+searches = Table(
+    "searches",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("name", String(100), nullable=False, unique=True),
+    Column("recipe", String(100), nullable=False),
+    Column("path", Text, nullable=False),
+    Column("source", Text, nullable=False),
+    Column("space", Text, nullable=False),
+    Column("objective", Text, nullable=False),
+    Column("settings", Text, nullable=False),
+    Column("versions", Text, nullable=False),
+    Column("created", Float, nullable=False),
+)
+
+# One row for each time that a driver worked on a search; `state` is null until it stops.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("id", Integer, primary_key=True),
+    Column("search_id", ForeignKey("searches.id"), nullable=False, index=True),
+    Column("host", Text, nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("started", Float, nullable=False),
+    Column("ended", Float),
+    Column("state", String(20)),
+    Column("reason", Text),
+)
+
+
+def _of_search() -> Column[int]:
+    return Column("search_id", ForeignKey("searches.id"), primary_key=True)
+
+
+def _order() -> tuple[Column[float], Column[int]]:
+    return Column("at", Float, nullable=False), Column("seq", Integer, nullable=False)
+
+
+proposals = Table(
+    "proposals",
+    metadata,
+    _of_search(),
+    Column("number", Integer, primary_key=True),
+    Column("config", Text, nullable=False),
+    Column("origin", String(20), nullable=False),
+    Column("params", Text, nullable=False),
+    Column("distributions", Text, nullable=False),
+    Column("notes", Text, nullable=False),
+    Column("cohort", String(64), nullable=False),
+    *_order(),
+)
+
+attempts = Table(
+    "attempts",
+    metadata,
+    _of_search(),
+    Column("trial", Integer, nullable=False),
+    Column("worker", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("seq", Integer, primary_key=True),
+)
+
+points = Table(
+    "points",
+    metadata,
+    _of_search(),
+    Column("trial", Integer, primary_key=True),
+    Column("epoch", Integer, primary_key=True),
+    Column("score", Float),
+    Column("loss", Float),
+    Column("train_loss", Float),
+    Column("lr", Float),
+    Column("grad_norm", Float),
+    Column("clipped_norm", Float),
+    Column("seconds", Float),
+    Column("metrics", Text, nullable=False),
+    Column("notes", Text, nullable=False),
+    *_order(),
+)
+
+endings = Table(
+    "endings",
+    metadata,
+    _of_search(),
+    Column("trial", Integer, primary_key=True),
+    Column("outcome", String(20), nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("score", Float),
+    Column("notes", Text, nullable=False),
+    *_order(),
+)
+
+RECORDS: Final[Mapping[type[Record], Table]] = {
+    Proposal: proposals,
+    Attempt: attempts,
+    Point: points,
+    Ending: endings,
+}
+
+for _table in (proposals, points, endings):
+    Index(f"{_table.name}_in_order", _table.c.search_id, _table.c.seq)
+
+_MEASURED: Final = frozenset(column.name for column in points.c if isinstance(column.type, Float))
+
+
+def to_row(record: Record) -> dict[str, Any]:
+    """Return a record as the values of a row."""
+    return {item.name: _to_cell(getattr(record, item.name)) for item in fields(record)}
+
+
+def from_row(kind: type[Record], row: Row[Any]) -> Record:
+    """Return the record that a row holds."""
+    cells = row._mapping
+    return kind(**{item.name: _from_cell(kind, item.name, cells[item.name]) for item in fields(kind)})
+
+
+def _to_cell(value: Any) -> Any:
+    if isinstance(value, Config):
+        return value.to_json()
+    return json.dumps(value) if isinstance(value, Mapping) else value
+
+
+def _from_cell(kind: type[Record], name: str, cell: Any) -> Any:
+    if name == "config":
+        return Config.from_json(cell)
+    if name == "outcome":
+        return Outcome(cell)
+    if name in ("params", "distributions", "notes", "metrics"):
+        return json.loads(cell)
+    if cell is None and kind is Point and name in _MEASURED:
+        return math.nan  # SQLite keeps NaN as NULL
+    return cell

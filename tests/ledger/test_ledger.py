@@ -1,0 +1,243 @@
+"""What is written to a ledger comes back as it was, in order, and once."""
+
+import math
+import os
+import socket
+import subprocess
+import sys
+import threading
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from hpo.config import Config
+from hpo.errors import InputError
+from hpo.history import Search, State
+from hpo.ledger import Ledger, Writer
+from hpo.ledger.schema import from_row, sessions, to_row
+from hpo.recipe import Objective
+from hpo.trial import Attempt, Ending, Outcome, Point, Proposal
+
+
+def order(name="cnn-1", recipe="cnn"):
+    return Search(
+        name=name,
+        recipe=recipe,
+        path=f"recipes/{recipe}.py",
+        source="epochs = 1\n",
+        space="batch_size: 64\n",
+        objective=Objective("minimize", "loss"),
+        settings={"trials": 3, "timeout": None, "seed": 0, "sampler": "tpe"},
+        versions={"torch": "2.13.0"},
+    )
+
+
+def point(trial=0, epoch=1, score=0.5):
+    return Point(trial, epoch, score, score, 0.7, 0.05, 1.5, 1.0, 0.1, {"accuracy": 0.9})
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    opened = Ledger(f"sqlite:///{tmp_path}/hpo.db")
+    yield opened
+    opened.close()
+
+
+@pytest.fixture
+def search(ledger):
+    return ledger.create_search(order())
+
+
+def test_a_search_comes_back_as_it_was_ordered(ledger, search):
+    found = ledger.search("cnn-1")
+    assert found == search
+    assert (found.settings, found.objective, found.source) == (
+        order().settings,
+        order().objective,
+        order().source,
+    )
+
+
+def test_looking_into_an_empty_folder_creates_nothing(ledger, tmp_path):
+    assert ledger.searches() == []
+    with pytest.raises(InputError, match="There is no search of this name"):
+        ledger.search("cnn-1")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_search_without_a_name_gets_the_next_free_one(ledger):
+    names = [ledger.create_search(order(name="")).name for _ in range(3)]
+    assert names == ["cnn-1", "cnn-2", "cnn-3"]
+
+
+def test_a_name_can_be_taken_once(ledger, search):
+    with pytest.raises(InputError, match="hpo resume cnn-1"):
+        ledger.create_search(order())
+
+
+def test_a_misspelt_name_is_guessed(ledger, search):
+    with pytest.raises(InputError, match="Did you mean cnn-1"):
+        ledger.search("cnn1")
+
+
+def test_an_address_that_is_none_is_refused():
+    with pytest.raises(InputError, match="address such as sqlite"):
+        Ledger("hpo.db")
+
+
+def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
+    with pytest.raises(InputError, match="Cannot write here"):
+        Ledger(f"sqlite:///{tmp_path}/missing/hpo.db").create_search(order())
+
+
+RECORDS = [
+    Proposal(
+        0, Config({"optimizer": "sgd", "optimizer.lr": 0.1}), "baseline", {"a": 1}, {"a": "{}"}, {"n": [1]}
+    ),
+    Attempt(0, "host/123"),
+    point(0, 1, 0.5),
+    point(0, 2, math.inf),
+    Ending(0, Outcome.DIVERGED, "loss inf", 0.5, {"step": 3.0}),
+]
+
+
+def test_records_come_back_in_order_and_unchanged(ledger, search):
+    writer = Writer(ledger, search)
+    written = [writer.append(record) for record in RECORDS]
+    writer.flush()
+    assert ledger.records(search) == written
+    assert [record.seq for record in written] == [1, 2, 3, 4, 5]
+
+
+def test_reading_goes_on_from_a_number(ledger, search):
+    writer = Writer(ledger, search)
+    for record in RECORDS:
+        writer.append(record)
+    writer.flush()
+    assert [record.seq for record in ledger.records(search, after=3)] == [4, 5]
+
+
+def test_a_new_writer_goes_on_numbering(ledger, search):
+    for record in RECORDS:
+        writer = Writer(ledger, search)
+        writer.append(record)
+        writer.flush()
+    assert [record.seq for record in ledger.records(search)] == [1, 2, 3, 4, 5]
+
+
+def test_nothing_is_seen_before_it_is_committed(ledger, search):
+    writer = Writer(ledger, search)
+    writer.append(RECORDS[0])
+    assert ledger.records(search) == []
+    writer.flush()
+    assert len(ledger.records(search)) == 1
+
+
+def test_a_failed_commit_drops_nothing(ledger, search, tmp_path):
+    writer = Writer(ledger, search)
+    writer.append(RECORDS[0])
+    blocking = Ledger(ledger.url)
+    with blocking.engine.connect() as connection:
+        connection.exec_driver_sql("PRAGMA busy_timeout=0")
+        connection.exec_driver_sql("BEGIN EXCLUSIVE")
+        with ledger.engine.connect() as own:
+            own.exec_driver_sql("PRAGMA busy_timeout=0")
+        with pytest.raises(OperationalError, match="locked"):
+            writer.flush()
+    blocking.close()
+    writer.append(RECORDS[1])
+    writer.flush()
+    assert [record.seq for record in ledger.records(search)] == [1, 2]
+
+
+@pytest.mark.parametrize("record", [RECORDS[0], RECORDS[2], RECORDS[4]], ids=["proposal", "epoch", "ending"])
+def test_what_can_happen_once_cannot_be_written_twice(ledger, search, record):
+    writer = Writer(ledger, search)
+    writer.append(record)
+    writer.flush()
+    writer.append(record)
+    with pytest.raises(IntegrityError):
+        writer.flush()
+
+
+def test_nan_survives(ledger, search):
+    writer = Writer(ledger, search)
+    writer.append(RECORDS[0])
+    writer.append(point(0, 1, math.nan))
+    writer.flush()
+    read = ledger.records(search)[1]
+    assert math.isnan(read.score)
+    assert read.metrics == {"accuracy": 0.9}
+
+
+def test_a_reader_never_sees_a_point_before_its_proposal(ledger, search):
+    """A reader looks into a table after the other while a writer commits; its records still fit together."""
+    writer, over = Writer(ledger, search), threading.Event()
+
+    def write():
+        for number in range(60):
+            writer.append(Proposal(number, Config({"lr": 0.1}), "random"))
+            writer.append(point(number))
+            writer.append(Ending(number, Outcome.FINISHED))
+            writer.flush()
+        over.set()
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    reader, seq = Ledger(ledger.url), 0
+    while not over.is_set() or seq < 180:
+        records = reader.records(search, seq)
+        assert [record.seq for record in records] == list(range(seq + 1, seq + 1 + len(records)))
+        seq += len(records)
+    thread.join()
+    reader.close()
+
+
+class TestState:
+    def test_a_living_driver_means_running(self, ledger, search):
+        ledger.open_session(search)
+        assert ledger.search("cnn-1").state is State.RUNNING
+
+    def test_a_dead_driver_means_interrupted(self, ledger, search):
+        dead = subprocess.Popen([sys.executable, "-c", ""])
+        dead.wait()
+        row = {"search_id": search.id, "host": socket.gethostname(), "pid": dead.pid, "started": 0.0}
+        with ledger.engine.begin() as connection:
+            connection.execute(sessions.insert().values(row))
+        found = ledger.search("cnn-1")
+        assert found.state is State.INTERRUPTED
+        assert str(dead.pid) in found.reason
+
+    def test_a_driver_elsewhere_is_taken_at_its_word(self, ledger, search):
+        row = {"search_id": search.id, "host": "elsewhere", "pid": os.getpid(), "started": 0.0}
+        with ledger.engine.begin() as connection:
+            connection.execute(sessions.insert().values(row))
+        assert ledger.search("cnn-1").state is State.RUNNING
+
+    def test_the_last_session_counts(self, ledger, search):
+        ledger.close_session(ledger.open_session(search), State.INTERRUPTED, "stopped by hand")
+        ledger.close_session(ledger.open_session(search), State.FINISHED)
+        assert ledger.search("cnn-1").state is State.FINISHED
+
+
+finite = st.floats(allow_nan=False)
+values = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | finite.filter(math.isfinite) | st.text()
+
+
+class FakeRow:
+    def __init__(self, cells):
+        self._mapping = cells
+
+
+@given(st.dictionaries(st.text(min_size=1), values), st.text(), st.dictionaries(st.text(), values))
+def test_a_proposal_survives_its_row(config, origin, notes):
+    record = Proposal(3, Config(config), origin, {"x": 1.5}, {}, notes)
+    assert from_row(Proposal, FakeRow(to_row(record))) == record
+
+
+@given(st.floats(), finite, st.dictionaries(st.text(), finite))
+def test_a_point_survives_its_row(score, lr, metrics):
+    record = Point(3, 4, score, score, 0.5, lr, 1.0, 1.0, 0.2, metrics)
+    assert repr(from_row(Point, FakeRow(to_row(record)))) == repr(record)
