@@ -1,0 +1,168 @@
+"""From the user's words to a search that can start: everything is checked here, before anything runs.
+
+`order` turns settings into a `Search`, which is what the ledger keeps; a `Plan` is what that search
+means to the code. A resumed search takes the same road from its row in the ledger.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from hpo import recipe as recipes
+from hpo import space as spaces
+from hpo.config import Config, Value
+from hpo.errors import InputError, Problem, did_you_mean
+from hpo.history import Search
+from hpo.recipe import Recipe
+from hpo.settings import SearchSettings
+from hpo.space import Space
+from hpo.training.words import VOCABULARY
+from hpo.vocabulary import MODEL, Vocabulary
+
+OPTION: Final = "recipe."
+
+_LIBRARIES: Final = ("hpo", "torch", "optuna", "ray", "scikit-learn", "numpy")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A search, understood: its recipe, its space, and the baseline as a complete configuration."""
+
+    search: Search
+    recipe: Recipe
+    vocabulary: Vocabulary
+    space: Space
+    baseline: Config
+    data_options: Mapping[str, Value]
+
+    @property
+    def epochs(self) -> int:
+        """How long a full training is."""
+        return int(self.search.settings["epochs"] or self.recipe.epochs)
+
+    def setting(self, name: str) -> Any:
+        """Return one of the words that the search was started with."""
+        return self.search.settings[name]
+
+    @classmethod
+    def of(cls, search: Search) -> Plan:
+        """Understand a search from what the ledger keeps of it."""
+        recipe = recipes.read(search.source, search.path)
+        options = _below(search.settings, OPTION)
+        vocabulary = VOCABULARY.with_model(recipe.model)
+        space = spaces.read(search.space, f"space of {search.name}", vocabulary)
+        return cls(
+            search=search,
+            recipe=recipe,
+            vocabulary=vocabulary,
+            space=space,
+            baseline=_baseline(recipe, vocabulary, space),
+            data_options={name: value for name, value in options.items() if name in recipe.data},
+        )
+
+
+def order(settings: SearchSettings) -> Search:
+    """Check everything that a search needs and return it, not yet written down.
+
+    Raises:
+        InputError: with every mistake in recipe, options, space and baseline.
+    """
+    recipe = recipes.find(settings.recipe)
+    options, problems = _options(recipe, settings.recipe_options)
+    vocabulary = VOCABULARY.with_model(recipe.model)
+    fixed = {f"{MODEL}.{name}": settings.recipe_options[name] for name in options if name in recipe.model}
+    problems += vocabulary.check(recipe.baseline, f"{_near(recipe.path)}  baseline")
+    problems += _said_twice(fixed, settings.space_overrides)
+    try:
+        space = spaces.find(settings.space, vocabulary, {**settings.space_overrides, **fixed})
+    except InputError as error:
+        raise InputError(*problems, *error.problems) from None
+    if problems:
+        raise InputError(*problems)
+    return Search(
+        name=settings.name or "",
+        recipe=recipe.name,
+        path=recipe.path,
+        source=recipe.source,
+        space=space.to_yaml(),
+        objective=recipe.objective,
+        settings=_words(settings) | {f"{OPTION}{name}": value for name, value in options.items()},
+        versions=_versions(),
+    )
+
+
+def _words(settings: SearchSettings) -> dict[str, Value]:
+    """Return the settings that shape the search itself, not where it is kept."""
+    kept = settings.model_dump(exclude={"recipe", "name", "store", "recipe_options", "space_overrides"})
+    return {"epochs": None, **kept}
+
+
+def _options(recipe: Recipe, given: Mapping[str, str]) -> tuple[dict[str, Value], list[Problem]]:
+    known = {**recipe.data, **recipe.model}
+    options: dict[str, Value] = {}
+    problems = []
+    for name, text in given.items():
+        where = f"{OPTION}{name}={text}"
+        if name not in known:
+            hint = did_you_mean(name, known)
+            problems.append(Problem(where, f"The recipe {recipe.name} has no option of this name.{hint}"))
+            continue
+        options[name] = _plain_value(text)
+        if not _fits(options[name], known[name]):
+            kind = type(known[name]).__name__
+            problems.append(Problem(where, f"Must be of type {kind}, as its default {known[name]!r} is."))
+    return options, problems
+
+
+def _plain_value(text: str) -> Value:
+    """Read a word as a number, true, false or null if it is one."""
+    try:
+        value = json.loads(text, parse_constant=str)
+    except ValueError:
+        return text
+    return value if isinstance(value, bool | int | float | str | None) else text
+
+
+def _fits(value: Value, default: Value) -> bool:
+    if default is None or type(value) is type(default):
+        return True
+    return isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
+
+
+def _said_twice(fixed: Mapping[str, str], overrides: Mapping[str, str]) -> list[Problem]:
+    twice = [name for name in fixed if name in overrides]
+    message = "Fixed by recipe.{0} and set by space.model.{0}: give only one of them."
+    return [Problem(f"space.{name}", message.format(name.removeprefix(f"{MODEL}."))) for name in twice]
+
+
+def _baseline(recipe: Recipe, vocabulary: Vocabulary, space: Space) -> Config:
+    """Return the baseline, complete: what it leaves open is as the space fixes it, or the default."""
+    fixed = {name: node.value for name, node in space.nodes.items() if isinstance(node, spaces.Fixed)}
+    branches = [name for name in vocabulary.branches if name in recipe.baseline]
+    open_values = {
+        name: value
+        for name, value in fixed.items()
+        if name not in recipe.baseline and name.partition(".")[0] not in branches
+    }
+    chosen = {name: value for name, value in fixed.items() if name.startswith(f"{MODEL}.")}
+    return vocabulary.defaults(Config(open_values) | recipe.baseline | chosen)
+
+
+def _below(values: Mapping[str, Value], prefix: str) -> dict[str, Value]:
+    return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
+
+
+def _near(path: str) -> str:
+    here = Path(path)
+    return str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else path
+
+
+def _versions() -> dict[str, str]:
+    libraries = {name: importlib.metadata.version(name) for name in _LIBRARIES}
+    return {"python": platform.python_version(), **libraries}

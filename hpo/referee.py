@@ -1,0 +1,143 @@
+"""The referee: the only writer of a search. It proposes trials, says who goes on, and takes in endings.
+
+Its state is a pure function of the ledger. Killed and made again, it reads the records and goes on
+as it would have. All three questions may be asked twice: a cohort that asks again gets the same
+trials, an epoch that is reported again changes nothing, a trial ends once.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Final, TypeVar
+
+from hpo.history import History, Trial
+from hpo.ledger import Ledger, Writer
+from hpo.plan import Plan
+from hpo.study import Study
+from hpo.trial import Attempt, Divergence, Ending, Outcome, Point, Proposal, Record
+
+R = TypeVar("R", bound=Record)
+
+ATTEMPTS: Final = 3
+"""A trial whose worker died is tried this often in all."""
+
+
+class Referee:
+    """Answers three questions: `ask` → trials, `report` → who goes on, `tell` → taken in.
+
+    Everything that it answers is appended to the ledger; `flush` makes it durable. Its host flushes
+    before it passes on the answer of `ask` or `tell`, and now and then after `report`.
+    """
+
+    def __init__(self, store: str, name: str) -> None:
+        ledger = Ledger(store)
+        self._plan = Plan.of(ledger.search(name))
+        self._study = Study(self._plan)
+        self._history = History(self._plan.search.objective)
+        for record in ledger.records(self._plan.search):
+            self._study.restore(record)
+            self._history.add(record)
+        self._writer = Writer(ledger, self._plan.search)
+        self._cohorts: dict[str, list[int]] = {}
+        for trial in self._history.running:
+            self._cohorts.setdefault(trial.proposal.cohort, []).append(trial.number)
+        self._waiting: deque[int] = deque()
+        timeout = self._plan.setting("timeout")
+        self._deadline = time.monotonic() + timeout if timeout else math.inf
+
+    def flush(self) -> None:
+        """Make everything answered so far durable."""
+        self._writer.flush()
+
+    def requeue(self) -> None:
+        """Hand out again what was under way when the last driver stopped; its workers are gone with it."""
+        self._waiting.extend(trial.number for trial in self._history.running)
+        self._cohorts.clear()
+
+    def ask(self, cohort: str, size: int) -> list[Proposal]:
+        """Return up to `size` trials for a cohort; none if there is nothing to hand out now."""
+        if cohort not in self._cohorts:
+            taken = (self._take(cohort) for _ in range(size))
+            self._cohorts[cohort] = [number for number in taken if number is not None]
+        return [self._history.trials[number].proposal for number in self._cohorts[cohort]]
+
+    def _take(self, cohort: str) -> int | None:
+        if self._over:
+            return None
+        if self._waiting:
+            return self._waiting.popleft()
+        if self._study.size >= self._plan.setting("trials"):
+            return None
+        return self._record(replace(self._study.propose(), cohort=cohort)).number
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether no trial is under way and none will be handed out."""
+        left = self._waiting or self._study.size < self._plan.setting("trials")
+        return not self._history.running and (self._over or not left)
+
+    @property
+    def _over(self) -> bool:
+        return time.monotonic() > self._deadline or self._history.hopeless is not None
+
+    def attempt(self, trials: Iterable[int], worker: str) -> None:
+        """Note that a worker took up these trials."""
+        for trial in trials:
+            self._record(Attempt(trial, worker))
+
+    def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
+        """Take in what a cohort's last epoch measured; return the trials that go on."""
+        return [report.trial for report in reports if self._goes_on(report)]
+
+    def _goes_on(self, report: Point | Divergence) -> bool:
+        trial = self._history.trials[report.trial]
+        if trial.ending:
+            return False
+        if isinstance(report, Divergence):
+            where = {"epoch": report.epoch, "step": report.step}
+            measured = {"loss": report.loss, "grad_norm": report.grad_norm}
+            self._end(trial, Outcome.DIVERGED, report.reason, {**where, **measured})
+            return False
+        if report.epoch <= trial.epochs:
+            return True  # trained again after an interruption; the first measurement stands
+        kept, notes = self._study.report(report.trial, report.epoch, report.score)
+        self._record(replace(report, notes=notes))
+        if not kept or self._out_of_time(report):
+            self._end(trial, Outcome.PRUNED, "" if not kept else "timeout")
+        return trial.ending is None
+
+    def _out_of_time(self, point: Point) -> bool:
+        return point.epoch < self._plan.epochs and time.monotonic() > self._deadline
+
+    def tell(self, endings: Iterable[Ending]) -> None:
+        """Take in how trials ended; a trial that has ended already stays as it is."""
+        for ending in endings:
+            trial = self._history.trials[ending.trial]
+            if not trial.ending:
+                self._end(trial, ending.outcome, ending.reason, ending.notes)
+
+    def lost(self, cohort: str, reason: str) -> None:
+        """Take in that a cohort's worker died: its trials are handed out again, if that is worth it."""
+        for number in self._cohorts.pop(cohort, []):
+            trial = self._history.trials[number]
+            if trial.ending:
+                continue
+            if len(trial.attempts) < ATTEMPTS:
+                self._waiting.append(number)
+            else:
+                self._end(trial, Outcome.LOST, reason)
+
+    def _end(
+        self, trial: Trial, outcome: Outcome, reason: str = "", notes: Mapping[str, float] | None = None
+    ) -> None:
+        self._study.end(trial.number, outcome, trial.score)
+        self._record(Ending(trial.number, outcome, reason, trial.score, notes or {}))
+
+    def _record(self, record: R) -> R:
+        placed = self._writer.append(record)
+        self._history.add(placed)
+        return placed

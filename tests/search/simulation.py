@@ -1,0 +1,91 @@
+"""A search without training: real referee, real ledger, and curves that follow from the configuration."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+
+from hpo.ledger import Ledger
+from hpo.plan import order
+from hpo.referee import Referee
+from hpo.settings import SearchSettings
+from hpo.trial import Divergence, Ending, Outcome, Point
+
+
+def started(url: str, *words: str) -> str:
+    """Write down a new search and return its name."""
+    settings = SearchSettings.from_words(["recipe=cnn", f"store={url}", *words])
+    ledger = Ledger(url)
+    name = ledger.create_search(order(settings)).name
+    ledger.close()
+    return name
+
+
+def measured(number: int, config, epoch: int) -> Point | Divergence:
+    """One epoch of a made-up training: best at lr 0.02, hopeless far from it, and noisy."""
+    distance = abs(math.log10(config["optimizer.lr"] / 0.02))
+    if distance > 1.8 and epoch == 2:
+        return Divergence(number, epoch, 3, math.inf, 1e6)
+    noise = int(hashlib.sha256(f"{config.digest}{epoch}".encode()).hexdigest()[:6], 16) / 16**6
+    loss = (1 + distance) / epoch + 0.05 * noise
+    return Point(number, epoch, loss, loss, loss, 0.1, 1.0, 1.0, 0.01, {"accuracy": 1 / (1 + loss)})
+
+
+class Workers:
+    """Workers that take an epoch each in turn, so that trials overlap, always in the same order."""
+
+    def __init__(self, count: int, epochs: int) -> None:
+        self.epochs = epochs
+        self.hands: list[tuple[str, object, int] | None] = [None] * count
+        self.cohorts = 0
+
+    def turn(self, referee: Referee, hand: int) -> bool:
+        """Let one worker do one thing; return whether there was anything to do."""
+        if self.hands[hand] is None:
+            self.cohorts += 1
+            trials = referee.ask(f"cohort-{self.cohorts}", 1)
+            if not trials:
+                return False
+            referee.attempt([trials[0].number], f"worker-{hand}")
+            self.hands[hand] = (f"cohort-{self.cohorts}", trials[0], 1)
+            return True
+        cohort, trial, epoch = self.hands[hand]
+        kept = referee.report([measured(trial.number, trial.config, epoch)])
+        if not kept:
+            self.hands[hand] = None
+        elif epoch == self.epochs:
+            referee.tell([Ending(trial.number, Outcome.FINISHED)])
+            self.hands[hand] = None
+        else:
+            self.hands[hand] = (cohort, trial, epoch + 1)
+        return True
+
+
+def run(url: str, name: str, workers: Workers, *, turns: int = 10**9, referee: Referee | None = None) -> int:
+    """Let the workers work for so many turns, or to the end; return how many turns were taken."""
+    referee = referee or Referee(url, name)
+    taken = 0
+    while taken < turns:
+        busy = [workers.turn(referee, hand) for hand in range(len(workers.hands))]
+        referee.flush()
+        if not any(busy):
+            break
+        taken += 1
+    return taken
+
+
+def told(url: str, name: str) -> list[tuple]:
+    """What a search decided, without times: each trial's origin, parameters, curve and ending."""
+    ledger = Ledger(url)
+    history = ledger.history(ledger.search(name))
+    ledger.close()
+    return [
+        (
+            trial.proposal.origin,
+            dict(trial.proposal.params),
+            trial.proposal.config,
+            [point.score for point in trial.points],
+            trial.outcome,
+        )
+        for trial in history.trials.values()
+    ]

@@ -1,0 +1,224 @@
+"""The referee: what it proposes, whom it stops, and that its state is a pure function of the ledger."""
+
+import math
+import time
+from collections import Counter
+from statistics import fmean
+
+import pytest
+from simulation import Workers, measured, run, started, told
+
+from hpo.ledger import Ledger
+from hpo.referee import ATTEMPTS, Referee
+from hpo.settings import PrunerName, SamplerName
+from hpo.trial import Divergence, Ending, Outcome, Point
+
+EPOCHS = 9
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/hpo.db"
+
+
+def history_of(url, name):
+    ledger = Ledger(url)
+    history = ledger.history(ledger.search(name))
+    ledger.close()
+    return history
+
+
+def make(url, *words):
+    name = started(url, f"epochs={EPOCHS}", *words)
+    return name, Referee(url, name)
+
+
+COMBINATIONS = [
+    *((sampler, "halving") for sampler in SamplerName.__args__),
+    *(("tpe", pruner) for pruner in PrunerName.__args__ if pruner != "halving"),
+]
+
+
+@pytest.mark.parametrize(("sampler", "pruner"), COMBINATIONS)
+class TestRebuilding:
+    """Killed and made again, a referee proposes and prunes what it would have."""
+
+    TRIALS = 22
+
+    def words(self, sampler, pruner):
+        return (
+            f"epochs={EPOCHS}",
+            f"trials={self.TRIALS}",
+            f"sampler={sampler}",
+            f"pruner={pruner}",
+            "seed=5",
+        )
+
+    def test_a_referee_that_dies_at_any_time_changes_nothing(self, url, sampler, pruner):
+        whole = started(url, *self.words(sampler, pruner))
+        run(url, whole, Workers(3, EPOCHS))
+        broken = started(url, *self.words(sampler, pruner))
+        workers = Workers(3, EPOCHS)
+        while run(url, broken, workers, turns=7):
+            pass
+        assert told(url, broken) == told(url, whole)
+        assert len(told(url, whole)) == self.TRIALS
+
+    def test_a_search_that_is_killed_and_resumed_ends_the_same(self, url, sampler, pruner):
+        whole = started(url, *self.words(sampler, pruner))
+        run(url, whole, Workers(1, EPOCHS))
+        broken = started(url, *self.words(sampler, pruner))
+        for _ in range(100):
+            referee = Referee(url, broken)
+            referee.requeue()
+            workers = Workers(1, EPOCHS)
+            workers.cohorts = 1000 * _
+            if not run(url, broken, workers, turns=23, referee=referee):
+                break
+        assert told(url, broken) == told(url, whole)
+
+
+def test_the_baseline_is_trial_0_as_it_stands(url):
+    _, referee = make(url)
+    (trial,) = referee.ask("c", 1)
+    assert (trial.number, trial.origin) == (0, "baseline")
+    assert trial.config["optimizer.lr"] == 0.05
+    assert trial.config["optimizer.momentum"] == 0.9
+    assert trial.params["optimizer.sgd.one_minus_momentum"] == pytest.approx(0.1)
+
+
+def test_the_baseline_is_never_pruned(url):
+    name, referee = make(url, "trials=30", "pruner=halving")
+    workers = Workers(1, EPOCHS)
+    run(url, name, workers, referee=referee)
+    trials = history_of(url, name).trials
+    assert trials[0].outcome is Outcome.FINISHED
+    assert Outcome.PRUNED in {trial.outcome for trial in trials.values()}
+
+
+def test_proposals_are_complete_configurations(url):
+    _, referee = make(url, "trials=20", "pruner=none")
+    for trial in referee.ask("c", 20):
+        assert {"optimizer", "optimizer.lr", "schedule", "warmup", "clip_norm", "batch_size"} <= set(
+            trial.config
+        )
+        assert {"model.width", "model.dropout"} <= set(trial.config)
+
+
+def test_asking_twice_gives_the_same_trials(url):
+    _, referee = make(url)
+    assert referee.ask("c", 2) == referee.ask("c", 2)
+
+
+def test_no_more_trials_than_ordered(url):
+    _, referee = make(url, "trials=3")
+    assert len(referee.ask("c", 5)) == 3
+    assert referee.ask("d", 1) == []
+    assert not referee.exhausted
+    referee.tell([Ending(number, Outcome.FAILED, f"reason {number}") for number in range(3)])
+    assert referee.exhausted
+
+
+def test_an_epoch_reported_twice_counts_once(url):
+    name, referee = make(url)
+    (trial,) = referee.ask("c", 1)
+    for _ in range(2):
+        assert referee.report([measured(0, trial.config, 1)]) == [0]
+    referee.flush()
+    assert [point.epoch for point in history_of(url, name).trials[0].points] == [1]
+
+
+def test_a_trial_ends_once(url):
+    name, referee = make(url)
+    referee.ask("c", 1)
+    referee.tell([Ending(0, Outcome.FAILED, "first")])
+    referee.tell([Ending(0, Outcome.FINISHED)])
+    referee.flush()
+    assert history_of(url, name).trials[0].ending.reason == "first"
+
+
+def test_a_pruned_trial_keeps_its_curve(url):
+    name, _ = make(url, "trials=30")
+    run(url, name, Workers(1, EPOCHS))
+    pruned = [trial for trial in history_of(url, name).trials.values() if trial.outcome is Outcome.PRUNED]
+    assert pruned
+    assert all(0 < trial.epochs < EPOCHS for trial in pruned)
+
+
+def test_a_diverged_trial_ends_where_it_diverged(url):
+    name, referee = make(url)
+    referee.ask("c", 1)
+    assert referee.report([Divergence(0, 1, 3, math.nan, 5.0)]) == []
+    referee.flush()
+    ending = history_of(url, name).trials[0].ending
+    assert ending.outcome is Outcome.DIVERGED
+    assert (ending.notes["epoch"], ending.notes["step"]) == (1, 3)
+
+
+@pytest.mark.parametrize(("sampler", "trials"), [("tpe", 60), ("cmaes", 60), ("gp", 30)])
+def test_the_sampler_avoids_where_trials_diverge(url, sampler, trials):
+    """Everything over lr 0.04 diverges; a model-based sampler goes there less often than the prior does."""
+    name = started(url, "space=sgd", f"trials={trials}", f"sampler={sampler}", "pruner=none", "epochs=1")
+    referee = Referee(url, name)
+    diverged = {"prior": [], sampler: [], "baseline": []}
+    for number in range(trials):
+        (trial,) = referee.ask(f"c{number}", 1)
+        lr = trial.config["optimizer.lr"]
+        loss = abs(math.log10(lr / 0.01))
+        report = Point(number, 1, loss, loss, loss, lr, 1.0, 1.0, 0.1)
+        if referee.report([report if lr < 0.04 else Divergence(number, 1, 0, math.inf, 1.0)]):
+            referee.tell([Ending(number, Outcome.FINISHED)])
+        diverged[trial.origin].append(lr >= 0.04)
+    assert fmean(diverged[sampler]) < fmean(diverged["prior"])
+
+
+def test_a_lost_worker_s_trial_is_handed_out_again_and_then_given_up(url):
+    name, referee = make(url, "trials=1")
+    for attempt in range(ATTEMPTS):
+        assert [trial.number for trial in referee.ask(f"c{attempt}", 1)] == [0]
+        referee.attempt([0], "host/1")
+        referee.lost(f"c{attempt}", "killed")
+    assert referee.exhausted
+    referee.flush()
+    assert history_of(url, name).trials[0].outcome is Outcome.LOST
+
+
+def test_three_equal_failures_end_a_search(url):
+    name, referee = make(url, "trials=30")
+    for number in range(3):
+        referee.ask(f"c{number}", 1)
+        referee.tell([Ending(number, Outcome.FAILED, "ImportError: no module named x")])
+    assert referee.ask("c9", 1) == []
+    assert referee.exhausted
+
+
+def test_different_failures_do_not(url):
+    name, referee = make(url, "trials=30")
+    for number in range(3):
+        referee.ask(f"c{number}", 1)
+        referee.tell([Ending(number, Outcome.FAILED, f"reason {number}")])
+    assert referee.ask("c9", 1)
+
+
+def test_time_over_stops_what_runs_and_asks_for_nothing_more(url):
+    _, referee = make(url, "timeout=0.5s")
+    (trial,) = referee.ask("c", 1)
+    assert referee.report([measured(trial.number, trial.config, 1)]) == [0]
+    time.sleep(0.6)
+    assert referee.report([measured(trial.number, trial.config, 2)]) == []
+    assert referee.ask("d", 1) == []
+    assert referee.exhausted
+
+
+def test_the_same_seed_proposes_the_same_and_another_does_not(url):
+    first, second, other = (
+        make(url, seed, "pruner=none")[1].ask("c", 12) for seed in ("seed=1", "seed=1", "seed=2")
+    )
+    assert [trial.params for trial in first] == [trial.params for trial in second]
+    assert [trial.params for trial in first[1:]] != [trial.params for trial in other[1:]]
+
+
+def test_sobol_points_spread_over_the_branches(url):
+    _, referee = make(url, "sampler=qmc", "trials=65", "pruner=none")
+    counts = Counter(trial.config["optimizer"] for trial in referee.ask("c", 65)[1:])
+    assert set(counts.values()) <= {12, 13, 14}
