@@ -1,0 +1,37 @@
+# make search recipe=cnn [trials=20 seed=3 …]   set up and search
+# make test                                     set up and run the tests
+# make check                                    ruff, mypy and the floors
+
+.PHONY: search test check clean
+.DEFAULT_GOAL := test
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# Every word given to make (recipe=cnn trials=20) goes on to hpo, except those that mean make itself.
+WORDS = $(filter-out PYTHON=% VENV=%,$(MAKEOVERRIDES))
+
+# Installed once, and again only if what is declared has changed.
+$(VENV)/.search: pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
+	touch $@
+
+$(VENV)/.dev: $(VENV)/.search
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable '.[dev]'
+	touch $@
+
+search: $(VENV)/.search
+	$(BIN)/hpo search $(WORDS)
+
+test: $(VENV)/.dev
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest --quiet tests/test_floors.py
+
+clean:
+	rm -rf $(VENV) dist build

@@ -1,0 +1,94 @@
+"""What a worker does: train a cohort's trials and let the referee decide, epoch by epoch, who goes on.
+
+A cohort is K trials that train in one process; K = 1 is the usual case of the same code. A worker is sent
+a `Job`, once, and then cohort after cohort.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import traceback
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Protocol
+
+import torch
+
+from hpo.config import Value
+from hpo.recipe import Objective
+from hpo.training import plain
+from hpo.training.engine import Member, Progress, Task
+from hpo.training.execution import execute
+from hpo.trial import Divergence, Ending, Outcome, Point, Proposal
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the workers of a search must know of it; plain values, so that it travels."""
+
+    source: str
+    path: str
+    objective: Objective
+    epochs: int
+    seed: int
+    data_options: tuple[tuple[str, Value], ...] = ()
+    threads: int = 1
+    device: str = "cpu"
+
+
+class Referee(Protocol):
+    """The part of the referee that a worker speaks to."""
+
+    def attempt(self, trials: Collection[int], worker: str) -> None:
+        """Note who trains these trials."""
+
+    def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
+        """Return the trials that go on."""
+
+    def tell(self, endings: Sequence[Ending]) -> None:
+        """Return once the endings are durable."""
+
+
+def train(job: Job, trials: Sequence[Proposal], referee: Referee) -> None:
+    """Train a cohort to its end; an error of the recipe ends its trials as failed, with its last lines."""
+    referee.attempt([trial.number for trial in trials], f"{platform.node()}/{os.getpid()}")
+    live = {trial.number for trial in trials}
+    try:
+        progress = plain.train(prepare(job), [Member(trial.number, trial.config) for trial in trials])
+        reports = next(progress, None)
+        while reports is not None:
+            live -= {report.trial for report in reports}
+            kept = referee.report(reports)
+            live |= set(kept)
+            reports = _send(progress, kept)
+    except Exception as error:  # noqa: BLE001 - whatever a recipe raises belongs in the ledger
+        referee.tell([Ending(number, Outcome.FAILED, *_cause(error)) for number in sorted(live)])
+    else:
+        referee.tell([Ending(number, Outcome.FINISHED) for number in sorted(live)])
+
+
+def _send(progress: Progress, kept: list[int]) -> list[Point | Divergence] | None:
+    try:
+        return progress.send(kept)
+    except StopIteration:
+        return None
+
+
+@cache
+def prepare(job: Job) -> Task:
+    """Load a job's recipe and data; a worker does this once, before its first cohort."""
+    torch.set_num_threads(job.threads)
+    module = execute(job.source, job.path)
+    splits = module.data(**dict(job.data_options))
+    return Task(module, splits, job.objective, job.epochs, job.seed, job.device)
+
+
+def _cause(error: Exception) -> tuple[str, None, Mapping[str, str]]:
+    """Return the error in one line with the recipe's own line, no score, and the whole traceback."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = next((frame for frame in reversed(frames) if "/hpo/" not in frame.filename), frames[-1])
+    where = f"{last.filename}:{last.lineno}"
+    text = "".join(traceback.format_exception(error))
+    return f"{type(error).__name__}: {error} ({where})", None, {"traceback": text[-20000:]}

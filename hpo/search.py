@@ -1,0 +1,273 @@
+"""The conductor: from settings to a winner, and from an interrupted search to its end."""
+
+from __future__ import annotations
+
+import functools
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+
+from hpo.config import Value
+from hpo.errors import InputError, InterruptedSearch, Problem, SearchError
+from hpo.history import History, Search, State, Trial
+from hpo.ledger import Ledger
+from hpo.plan import Plan, order
+from hpo.settings import SearchSettings
+
+if TYPE_CHECKING:  # Ray takes its time to import, and what is wrong with the words is said before
+    from hpo.cluster import Share
+
+_GLANCE_SECONDS: Final = 0.25
+_UPLOAD_PATIENCE_SECONDS: Final = 60.0
+
+
+class Viewer(Protocol):
+    """Shows a search while it runs."""
+
+    def start(self, plan: Plan, history: History) -> None:
+        """The search begins, or goes on from what `history` holds."""
+
+    def update(self, history: History) -> None:
+        """This is what is known now; called a few times a second."""
+
+    def finish(self) -> None:
+        """Nothing more will come."""
+
+
+class Result(NamedTuple):
+    """A search that came to its end, and its trials."""
+
+    search: Search
+    history: History
+
+
+def run(settings: SearchSettings, viewer: Viewer) -> Result:
+    """Run a search from its first trial to its end.
+
+    Raises:
+        InputError: something is wrong with the settings; nothing was started or written.
+        SearchError: no trial came to its end.
+        InterruptedSearch: Ctrl-C, SIGTERM or SIGHUP.
+    """
+    search = order(settings)
+    workers, share = _machine(search)
+    search = replace(search, settings={**search.settings, **_decided(workers, share)})
+    ledger = Ledger(settings.store)
+    if settings.name and ledger.exists() and settings.name in {it.name for it in ledger.searches()}:
+        raise InputError(ledger.name_taken(settings.name))
+    return _Conductor(ledger, ledger.create_search(search), viewer).conduct(resumed=False)
+
+
+def resume(name: str, store: str, viewer: Viewer) -> Result:
+    """Bring an interrupted search to its end: finished trials stay, open ones start again.
+
+    Raises:
+        InputError: there is no such search, or it needs no resuming.
+        SearchError: no trial came to its end.
+        InterruptedSearch: Ctrl-C, SIGTERM or SIGHUP.
+    """
+    ledger = Ledger(store)
+    search = ledger.search(name)
+    if search.state is State.RUNNING:
+        raise InputError(Problem(name, f"This search is running: {search.reason}."))
+    if search.state is State.FINISHED:
+        raise InputError(Problem(name, f"This search is finished. Look at it: hpo show {name}."))
+    return _Conductor(ledger, search, viewer).conduct(resumed=True)
+
+
+def _machine(search: Search) -> tuple[int, Share]:
+    from hpo import cluster
+
+    workers, gpus = search.settings["workers"], search.settings["gpus_per_trial"]
+    return cluster.machine(
+        workers if isinstance(workers, int) else None, gpus if isinstance(gpus, int | float) else None
+    )
+
+
+def _decided(workers: int, share: Share) -> dict[str, Value]:
+    """Return what the machine decides about a trial's numbers; it stays so for the whole search."""
+    from hpo import cluster
+
+    threads = max(1, cluster.cpus() // workers)
+    return {"threads": threads, "device": "cuda" if share.gpus else "cpu"}
+
+
+class _Conductor:
+    """One session of a search: its workers, its view and its tracking."""
+
+    def __init__(self, ledger: Ledger, search: Search, viewer: Viewer) -> None:
+        self.ledger, self.search, self.viewer = ledger, search, viewer
+        self.plan = Plan.of(search)
+        self.history = ledger.history(search)
+        self.tracker: subprocess.Popen[bytes] | None = None
+
+    def conduct(self, *, resumed: bool) -> Result:
+        session = self.ledger.open_session(self.search)
+        state, reason = State.INTERRUPTED, "stopped by an error"
+        try:
+            with _stoppable(), self._watched():
+                self._train(resumed=resumed)
+            state, reason = self._verdict()
+        except KeyboardInterrupt:
+            reason = "stopped by hand"
+            raise InterruptedSearch(self.search.name) from None
+        finally:
+            self.ledger.close_session(session, state, reason)
+            self._finish_tracking(wait=state is not State.INTERRUPTED)
+        if self.history.best is None:
+            raise SearchError(f"{self.search.name}: {reason}")
+        return Result(self.ledger.search(self.search.name), self.history)
+
+    def _train(self, *, resumed: bool) -> None:
+        from hpo import cluster
+        from hpo.referee import Referee
+
+        workers, share = _machine(self.search)
+        make = functools.partial(Referee, _absolute(self.ledger.url), self.search.name)
+        work = functools.partial(_work, self.plan)
+        with cluster.local(workers):
+            cluster.train(make, work, workers, share, resumed=resumed)
+
+    def _verdict(self) -> tuple[State, str]:
+        hopeless = self.history.hopeless
+        if hopeless:
+            return State.FAILED, f"Trial after trial failed: {hopeless}"
+        if self.history.best is None:
+            counts = ", ".join(f"{number} {name}" for name, number in self.history.counts.items())
+            return State.FAILED, f"No trial came to its end ({counts or 'none started'})."
+        return State.FINISHED, ""
+
+    @contextmanager
+    def _watched(self) -> Iterator[None]:
+        """Follow the ledger in the background, for the viewer and to start tracking."""
+        over = threading.Event()
+        watching = threading.Thread(target=self._watch, args=(over,))
+        self.viewer.start(self.plan, self.history)
+        watching.start()
+        try:
+            yield
+        finally:
+            over.set()
+            watching.join()
+            self.viewer.finish()
+
+    def _watch(self, over: threading.Event) -> None:
+        last = False
+        while not last:
+            last = over.wait(_GLANCE_SECONDS)
+            for record in self.ledger.records(self.search, self.history.seq):
+                self.history.add(record)
+            self.viewer.update(self.history)
+            if self.history.epochs and not self.tracker:
+                # Not before the first epoch is in: MLflow takes long to import, and start-up is busy.
+                self.tracker = self._track()
+
+    def _track(self) -> subprocess.Popen[bytes]:
+        command = [sys.executable, "-m", "hpo.tracking", self.search.name]
+        environment = {**os.environ, "HPO_STORE": self.ledger.url}
+        quiet = subprocess.DEVNULL
+        return subprocess.Popen(command, env=environment, stdin=quiet, stdout=quiet, stderr=quiet)  # noqa: S603
+
+    def _finish_tracking(self, *, wait: bool) -> None:
+        if not self.tracker:
+            return
+        try:
+            self.tracker.wait(_UPLOAD_PATIENCE_SECONDS if wait else 5)
+        except subprocess.TimeoutExpired:
+            self.tracker.terminate()
+
+
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Treat SIGTERM and a closed terminal like Ctrl-C."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def export(name: str, store: str, trial: int | None, to: str) -> Path:
+    """Write a trial, the winner if none is named, as a plain PyTorch script; return its path.
+
+    Raises:
+        InputError: there is no such search or trial, or the file cannot be written.
+    """
+    from hpo.export import script
+
+    ledger = Ledger(store)
+    search = ledger.search(name)
+    chosen = _chosen(ledger.history(search), trial, name)
+    plan = Plan.of(search)
+    text = script(
+        plan.recipe,
+        chosen.proposal.config,
+        epochs=plan.epochs,
+        seed=plan.setting("seed"),
+        threads=plan.setting("threads"),
+        data_options=plan.data_options,
+        device=plan.setting("device"),
+        origin=f"trial {chosen.number} of {name}: {search.objective.metric} {chosen.score:.6g}",
+    )
+    return _write(Path(to), text)
+
+
+def _chosen(history: History, trial: int | None, name: str) -> Trial:
+    found = history.best if trial is None else history.trials.get(trial)
+    if found is None:
+        what = "No trial has finished yet" if trial is None else f"There is no trial {trial}"
+        raise InputError(Problem(name, f"{what} in this search. Look at it: hpo show {name}."))
+    if found.score is None:
+        raise InputError(Problem(f"trial={found.number}", "This trial did not train a single epoch."))
+    return found
+
+
+def _write(path: Path, text: str) -> Path:
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        message = "This file exists and is left as it is. Choose another name, or delete it."
+        raise InputError(Problem(f"to={path}", message)) from None
+    except OSError as error:
+        raise InputError(Problem(f"to={path}", f"Cannot write here: {error.strerror}.")) from None
+    return path
+
+
+def _absolute(store: str) -> str:
+    """Return the address as it holds in any folder: Ray's workers have their own."""
+    prefix = "sqlite:///"
+    path = store.removeprefix(prefix)
+    return f"{prefix}{os.path.abspath(path)}" if store.startswith(prefix) else store
+
+
+def _work(plan: Plan, trials: Any, referee: Any) -> None:
+    """Train a cohort; runs in a worker, so torch is imported there and not by the conductor."""
+    from hpo import cohort
+
+    job = cohort.Job(
+        source=plan.search.source,
+        path=plan.search.path,
+        objective=plan.search.objective,
+        epochs=plan.epochs,
+        seed=plan.setting("seed"),
+        data_options=tuple(plan.data_options.items()),
+        threads=plan.setting("threads"),
+        device=plan.setting("device"),
+    )
+    cohort.train(job, trials, referee)

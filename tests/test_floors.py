@@ -1,0 +1,95 @@
+"""The shape of the house: imports go down only, each rim has one importer, and there are no cycles."""
+
+import ast
+import graphlib
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+FLOORS = {
+    0: ["errors", "config", "trial", "shipped", "recipe", "vocabulary", "history"],
+    1: ["space", "training", "settings", "summary"],
+    2: ["export", "plan", "cohort"],
+    3: ["study", "cluster", "tracking", "ledger"],
+    4: ["referee", "search", "terminal"],
+    5: ["cli"],
+}
+FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
+
+RIMS = {"optuna": "study", "ray": "cluster", "mlflow": "tracking", "sqlalchemy": "ledger"}
+
+# What a room may import besides the standard library, where the design says so.
+ALONE = {"space": {"omegaconf", "yaml"}, "training": {"torch"}}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(ROOT / "hpo").parts[0].removesuffix(".py")
+
+
+def modules() -> list[Path]:
+    return [
+        path for path in sorted((ROOT / "hpo").rglob("*.py")) if room(path) not in ("__init__", "shipped")
+    ]
+
+
+@cache
+def imports(path: Path) -> frozenset[str]:
+    """Everything that a module imports anywhere in it, also for type checking, by full name."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return frozenset(found)
+
+
+def rooms_used(path: Path) -> set[str]:
+    used = {name.split(".")[1] for name in imports(path) if name.startswith("hpo.")}
+    return {name for name in used if name in FLOOR_OF} - {room(path)}
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_every_module_has_a_floor(path):
+    assert room(path) in FLOOR_OF
+
+
+@pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
+def test_imports_never_go_up(path):
+    here = FLOOR_OF[room(path)]
+    assert {other for other in rooms_used(path) if FLOOR_OF[other] > here} == set()
+
+
+def test_rooms_do_not_import_each_other_in_a_circle():
+    graph: dict[str, set[str]] = {}
+    for path in modules():
+        graph.setdefault(room(path), set()).update(rooms_used(path))
+    list(graphlib.TopologicalSorter(graph).static_order())
+
+
+@pytest.mark.parametrize(("library", "rim"), RIMS.items())
+def test_a_rim_has_one_importer(library, rim):
+    importers = {room(path) for path in modules() for name in imports(path) if name.split(".")[0] == library}
+    assert importers == {rim}
+
+
+@pytest.mark.parametrize(("name", "allowed"), ALONE.items())
+def test_inner_rooms_know_few_libraries(name, allowed):
+    paths = [path for path in modules() if room(path) == name]
+    foreign = {imported.split(".")[0] for path in paths for imported in imports(path)}
+    assert foreign - set(sys.stdlib_module_names) - {"hpo"} <= allowed
+
+
+def test_the_ground_floor_knows_the_standard_library_only():
+    paths = [path for path in modules() if FLOOR_OF[room(path)] == 0]
+    foreign = {imported.split(".")[0] for path in paths for imported in imports(path)}
+    assert foreign - set(sys.stdlib_module_names) == {"hpo"}
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "recipes").glob("*.py")), ids=lambda path: path.stem)
+def test_recipes_import_nothing_of_hpo(path):
+    assert not {name for name in imports(path) if name.split(".")[0] == "hpo"}
