@@ -1,0 +1,63 @@
+"""Keeping MLflow level with a search, whatever ails the server."""
+
+from __future__ import annotations
+
+from threading import Event
+from typing import TYPE_CHECKING, Final
+
+from hpo.errors import HpoError
+from hpo.tracking.places import calm
+from hpo.tracking.source import Source
+
+if TYPE_CHECKING:
+    from hpo.tracking.tracker import Tracker
+
+# The longest wait between two tries, in seconds, and how many failures in a row are enough once the search
+# is over: about four minutes of an unreachable server.
+SLOWEST: Final = 30.0
+TRIES: Final = 12
+
+
+def sync(source: Source, name: str, uri: str = "") -> int:
+    """Bring MLflow level with the ledger; return the number of records that were sent."""
+    return _tracker(source, name, uri).upload()
+
+
+def follow(
+    source: Source, name: str, uri: str = "", *, poll: float = 0.5, stop: Event | None = None
+) -> str | None:
+    """Upload until the search is over and all of it is in; return None, or why that was given up.
+
+    An error of MLflow is no reason to stop, however long it lasts: the search may outlast it. Setting
+    `stop` ends it after the batch that is under way.
+
+    Raises:
+        HpoError: there is no such search.
+    """
+    tracker, stop, failures = _tracker(source, name, uri), stop or Event(), 0
+    while not stop.is_set():
+        error = _attempt(tracker, stop)
+        failures = failures + 1 if error else 0
+        if tracker.over and (error is None or failures > TRIES):
+            return error
+        stop.wait(min(poll * 2 ** min(failures, 10), SLOWEST))
+    return None
+
+
+def _attempt(tracker: Tracker, stop: Event) -> str | None:
+    try:
+        for _ in tracker.batches():
+            if stop.is_set():
+                break
+    except HpoError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a search never suffers from what ails MLflow
+        return f"MLflow: {type(error).__name__}: {error}"
+    return None
+
+
+def _tracker(source: Source, name: str, uri: str) -> Tracker:
+    calm()
+    from hpo.tracking.tracker import Tracker
+
+    return Tracker(source, name, uri)

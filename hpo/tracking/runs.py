@@ -1,0 +1,115 @@
+"""The runs of one search in MLflow: found by their tags or made, and the requests to them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from mlflow import MlflowClient
+from mlflow.entities import Run, RunTag
+
+from hpo.history import Search, Trial
+from hpo.tracking import wording
+from hpo.tracking.wording import Message, milliseconds
+
+BORN: Final = "hpo.created"
+CURSOR: Final = "hpo.cursor"
+NUMBER: Final = "hpo.trial"
+WINNER: Final = "hpo.best_trial"
+NOTE: Final = "mlflow.note.content"
+PARENT: Final = "mlflow.parentRunId"
+
+
+class Runs:
+    """One parent run and its children; made in the store where they are not there yet.
+
+    `cursor` is the number of the last record that is in, `status` and `best` what the parent run says of
+    the search and its winner.
+    """
+
+    def __init__(self, client: MlflowClient, search: Search) -> None:
+        self._client, self._name, self._tags = client, search.name, wording.search_tags(search)
+        self._experiment = self._find_experiment(search.recipe)
+        # Not by its name: many ledgers, each with a cnn-1, may share one MLflow server.
+        key = {BORN: wording.born(search)}
+        run = self._find(key) or self._create(search.name, search.created, key)
+        self.parent, self.status = run.info.run_id, run.info.status
+        tags = run.data.tags
+        self.best, self._note = int(tags.get(WINNER, -1)), tags.get(NOTE)
+        if CURSOR not in tags:
+            self._introduce(search)
+        self.cursor = int(tags.get(CURSOR, 0))
+        self._children: dict[int, str] = {}
+
+    def _find_experiment(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        return str(found.experiment_id if found else self._client.create_experiment(name))
+
+    def _find(self, tags: Mapping[str, str]) -> Run | None:
+        query = " AND ".join(f"tags.`{name}` = '{text}'" for name, text in tags.items())
+        return next(iter(self._client.search_runs([self._experiment], query)), None)
+
+    def _create(self, name: str, at: float, tags: Mapping[str, str]) -> Run:
+        return self._client.create_run(
+            self._experiment, start_time=milliseconds(at), tags={**self._tags, **tags}, run_name=name
+        )
+
+    def _introduce(self, search: Search) -> None:
+        message = Message()
+        message.configure({**search.settings, "objective": str(search.objective)})
+        message.tag({"hpo.versions": json.dumps(dict(search.versions))})
+        self.tell(self.parent, message)
+        self.write({Path(search.path).name: search.source, "space.yaml": search.space})
+
+    def child(self, trial: Trial) -> str:
+        """Return the run of a trial; the first call for it makes it, if the store has none."""
+        if trial.number not in self._children:
+            key = {PARENT: self.parent, NUMBER: str(trial.number)}
+            run = self._find(key) or self._create_child(trial, key)
+            self._children[trial.number] = run.info.run_id
+        return self._children[trial.number]
+
+    def _create_child(self, trial: Trial, key: Mapping[str, str]) -> Run:
+        name = f"{self._name}/{trial.number:03d}"
+        return self._create(name, trial.proposal.at, {**key, "hpo.origin": trial.proposal.origin})
+
+    def tell(self, run: str, message: Message) -> None:
+        """Send a message; the client cuts it to the sizes that a server takes."""
+        tags = [RunTag(name, text) for name, text in message.tags.items()]
+        # Synchronous in so many words: MLFLOW_ENABLE_ASYNC_LOGGING=true would make it forget on errors.
+        self._client.log_batch(run, message.metrics, message.params, tags, synchronous=True)
+        if message.status:
+            self.set_status(run, message.status, message.ended)
+
+    def set_status(self, run: str, status: str, at: float) -> None:
+        """Say how a run stands, and since when."""
+        if status == "RUNNING":
+            self._client.update_run(run, status)
+        else:
+            self._client.set_terminated(run, status, milliseconds(at))
+
+    def write(self, files: Mapping[str, str]) -> None:
+        """Keep texts as files of the parent run."""
+        for name, text in files.items():
+            self._client.log_text(self.parent, text, name)
+
+    def crown(self, trial: Trial) -> None:
+        """Name the winner. Its configuration is one tag: many would go stale when another one wins."""
+        config = trial.proposal.config
+        self.write({"best_config.json": json.dumps(dict(config), indent=2) + "\n"})
+        message = Message()
+        message.tag({"hpo.best_config": config.to_json(), WINNER: str(trial.number)})
+        self.tell(self.parent, message)
+        self.best = trial.number
+
+    def describe(self, note: str) -> None:
+        """Set the text that MLflow shows above the search, if it is another one."""
+        if note != self._note:
+            self._client.set_tag(self.parent, NOTE, note, synchronous=True)
+            self._note = note
+
+    def move_cursor(self, seq: int) -> None:
+        """Note that all records up to this one are in."""
+        self._client.set_tag(self.parent, CURSOR, str(seq), synchronous=True)
