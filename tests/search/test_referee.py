@@ -184,7 +184,7 @@ def test_a_lost_worker_s_trial_is_handed_out_again_and_then_given_up(url):
 
 
 def test_three_equal_failures_end_a_search(url):
-    name, referee = make(url, "trials=30")
+    _, referee = make(url, "trials=30")
     for number in range(3):
         referee.ask(f"c{number}", 1)
         referee.tell([Ending(number, Outcome.FAILED, "ImportError: no module named x")])
@@ -193,7 +193,7 @@ def test_three_equal_failures_end_a_search(url):
 
 
 def test_different_failures_do_not(url):
-    name, referee = make(url, "trials=30")
+    _, referee = make(url, "trials=30")
     for number in range(3):
         referee.ask(f"c{number}", 1)
         referee.tell([Ending(number, Outcome.FAILED, f"reason {number}")])
