@@ -1,0 +1,27 @@
+"""Search spaces: YAML in which a bare value is fixed and a mapping with one verb is searched.
+
+`log`, `uniform`, `one_minus_log` and `int` take `[low, high]`, `choice` takes a list, and `one_of` opens
+branches with hyperparameters of their own. `prior:` beside a verb says where an expert would look.
+"""
+
+from hpo.space.nodes import Choice, Fixed, Int, Leaf, Log, Node, OneMinusLog, OneOf, Suggest, Uniform
+from hpo.space.reading import find, names, read
+from hpo.space.space import Parameter, Space
+
+__all__ = [
+    "Choice",
+    "Fixed",
+    "Int",
+    "Leaf",
+    "Log",
+    "Node",
+    "OneMinusLog",
+    "OneOf",
+    "Parameter",
+    "Space",
+    "Suggest",
+    "Uniform",
+    "find",
+    "names",
+    "read",
+]

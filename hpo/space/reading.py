@@ -1,0 +1,189 @@
+"""Finding a space, and reading it whole: every mistake at once, each with its place and its fix."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path as File
+from typing import Any, ParamSpec, TypeVar
+
+from hpo import shipped
+from hpo.errors import InputError, Problem, did_you_mean
+from hpo.space.document import Document, Path
+from hpo.space.grammar import ONE_OF, PRIOR, Mistake, leaf, shown, verb_of, weights
+from hpo.space.nodes import Fixed, Leaf, Node, OneOf, can_be
+from hpo.space.space import Space
+from hpo.vocabulary import MODEL, Hyperparameter, Vocabulary, Word
+
+T = TypeVar("T")
+P = ParamSpec("P")
+
+
+def names() -> dict[str, File]:
+    """Return every space that can be named, with its file."""
+    return shipped.available("search_spaces", ".yaml")
+
+
+def find(word: str, vocabulary: Vocabulary, overrides: Mapping[str, str]) -> Space:
+    """Return the space that `space=word` means (a name or a path), with `space.PATH=YAML` put into it.
+
+    Raises:
+        InputError: there is none, or it breaks rules; all mistakes at once.
+    """
+    file = shipped.locate("search_spaces", ".yaml", word, "space")
+    try:
+        text = file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(Problem(_near(file), f"This file cannot be read as text: {error}.")) from None
+    return read(text, _near(file), vocabulary, overrides)
+
+
+def read(text: str, where: str, vocabulary: Vocabulary, overrides: Mapping[str, str] | None = None) -> Space:
+    """Read a space from YAML that stands in `where`, with overrides put into it.
+
+    An override's path goes as the YAML goes; `one_of` may be left out: `optimizer.sgd.lr`,
+    `optimizer.sgd.lr.prior`. What is not there yet is added. A branch's bare name
+    (`optimizer=adamw`) narrows the space to that branch, with all that is searched in it.
+
+    Raises:
+        InputError: it breaks rules; all mistakes at once.
+    """
+    document = Document(text, where)
+    for path, value in sorted((overrides or {}).items(), key=lambda item: _turn(vocabulary, *item)):
+        _override(document, path, value, vocabulary)
+    nodes = _Reader(document, vocabulary).nodes()
+    if document.problems:
+        raise InputError(*document.problems)
+    return Space(nodes)
+
+
+def _near(file: File) -> str:
+    """Return a path as seen from the working directory, if it lies below."""
+    return str(file.relative_to(File.cwd()) if file.is_relative_to(File.cwd()) else file)
+
+
+def _turn(vocabulary: Vocabulary, path: str, text: str) -> tuple[bool, int]:
+    """Whole before part, so that neither undoes the other; narrowing to one branch comes last."""
+    return text in vocabulary.branches.get(path, {}), path.count(".")
+
+
+def _override(document: Document, path: str, text: str, vocabulary: Vocabulary) -> None:
+    word = f"space.{path}={text}"
+    if not text.strip():
+        document.problems.append(Problem(word, "No value is given. Write one, or null."))
+        return
+    head, *below = path.split(".")
+    if head in vocabulary.branches:
+        branch = _opened(document.values.get(head))
+        if not below and text in branch[ONE_OF]:
+            document.values[head] = {ONE_OF: {text: branch[ONE_OF][text]}}
+            return
+        if below and below[0] not in (ONE_OF, PRIOR):
+            document.values[head] = branch
+            below = [ONE_OF, *below]
+    document.put((head, *below), text, word)
+
+
+def _opened(raw: Any) -> dict[str, Any]:
+    """Return a branch in its full form, to be added to; a bare name is a branch with defaults."""
+    if isinstance(raw, str):
+        return {ONE_OF: {raw: {}}}
+    if isinstance(raw, dict):
+        return raw if isinstance(raw.get(ONE_OF), dict) else raw | {ONE_OF: {}}
+    return {ONE_OF: {}}
+
+
+class _Reader:
+    """Makes the nodes of a document, and notes in it what is wrong."""
+
+    def __init__(self, document: Document, vocabulary: Vocabulary) -> None:
+        self.document, self.vocabulary = document, vocabulary
+
+    def nodes(self) -> dict[str, Node]:
+        nodes: dict[str, Node] = {}
+        for key, raw in self.document.values.items():
+            nodes |= self._entry(str(key), raw)
+        return nodes
+
+    def _entry(self, key: str, raw: Any) -> Mapping[str, Node]:
+        if key in self.vocabulary.branches:
+            branch = self._branch(key, raw)
+            return {} if branch is None else {key: branch}
+        if key in self.vocabulary.values:
+            return self._leaves((), {key: raw}, self.vocabulary.values, "A space")
+        if key == MODEL:
+            leaves = self._leaves((MODEL,), raw, self.vocabulary.model, "The recipe's model")
+            return {f"{MODEL}.{name}": node for name, node in leaves.items()}
+        self.document.complain((key,), f"There is no {key!r}.{did_you_mean(key, self.vocabulary.keys)}")
+        return {}
+
+    def _leaves(
+        self, path: Path, raw: Any, known: Mapping[str, Hyperparameter], owner: str
+    ) -> dict[str, Leaf]:
+        """Read a mapping from hyperparameters to values."""
+        if not isinstance(raw, dict | None):
+            message = f"{owner} takes hyperparameters by name, got {shown(raw)}. Write {{name: value}}."
+            self.document.complain(path, message)
+            return {}
+        leaves = {}
+        for name, value in (raw or {}).items():
+            here = (*path, str(name))
+            if name not in known:
+                self.document.complain(here, f"{owner} has no {str(name)!r}.{did_you_mean(str(name), known)}")
+            else:
+                leaves[name] = self._try(here, leaf, value, known[name])
+        return {name: node for name, node in leaves.items() if node is not None}
+
+    def _branch(self, key: str, raw: Any) -> Node | None:
+        words = self.vocabulary.branches[key]
+        if isinstance(raw, dict):
+            return self._try((key,), self._one_of, key, raw, words)
+        if isinstance(raw, str) and raw in words:
+            return Fixed(raw)
+        self.document.complain((key,), f"Unknown {key} {shown(raw)}.{did_you_mean(str(raw), words)}")
+        return None
+
+    def _one_of(self, key: str, raw: dict[Any, Any], words: Mapping[str, Word]) -> OneOf:
+        bodies = raw[verb_of(raw, [ONE_OF])] if ONE_OF in raw else None
+        if not isinstance(bodies, dict) or not bodies:
+            example = f"{{{ONE_OF}: {{{next(iter(words))}: {{…}}, …}}}}"
+            raise Mistake(f"{key} opens branches, got {shown(raw)}. Write {example}.")
+        branches: dict[str, dict[str, Leaf]] = {}
+        for name, body in bodies.items():
+            branches |= self._word((key, ONE_OF, str(name)), body, words)
+        prior = self._try((key, PRIOR), weights, raw[PRIOR], tuple(bodies)) if PRIOR in raw else None
+        return OneOf(branches, prior or {})
+
+    def _word(self, path: Path, body: Any, words: Mapping[str, Word]) -> dict[str, dict[str, Leaf]]:
+        key, _, name = path
+        if name not in words:
+            self.document.complain(path, f"Unknown {key} {name!r}.{_hint(key, name, words)}")
+            return {}
+        word, known = words[name], len(self.document.problems)
+        leaves = self._leaves(path, body, {item.name: item for item in word.hyperparameters}, name)
+        if len(self.document.problems) == known:  # what could not be read would count as its default
+            for rule in _breakable(word, leaves):
+                self.document.complain(path, f"Some draws break a rule: {rule}.")
+        return {name: leaves}
+
+    def _try(self, path: Path, make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        try:
+            return make(*args, **kwargs)
+        except Mistake as mistake:
+            self.document.complain(path, str(mistake))
+            return None
+
+
+def _breakable(word: Word, leaves: Mapping[str, Leaf]) -> list[str]:
+    """Return the word's rules that some draw of these leaves would break."""
+    full = {item.name: Fixed(item.default) for item in word.hyperparameters} | dict(leaves)
+    return [
+        one.rule
+        for one in word.contradictions
+        if all(can_be(full[name], value) for name, value in one.values.items())
+    ]
+
+
+def _hint(key: str, name: str, words: Mapping[str, Word]) -> str:
+    """Return which words are near; `optimizer.lr` lacks the word itself."""
+    owner = next((word.name for word in words.values() if name in word.names), None)
+    return f" Name the {key} too: {key}.{owner}.{name}." if owner else did_you_mean(name, words)
