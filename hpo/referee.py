@@ -33,7 +33,7 @@ class Referee:
     before it passes on the answer of `ask` or `tell`, and now and then after `report`.
     """
 
-    def __init__(self, store: str, name: str) -> None:
+    def __init__(self, store: str, name: str, session: int) -> None:
         ledger = Ledger(store)
         self._plan = Plan.of(ledger.search(name))
         self._study = Study(self._plan)
@@ -41,7 +41,7 @@ class Referee:
         for record in ledger.records(self._plan.search):
             self._study.restore(record)
             self._history.add(record)
-        self._writer = Writer(ledger, self._plan.search)
+        self._writer = Writer(ledger, self._plan.search, session)
         self._cohorts: dict[str, list[int]] = {}
         for trial in self._history.running:
             self._cohorts.setdefault(trial.proposal.cohort, []).append(trial.number)

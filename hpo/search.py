@@ -19,7 +19,7 @@ from hpo.errors import InputError, InterruptedSearch, Problem, SearchError
 from hpo.history import History, Search, State, Trial
 from hpo.ledger import Ledger
 from hpo.plan import Plan, order
-from hpo.settings import SearchSettings
+from hpo.settings import SearchSettings, StoreSettings
 
 if TYPE_CHECKING:  # Ray takes its time to import, and what is wrong with the words is said before
     from hpo.cluster import Share
@@ -113,11 +113,12 @@ class _Conductor:
         state, reason = State.INTERRUPTED, "stopped by an error"
         try:
             with _stoppable(), self._watched():
-                self._train(resumed=resumed)
+                self._train(session, resumed=resumed)
             state, reason = self._verdict()
         except KeyboardInterrupt:
             reason = "stopped by hand"
-            raise InterruptedSearch(self.search.name) from None
+            words = StoreSettings(store=self.ledger.url).store_words
+            raise InterruptedSearch(self.search.name, *words) from None
         finally:
             self.ledger.close_session(session, state, reason)
             self._finish_tracking(wait=state is not State.INTERRUPTED)
@@ -125,12 +126,12 @@ class _Conductor:
             raise SearchError(f"{self.search.name}: {reason}")
         return Result(self.ledger.search(self.search.name), self.history)
 
-    def _train(self, *, resumed: bool) -> None:
+    def _train(self, session: int, *, resumed: bool) -> None:
         from hpo import cluster
         from hpo.referee import Referee
 
         workers, share = _machine(self.search)
-        make = functools.partial(Referee, _absolute(self.ledger.url), self.search.name)
+        make = functools.partial(Referee, _absolute(self.ledger.url), self.search.name, session)
         work = functools.partial(_work, self.plan)
         with cluster.local(workers):
             cluster.train(make, work, workers, share, resumed=resumed)

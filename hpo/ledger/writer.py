@@ -8,11 +8,12 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TypeVar
 
-from sqlalchemy import insert
+from sqlalchemy import Select, func, insert, select
 
+from hpo.errors import HpoError
 from hpo.history import Search
 from hpo.ledger.ledger import Ledger
-from hpo.ledger.schema import RECORDS, to_row
+from hpo.ledger.schema import RECORDS, sessions, to_row
 from hpo.trial import Record
 
 R = TypeVar("R", bound=Record)
@@ -23,10 +24,12 @@ class Writer:
 
     `append` costs microseconds and promises nothing; what was appended before a `flush` is durable once
     that `flush` returns. If a commit fails, nothing is dropped: the records wait for the next flush.
+
+    A search has one writer, that of its latest session: what outlives a dead driver writes nothing more.
     """
 
-    def __init__(self, ledger: Ledger, search: Search) -> None:
-        self._ledger, self._search = ledger, search
+    def __init__(self, ledger: Ledger, search: Search, session: int) -> None:
+        self._ledger, self._search, self._session = ledger, search, session
         self._seq = ledger.last_seq(search)
         self._pending: list[Record] = []
         self._appending, self._committing = threading.Lock(), threading.Lock()
@@ -50,9 +53,15 @@ class Writer:
 
     def _commit(self, group: list[Record]) -> None:
         with self._ledger.engine.begin() as connection:
+            latest = connection.scalar(self._latest_session())
+            if latest != self._session:
+                raise HpoError(f"{self._search.name} has gone on in session {latest}; this one is over")
             for kind, records in groupby(sorted(group, key=_kind), key=type):
                 rows = [{"search_id": self._search.id, **to_row(record)} for record in records]
                 connection.execute(insert(RECORDS[kind]), rows)
+
+    def _latest_session(self) -> Select[int]:
+        return select(func.max(sessions.c.id)).where(sessions.c.search_id == self._search.id)
 
 
 def _kind(record: Record) -> str:

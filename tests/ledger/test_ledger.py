@@ -38,6 +38,10 @@ def point(trial=0, epoch=1, score=0.5):
     return Point(trial, epoch, score, score, 0.7, 0.05, 1.5, 1.0, 0.1, {"accuracy": 0.9})
 
 
+def writer_of(ledger, search):
+    return Writer(ledger, search, ledger.open_session(search))
+
+
 @pytest.fixture
 def ledger(tmp_path):
     opened = Ledger(f"sqlite:///{tmp_path}/hpo.db")
@@ -104,7 +108,7 @@ RECORDS = [
 
 
 def test_records_come_back_in_order_and_unchanged(ledger, search):
-    writer = Writer(ledger, search)
+    writer = writer_of(ledger, search)
     written = [writer.append(record) for record in RECORDS]
     writer.flush()
     assert ledger.records(search) == written
@@ -112,7 +116,7 @@ def test_records_come_back_in_order_and_unchanged(ledger, search):
 
 
 def test_reading_goes_on_from_a_number(ledger, search):
-    writer = Writer(ledger, search)
+    writer = writer_of(ledger, search)
     for record in RECORDS:
         writer.append(record)
     writer.flush()
@@ -121,14 +125,14 @@ def test_reading_goes_on_from_a_number(ledger, search):
 
 def test_a_new_writer_goes_on_numbering(ledger, search):
     for record in RECORDS:
-        writer = Writer(ledger, search)
+        writer = writer_of(ledger, search)
         writer.append(record)
         writer.flush()
     assert [record.seq for record in ledger.records(search)] == [1, 2, 3, 4, 5]
 
 
 def test_nothing_is_seen_before_it_is_committed(ledger, search):
-    writer = Writer(ledger, search)
+    writer = writer_of(ledger, search)
     writer.append(RECORDS[0])
     assert ledger.records(search) == []
     writer.flush()
@@ -136,7 +140,7 @@ def test_nothing_is_seen_before_it_is_committed(ledger, search):
 
 
 def test_a_failed_commit_drops_nothing(ledger, search, tmp_path):
-    writer = Writer(ledger, search)
+    writer = writer_of(ledger, search)
     writer.append(RECORDS[0])
     blocking = Ledger(ledger.url)
     with blocking.engine.connect() as connection:
@@ -154,7 +158,7 @@ def test_a_failed_commit_drops_nothing(ledger, search, tmp_path):
 
 @pytest.mark.parametrize("record", [RECORDS[0], RECORDS[2], RECORDS[4]], ids=["proposal", "epoch", "ending"])
 def test_what_can_happen_once_cannot_be_written_twice(ledger, search, record):
-    writer = Writer(ledger, search)
+    writer = writer_of(ledger, search)
     writer.append(record)
     writer.flush()
     writer.append(record)
@@ -163,7 +167,7 @@ def test_what_can_happen_once_cannot_be_written_twice(ledger, search, record):
 
 
 def test_nan_survives(ledger, search):
-    writer = Writer(ledger, search)
+    writer = writer_of(ledger, search)
     writer.append(RECORDS[0])
     writer.append(point(0, 1, math.nan))
     writer.flush()
@@ -174,7 +178,7 @@ def test_nan_survives(ledger, search):
 
 def test_a_reader_never_sees_a_point_before_its_proposal(ledger, search):
     """A reader looks into a table after the other while a writer commits; its records still fit together."""
-    writer, over = Writer(ledger, search), threading.Event()
+    writer, over = writer_of(ledger, search), threading.Event()
 
     def write():
         for number in range(60):

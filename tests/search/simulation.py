@@ -21,6 +21,14 @@ def started(url: str, *words: str) -> str:
     return name
 
 
+def referee(url: str, name: str) -> Referee:
+    """Return a referee in a session of its own, as after a start or a resume."""
+    ledger = Ledger(url)
+    session = ledger.open_session(ledger.search(name))
+    ledger.close()
+    return Referee(url, name, session)
+
+
 def measured(number: int, config, epoch: int) -> Point | Divergence:
     """One epoch of a made-up training: best at lr 0.02, hopeless far from it, and noisy."""
     distance = abs(math.log10(config["optimizer.lr"] / 0.02))
@@ -39,35 +47,35 @@ class Workers:
         self.hands: list[tuple[str, object, int] | None] = [None] * count
         self.cohorts = 0
 
-    def turn(self, referee: Referee, hand: int) -> bool:
+    def turn(self, judge: Referee, hand: int) -> bool:
         """Let one worker do one thing; return whether there was anything to do."""
         if self.hands[hand] is None:
             self.cohorts += 1
-            trials = referee.ask(f"cohort-{self.cohorts}", 1)
+            trials = judge.ask(f"cohort-{self.cohorts}", 1)
             if not trials:
                 return False
-            referee.attempt([trials[0].number], f"worker-{hand}")
+            judge.attempt([trials[0].number], f"worker-{hand}")
             self.hands[hand] = (f"cohort-{self.cohorts}", trials[0], 1)
             return True
         cohort, trial, epoch = self.hands[hand]
-        kept = referee.report([measured(trial.number, trial.config, epoch)])
+        kept = judge.report([measured(trial.number, trial.config, epoch)])
         if not kept:
             self.hands[hand] = None
         elif epoch == self.epochs:
-            referee.tell([Ending(trial.number, Outcome.FINISHED)])
+            judge.tell([Ending(trial.number, Outcome.FINISHED)])
             self.hands[hand] = None
         else:
             self.hands[hand] = (cohort, trial, epoch + 1)
         return True
 
 
-def run(url: str, name: str, workers: Workers, *, turns: int = 10**9, referee: Referee | None = None) -> int:
+def run(url: str, name: str, workers: Workers, *, turns: int = 10**9, judge: Referee | None = None) -> int:
     """Let the workers work for so many turns, or to the end; return how many turns were taken."""
-    referee = referee or Referee(url, name)
+    judge = judge or referee(url, name)
     taken = 0
     while taken < turns:
-        busy = [workers.turn(referee, hand) for hand in range(len(workers.hands))]
-        referee.flush()
+        busy = [workers.turn(judge, hand) for hand in range(len(workers.hands))]
+        judge.flush()
         if not any(busy):
             break
         taken += 1

@@ -7,9 +7,11 @@ from statistics import fmean
 
 import pytest
 from simulation import Workers, measured, run, started, told
+from simulation import referee as new_referee
 
+from hpo.errors import HpoError
 from hpo.ledger import Ledger
-from hpo.referee import ATTEMPTS, Referee
+from hpo.referee import ATTEMPTS
 from hpo.settings import PrunerName, SamplerName
 from hpo.trial import Divergence, Ending, Outcome, Point
 
@@ -30,7 +32,7 @@ def history_of(url, name):
 
 def make(url, *words):
     name = started(url, f"epochs={EPOCHS}", *words)
-    return name, Referee(url, name)
+    return name, new_referee(url, name)
 
 
 COMBINATIONS = [
@@ -43,7 +45,7 @@ COMBINATIONS = [
 class TestRebuilding:
     """Killed and made again, a referee proposes and prunes what it would have."""
 
-    TRIALS = 22
+    TRIALS = 16
 
     def words(self, sampler, pruner):
         return (
@@ -68,12 +70,12 @@ class TestRebuilding:
         whole = started(url, *self.words(sampler, pruner))
         run(url, whole, Workers(1, EPOCHS))
         broken = started(url, *self.words(sampler, pruner))
-        for _ in range(100):
-            referee = Referee(url, broken)
+        for session in range(100):
+            referee = new_referee(url, broken)
             referee.requeue()
             workers = Workers(1, EPOCHS)
-            workers.cohorts = 1000 * _
-            if not run(url, broken, workers, turns=23, referee=referee):
+            workers.cohorts = 1000 * session
+            if not run(url, broken, workers, turns=23, judge=referee):
                 break
         assert told(url, broken) == told(url, whole)
 
@@ -90,7 +92,7 @@ def test_the_baseline_is_trial_0_as_it_stands(url):
 def test_the_baseline_is_never_pruned(url):
     name, referee = make(url, "trials=30", "pruner=halving")
     workers = Workers(1, EPOCHS)
-    run(url, name, workers, referee=referee)
+    run(url, name, workers, judge=referee)
     trials = history_of(url, name).trials
     assert trials[0].outcome is Outcome.FINISHED
     assert Outcome.PRUNED in {trial.outcome for trial in trials.values()}
@@ -159,7 +161,7 @@ def test_a_diverged_trial_ends_where_it_diverged(url):
 def test_the_sampler_avoids_where_trials_diverge(url, sampler, trials):
     """Everything over lr 0.04 diverges; a model-based sampler goes there less often than the prior does."""
     name = started(url, "space=sgd", f"trials={trials}", f"sampler={sampler}", "pruner=none", "epochs=1")
-    referee = Referee(url, name)
+    referee = new_referee(url, name)
     diverged = {"prior": [], sampler: [], "baseline": []}
     for number in range(trials):
         (trial,) = referee.ask(f"c{number}", 1)
@@ -222,3 +224,12 @@ def test_sobol_points_spread_over_the_branches(url):
     _, referee = make(url, "sampler=qmc", "trials=65", "pruner=none")
     counts = Counter(trial.config["optimizer"] for trial in referee.ask("c", 65)[1:])
     assert set(counts.values()) <= {12, 13, 14}
+
+
+def test_a_referee_whose_session_is_over_writes_nothing(url):
+    name, old = make(url)
+    old.ask("c", 1)
+    new_referee(url, name)
+    with pytest.raises(HpoError, match="has gone on in session"):
+        old.flush()
+    assert history_of(url, name).trials == {}
