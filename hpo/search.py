@@ -112,7 +112,7 @@ class _Conductor:
         session = self.ledger.open_session(self.search)
         state, reason = State.INTERRUPTED, "stopped by an error"
         try:
-            with _stoppable(), self._watched():
+            with self._watched():
                 self._train(session, resumed=resumed)
             state, reason = self._verdict()
         except KeyboardInterrupt:
@@ -133,7 +133,8 @@ class _Conductor:
         workers, share = _machine(self.search)
         make = functools.partial(Referee, _absolute(self.ledger.url), self.search.name, session)
         work = functools.partial(_work, self.plan)
-        with cluster.local(workers):
+        # Ray sets handlers of its own when it starts, so ours come before and after.
+        with _stoppable(), cluster.local(workers), _stoppable():
             cluster.train(make, work, workers, share, resumed=resumed)
 
     def _verdict(self) -> tuple[State, str]:

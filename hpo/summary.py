@@ -36,7 +36,7 @@ def describe_briefly(search: Search, history: History) -> dict[str, Any]:
         "seed": search.settings.get("seed"),
         "settings": dict(search.settings),
         "created": search.created,
-        "counts": {"running": len(history.running), **history.counts},
+        "counts": ({"running": len(history.running)} if history.running else {}) | dict(history.counts),
         "best": best and describe_trial(best, search.objective),
     }
 

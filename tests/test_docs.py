@@ -1,0 +1,103 @@
+"""What the documents say is so: generated pages are up to date, every command of the README runs."""
+
+import os
+import re
+import runpy
+import shlex
+import signal
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+BIN = Path(sys.executable).parent
+
+
+def blocks(language):
+    """The README's fenced blocks in one language, with the text before each."""
+    parts = re.split(rf"```{language}\n(.*?)```", README, flags=re.S)
+    return list(zip(parts[0::2], parts[1::2], strict=False))
+
+
+def commands():
+    lines = "".join(block for _, block in blocks("sh")).splitlines()
+    return [line.partition("#")[0].strip() for line in lines if "# gpu" not in line]
+
+
+def test_the_space_reference_is_what_the_code_says():
+    page = runpy.run_path(str(ROOT / "docs" / "reference.py"))["page"]()
+    assert (ROOT / "docs" / "spaces.md").read_text(encoding="utf-8") == page, "run python docs/reference.py"
+
+
+@pytest.mark.parametrize("command", [line for line in commands() if line.startswith("make ")])
+def test_make_passes_its_words_on(command):
+    planned = subprocess.run(
+        [*shlex.split(command), "--dry-run"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    _, verb, *words = shlex.split(command)
+    assert sorted(shlex.split(planned.stdout.splitlines()[-1])) == sorted([".venv/bin/hpo", verb, *words])
+
+
+def test_make_passes_a_space_in_a_word_on():
+    word = "space.optimizer.sgd.lr={log: [1e-3, 1e-1]}"
+    command = ["make", "search", "recipe=cnn", word, "--dry-run"]
+    planned = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    assert word in shlex.split(planned.stdout.splitlines()[-1])
+
+
+def test_links_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_every_command_of_the_readme_runs(tmp_path):
+    """Typed in order into an empty folder; searches are cut short."""
+    for language in ("python", "yaml"):
+        for before, text in blocks(language):
+            path = tmp_path / re.findall(r"`([\w/]+\.\w+)`", before)[-1]
+            path.parent.mkdir()
+            path.write_text(text)
+    ran = [run(command, tmp_path) for command in commands() if not command.startswith("make ")]
+    assert len(ran) > 8
+
+
+def run(command, folder):
+    environment = {**os.environ, "PATH": f"{BIN}:{os.environ['PATH']}"}
+    environment.pop("MLFLOW_TRACKING_URI", None)
+    words = shlex.split(command)
+    if words[:2] == ["hpo", "ui"]:
+        return visit(words, folder, environment)
+    if words[:2] == ["hpo", "search"]:
+        words += ["trials=2", "epochs=1"]
+    done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
+    finished_already = words[:2] == ["hpo", "resume"] and "is finished" in done.stderr
+    assert done.returncode == 0 or finished_already, f"{command}\n{done.stdout}\n{done.stderr}"
+    return done
+
+
+def visit(words, folder, environment):
+    """Start the page, open it, and stop it."""
+    server = subprocess.Popen(
+        words, cwd=folder, env=environment, text=True, stdout=subprocess.PIPE, start_new_session=True
+    )
+    address = server.stdout.readline().split()[-1]
+    assert address.startswith("http://127.0.0.1:")
+    try:
+        for _ in range(240):
+            try:
+                with urllib.request.urlopen(address, timeout=5) as answer:
+                    assert answer.status == 200
+                    return answer
+            except OSError:
+                time.sleep(0.25)
+        raise TimeoutError(address)
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.communicate(timeout=30)
