@@ -58,6 +58,11 @@ class Document:
         if len(self.problems) == known:
             _put(self.values, path, value)
 
+    def move(self, origin: Path, path: Path, value: Any) -> None:
+        """Put a value where the path says; what is wrong with it was written at `origin`."""
+        self._places[path] = self._places[origin]
+        _put(self.values, path, value)
+
     def _read(self, text: str, path: Path, place: Place) -> Any:
         """Return the values in a text, or None where there are none."""
         try:

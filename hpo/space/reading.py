@@ -8,6 +8,7 @@ from typing import Any, ParamSpec, TypeVar
 
 from hpo import shipped
 from hpo.errors import InputError, Problem, did_you_mean
+from hpo.space.algoperf import translate
 from hpo.space.document import Document, Path
 from hpo.space.grammar import ONE_OF, PRIOR, Mistake, leaf, shown, verb_of, weights
 from hpo.space.nodes import Fixed, Leaf, Node, OneOf, can_be
@@ -26,15 +27,21 @@ def names() -> dict[str, File]:
 def find(word: str, vocabulary: Vocabulary, overrides: Mapping[str, str]) -> Space:
     """Return the space that `space=word` means (a name or a path), with `space.PATH=YAML` put into it.
 
+    A path that ends in `.json` is a file of AlgoPerf's, see `hpo.space.algoperf`.
+
     Raises:
         InputError: there is none, or it breaks rules; all mistakes at once.
     """
-    file = shipped.locate("search_spaces", ".yaml", word, "space")
+    suffix = ".json" if word.endswith(".json") else ".yaml"
+    file = shipped.locate("search_spaces", suffix, word, "space")
     try:
         text = file.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(Problem(_near(file), f"This file cannot be read as text: {error}.")) from None
-    return read(text, _near(file), vocabulary, overrides)
+    document = Document(text, _near(file))
+    if suffix == ".json" and not document.problems:
+        translate(document, vocabulary, overrides.get("optimizer"))
+    return _space(document, vocabulary, overrides)
 
 
 def read(text: str, where: str, vocabulary: Vocabulary, overrides: Mapping[str, str] | None = None) -> Space:
@@ -47,8 +54,11 @@ def read(text: str, where: str, vocabulary: Vocabulary, overrides: Mapping[str, 
     Raises:
         InputError: it breaks rules; all mistakes at once.
     """
-    document = Document(text, where)
-    for path, value in sorted((overrides or {}).items(), key=lambda item: _turn(vocabulary, *item)):
+    return _space(Document(text, where), vocabulary, overrides or {})
+
+
+def _space(document: Document, vocabulary: Vocabulary, overrides: Mapping[str, str]) -> Space:
+    for path, value in sorted(overrides.items(), key=lambda item: _turn(vocabulary, *item)):
         _override(document, path, value, vocabulary)
     nodes = _Reader(document, vocabulary).nodes()
     if document.problems:

@@ -83,10 +83,21 @@ def test_names_of_the_recipe_and_of_the_loop_are_kept_apart(tiny, tmp_path):
 
 
 @pytest.mark.slow
-def test_a_shipped_recipe_is_repeated_to_the_last_digit(tmp_path):
-    cnn = recipe.find("cnn")
-    config = complete(cnn, cnn.baseline)
-    assert run(export(cnn, config), tmp_path) == curve(cnn, config)
+@pytest.mark.parametrize(
+    ("name", "options", "data_options"),
+    [
+        ("cnn", {}, {}),
+        ("linear", {}, {}),
+        ("mlp", {"model.table": "diabetes"}, {"table": "diabetes"}),
+        ("rnn", {"model.cell": "gru"}, {"length": 8, "samples": 256}),
+        ("transformer", {"model.context": 16}, {"context": 16, "windows": 256}),
+    ],
+)
+def test_a_shipped_recipe_is_repeated_to_the_last_digit(name, options, data_options, tmp_path):
+    shipped = recipe.find(name)
+    config = complete(shipped, {**shipped.baseline, **options})
+    text = export(shipped, config, data_options=data_options)
+    assert run(text, tmp_path) == curve(shipped, config, data_options)
 
 
 def test_the_script_knows_nothing_of_hpo(tiny):

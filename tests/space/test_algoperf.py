@@ -1,0 +1,134 @@
+"""AlgoPerf's search spaces: what they come to, and what is said about those that cannot be translated."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from hpo.errors import InputError
+from hpo.space import Choice, Fixed, Log, OneMinusLog, OneOf, Uniform, find, read
+from hpo.training.words import VOCABULARY
+
+FILE = {
+    "learning_rate": {"min": 1e-4, "max": 1e-2, "scaling": "log"},
+    "one_minus_beta1": {"min": 0.02, "max": 0.5, "scaling": "log"},
+    "beta2": {"feasible_points": [0.999]},
+    "warmup_factor": {"feasible_points": [0.02, 0.05]},
+    "weight_decay": {"min": 5e-3, "max": 1.0, "scaling": "linear"},
+    "label_smoothing": {"feasible_points": [0.1, 0.2]},
+    "dropout_rate": {"feasible_points": [0.0, 0.1]},
+}
+ADAMW = {
+    "lr": Log(1e-4, 1e-2),
+    "beta1": OneMinusLog(0.02, 0.5),
+    "beta2": Fixed(0.999),
+    "weight_decay": Uniform(5e-3, 1.0),
+}
+
+
+@pytest.fixture
+def space(tmp_path, monkeypatch):
+    """Read a file with these contents, by a path from the folder that it lies in."""
+    monkeypatch.chdir(tmp_path)
+
+    def space(contents, model=None, **overrides):
+        text = contents if isinstance(contents, str) else json.dumps(contents, indent=2)
+        (tmp_path / "space.json").write_text(text)
+        named = {name.replace("__", "."): value for name, value in overrides.items()}
+        return find("space.json", VOCABULARY.with_model(model or {}), named)
+
+    return space
+
+
+def test_names_and_ranges_are_translated(space):
+    assert space(FILE, {"dropout": 0.2}, optimizer="adamw").nodes == {
+        "optimizer": OneOf({"adamw": ADAMW}),
+        "schedule": Fixed("cosine"),
+        "warmup": Choice((0.02, 0.05)),
+        "model.dropout": Choice((0.0, 0.1)),
+    }
+
+
+def test_what_the_model_has_no_option_for_means_nothing(space):
+    assert not [key for key in space(FILE, optimizer="adamw").nodes if key.startswith("model")]
+
+
+def test_momentum_is_beta1_of_sgd(space):
+    found = space({"one_minus_beta1": {"feasible_points": [0.1, 0.05]}}, optimizer="sgd")
+    assert found.nodes["optimizer"] == OneOf({"sgd": {"momentum": Choice((0.9, 0.95))}})
+
+
+def test_a_linear_range_of_one_minus_beta1_is_one_of_beta1(space):
+    found = space({"one_minus_beta1": {"min": 0.1, "max": 0.3, "scaling": "linear"}}, optimizer="adam")
+    assert found.nodes["optimizer"] == OneOf({"adam": {"beta1": Uniform(0.7, 0.9)}})
+
+
+def test_what_is_left_of_the_rate_goes_to_the_schedule(space):
+    found = space({"end_factor": {"feasible_points": [1e-3, 1e-2]}}, optimizer="sgd")
+    assert found.nodes["schedule"] == OneOf({"cosine": {"end_factor": Choice((1e-3, 1e-2))}})
+
+
+def test_overrides_go_on_top(space):
+    found = space(FILE, optimizer="adamw", schedule="constant", optimizer__adamw__lr="0.1", batch_size="32")
+    assert found.nodes["schedule"] == Fixed("constant")
+    assert found.nodes["batch_size"] == Fixed(32)
+    assert found.nodes["optimizer"] == OneOf({"adamw": {**ADAMW, "lr": Fixed(0.1)}})
+
+
+def test_it_is_kept_as_a_space_like_any_other(space):
+    found = space(FILE, optimizer="adamw")
+    assert read(found.to_yaml(), "kept", VOCABULARY) == found
+
+
+@pytest.mark.parametrize("overrides", [{}, {"optimizer": "adamx"}])
+def test_the_optimizer_must_be_named(space, overrides):
+    with pytest.raises(
+        InputError, match=r"Add space\.optimizer=NAME\. Known: adagrad, adam, adamw"
+    ) as caught:
+        space(FILE, **overrides)
+    assert "learning_rate" not in str(caught.value)
+
+
+MISTAKES = {
+    '{"learning_rte": {"feasible_points": [1]}}': "Did you mean learning_rate?",
+    '{"learning_rate": {"min": 1, "max": 0.1, "scaling": "log"}}': "log needs 0 < low < high, got [1, 0.1].",
+    '{"learning_rate": {"min": 1, "max": 2, "scaling": "ln"}}': 'This needs {"min": …, "max": …, "scaling"',
+    '{"learning_rate": {"min": 1, "max": 2, "scaling": "log", "step": 1}}': "This needs {",
+    '{"learning_rate": {"feasible_points": []}}': "This needs {",
+    '{"learning_rate": 0.1}': "This needs {",
+    '{"learning_rate": {"feasible_points": [-1]}}': "lr must be a number in (0, inf), got -1.",
+    '{"one_minus_beta1": {"feasible_points": ["x"]}}': 'This needs numbers, got "x".',
+    '{"beta1": {"feasible_points": [0.9]}, "one_minus_beta1": {"feasible_points": [0.1]}}': (
+        "This says the same as beta1. Remove one."
+    ),
+    '{"warmup_factor": {"feasible_points": [0.9]}}': "warmup must be a number in [0, 0.5]",
+    '[{"learning_rate": 0.1}, {"learning_rate": 0.2}]': "A space maps names to values",
+    '{"learning_rate": ': "This is not YAML",
+}
+
+
+@pytest.mark.parametrize(("text", "message"), MISTAKES.items())
+def test_mistakes_are_told_with_their_place(space, text, message):
+    with pytest.raises(InputError) as caught:
+        space(text, optimizer="adamw")
+    assert len(caught.value.problems) == 1
+    assert message in str(caught.value)
+    assert caught.value.problems[0].where.startswith("space.json")
+
+
+def test_a_mistake_is_told_by_the_name_and_line_in_the_file(space):
+    with pytest.raises(InputError) as caught:
+        space('{\n  "beta1": {"feasible_points": [0.9]},\n  "beta2": 3\n}', optimizer="sgd")
+    assert [problem.where for problem in caught.value.problems] == ["space.json:3  beta2"]
+
+
+def test_all_mistakes_are_told_at_once(space):
+    with pytest.raises(InputError) as caught:
+        space({"learning_rate": 1, "beta1": 2, "beta3": 3}, optimizer="adamw")
+    assert len(caught.value.problems) == 3
+
+
+def test_a_missing_file_is_told_by_its_path():
+    with pytest.raises(InputError, match=r"space=nonesuch\.json"):
+        find("nonesuch.json", VOCABULARY, {})
