@@ -23,6 +23,7 @@ from typing import Any, Final, Protocol
 os.environ.update(
     RAY_USAGE_STATS_ENABLED="0",
     RAY_AIR_NEW_OUTPUT="0",
+    RAY_CHDIR_TO_TRIAL_DIR="0",  # a recipe finds its files where the search was started
     RAY_TQDM_PATCH_PRINT="0",
     TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
     TUNE_DISABLE_SIGINT_HANDLER="1",
