@@ -151,7 +151,17 @@ class _Line:
         ray.get(self._host.tell.remote(list(endings)))
 
 
-Work = Callable[[list[Proposal], _Line], None]
+@dataclass(frozen=True)
+class Parts:
+    """What runs in Ray's processes.
+
+    `referee` makes the referee, `prepare` loads all that a worker needs before its first cohort, and
+    `work` trains a cohort.
+    """
+
+    referee: Callable[[], Referee]
+    prepare: Callable[[], None]
+    work: Callable[[list[Proposal], _Line], None]
 
 
 def machine(workers: int | None, gpus_per_trial: float | None) -> tuple[int, Share]:
@@ -218,30 +228,49 @@ def _import_tune() -> None:
     import ray.tune  # noqa: F401
 
 
-def train(make: Callable[[], Referee], work: Work, workers: int, share: Share, *, resumed: bool) -> None:
+def train(parts: Parts, workers: int, share: Share, *, resumed: bool) -> None:
     """Train cohorts until the referee has no more; return when the last is done and durable.
 
     Args:
-        make: makes the referee, in its own process on this machine.
-        work: trains a cohort, in a worker.
+        parts: what runs in the referee's process, on this machine, and in the workers.
         workers: how many cohorts train at once.
         share: what each of them gets.
         resumed: whether trials that were under way before are to be handed out again.
     """
-    host: Any = ray.remote(_Host).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote(make)
+    host: Any = (
+        ray.remote(_Host).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote(parts.referee)
+    )
+    _warm(parts, workers, share)
     if resumed:
         ray.get(host.requeue.remote())
     try:
-        _fit(host, work, workers, share)
+        _fit(host, parts, workers, share)
     finally:
         ray.get(host.flush.remote(), timeout=_PATIENCE_SECONDS)
 
 
-def _fit(host: Any, work: Work, workers: int, share: Share) -> None:
+def _warm(parts: Parts, workers: int, share: Share) -> None:
+    """Let idle processes import and load while the referee starts; Tune's workers will be these processes.
+
+    What goes wrong here goes wrong again, and is told, in the first cohort.
+    """
+
+    def warm() -> None:
+        import ray.tune  # noqa: F401
+
+        with contextlib.suppress(Exception):
+            parts.prepare()
+
+    task = ray.remote(warm).options(num_cpus=share.cpus, num_gpus=share.gpus, max_retries=0)
+    for _ in range(workers):
+        task.remote()
+
+
+def _fit(host: Any, parts: Parts, workers: int, share: Share) -> None:
     from ray import tune
 
     resources = {"cpu": share.cpus, "gpu": share.gpus}
-    trainable = tune.with_parameters(_trainable(), work=work, host=host)
+    trainable = tune.with_parameters(_trainable(), work=parts.work, host=host)
     with tempfile.TemporaryDirectory(prefix="hpo-tune-") as folder:
         tune.Tuner(
             tune.with_resources(trainable, resources),
@@ -263,7 +292,7 @@ def _trainable() -> type:
     class Cohort(tune.Trainable):
         """One Tune trial: a cohort, trained from its first epoch to its last in one step."""
 
-        def setup(self, config: dict[str, Any], work: Work, host: Any) -> None:  # type: ignore[override]
+        def setup(self, config: dict[str, Any], work: Any, host: Any) -> None:  # type: ignore[override]
             self.work, self.line = work, _Line(host)
             self.trials: list[Proposal] = config["trials"]
 

@@ -128,14 +128,14 @@ class _Conductor:
 
     def _train(self, session: int, *, resumed: bool) -> None:
         from hpo import cluster
-        from hpo.referee import Referee
 
         workers, share = _machine(self.search)
-        make = functools.partial(Referee, _absolute(self.ledger.url), self.search.name, session)
+        make = functools.partial(_referee, _absolute(self.ledger.url), self.search.name, session)
+        prepare = functools.partial(_prepare, self.plan)
         work = functools.partial(_work, self.plan)
         # Ray sets handlers of its own when it starts, so ours come before and after.
         with _stoppable(), cluster.local(workers), _stoppable():
-            cluster.train(make, work, workers, share, resumed=resumed)
+            cluster.train(cluster.Parts(make, prepare, work), workers, share, resumed=resumed)
 
     def _verdict(self) -> tuple[State, str]:
         hopeless = self.history.hopeless
@@ -258,11 +258,31 @@ def _absolute(store: str) -> str:
     return f"{prefix}{os.path.abspath(path)}" if store.startswith(prefix) else store
 
 
-def _work(plan: Plan, trials: Any, referee: Any) -> None:
-    """Train a cohort; runs in a worker, so torch is imported there and not by the conductor."""
+# What follows runs in Ray's processes, which import what they need; the conductor has no use for it.
+
+
+def _referee(store: str, name: str, session: int) -> Any:
+    from hpo.referee import Referee
+
+    return Referee(store, name, session)
+
+
+def _prepare(plan: Plan) -> None:
     from hpo import cohort
 
-    job = cohort.Job(
+    cohort.prepare(_job(plan))
+
+
+def _work(plan: Plan, trials: Any, referee: Any) -> None:
+    from hpo import cohort
+
+    cohort.train(_job(plan), trials, referee)
+
+
+def _job(plan: Plan) -> Any:
+    from hpo.cohort import Job
+
+    return Job(
         source=plan.search.source,
         path=plan.search.path,
         objective=plan.search.objective,
@@ -272,4 +292,3 @@ def _work(plan: Plan, trials: Any, referee: Any) -> None:
         threads=plan.setting("threads"),
         device=plan.setting("device"),
     )
-    cohort.train(job, trials, referee)

@@ -26,7 +26,6 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 from optuna.trial import TrialState, create_trial
-from scipy.stats import qmc
 
 from hpo.config import Config
 from hpo.plan import Plan
@@ -152,6 +151,8 @@ class Study:
         return self._proposal(trial, self._plan.baseline, BASELINE)
 
     def _sobol_point(self, number: int) -> dict[str, Any]:
+        from scipy.stats import qmc  # takes as long to import as all the rest
+
         names = [parameter.name for parameter in self._space.parameters]
         if not names:
             return {}
