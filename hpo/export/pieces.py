@@ -71,6 +71,17 @@ def read(source: str, drop: Drop = lambda _: False) -> Piece:
     return Piece(imports, body, frozenset(name for statement in kept for name in _bound(statement)))
 
 
+def needed(source: str, names: Collection[str]) -> Piece:
+    """Take source code apart, leaving in only these definitions and those that they mention."""
+    definitions = {name: node for node in ast.parse(source).body for name in _bound(node)}
+    wanted, left = set[str](), set(names)
+    while left:
+        wanted |= left
+        mentioned = (node for name in left for node in ast.walk(definitions[name]))
+        left = {node.id for node in mentioned if isinstance(node, ast.Name)} & definitions.keys() - wanted
+    return read(source, lambda statement: wanted.isdisjoint(_bound(statement)))
+
+
 def used(piece: Piece) -> Piece:
     """Return the piece with only those imports that its body mentions."""
     words = set(re.findall(r"\w+", piece.body))

@@ -12,9 +12,11 @@ import torch
 
 from hpo.training.engine import Member, Progress, Task
 from hpo.training.loop import (
+    BatchSize,
     Split,
     Step,
     count_batches,
+    epoch_factors,
     epoch_seed,
     evaluate,
     load,
@@ -22,8 +24,8 @@ from hpo.training.loop import (
     place,
     train_epoch,
 )
-from hpo.training.optimizers import OPTIMIZERS
-from hpo.training.schedules import rates
+from hpo.training.optimizers import optimizer_call, parameters_call
+from hpo.training.schedules import Schedule, schedule_call
 from hpo.trial import Divergence, Point
 
 DIVERGED: Final = 100.0
@@ -44,20 +46,20 @@ def train(task: Task, members: Sequence[Member]) -> Progress:
 
 
 class _Training:
-    """One member under way: its model, its optimizer and the learning rate of each step to come."""
+    """One member under way: its model, its optimizer and its schedule."""
 
     def __init__(self, task: Task, splits: Mapping[str, Split], member: Member) -> None:
         config = member.config
         self.task, self.splits, self.number = task, splits, member.number
-        self.batch_size = cast("int", config["batch_size"])
+        self.batch_size = cast("BatchSize", config["batch_size"])
         self.clip_norm = cast("float | None", config["clip_norm"])
         self.measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
         torch.manual_seed(task.seed)
         self.model: torch.nn.Module = task.recipe.model(**config.below("model")).to(task.device)
-        optimizer = OPTIMIZERS[str(config["optimizer"])].call(config.below("optimizer"))
-        self.optimizer: torch.optim.Optimizer = optimizer.build(self.model.parameters())
+        parameters = parameters_call(config).build(self.model)
+        self.optimizer: torch.optim.Optimizer = optimizer_call(config).build(parameters)
+        self.schedule: Schedule = schedule_call(config).build()
         self.steps = count_batches(splits["train"], self.batch_size)
-        self.rates = rates(config, task.epochs * self.steps)
         self.limit = math.inf
 
     def epoch(self, epoch: int) -> Point | Divergence:
@@ -74,6 +76,7 @@ class _Training:
         score = measured[self.task.objective.metric]
         if not (math.isfinite(measured["loss"]) and math.isfinite(score)):
             return self._divergence(epoch, steps, measured["loss"])
+        self.schedule.hear(self.task.objective.cost(score))
         return Point(
             trial=self.number,
             epoch=epoch,
@@ -90,8 +93,8 @@ class _Training:
     def _steps(self, epoch: int) -> Iterator[Step]:
         seed = epoch_seed(self.task.seed, epoch)
         torch.manual_seed(seed)
-        rates = self.rates[(epoch - 1) * self.steps : epoch * self.steps]
-        batches = zip(rates, load(self.splits["train"], self.batch_size, seed), strict=True)
+        factors = epoch_factors(self.schedule, epoch, self.steps, self.task.epochs)
+        batches = zip(factors, load(self.splits["train"], self.batch_size, seed), strict=True)
         return train_epoch(self.model, self.task.recipe.loss, self.optimizer, self.clip_norm, batches)
 
     def _divergence(self, epoch: int, steps: Sequence[Step], loss: float) -> Divergence:
