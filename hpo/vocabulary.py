@@ -157,7 +157,7 @@ class Vocabulary:
         filled = self.default_values
         filled |= {f"{MODEL}.{name}": item.default for name, item in self.model.items()}
         for branch, words in self.branches.items():
-            word = words[str(config.get(branch, filled[branch]))]
+            word = words[self._chosen(config, branch)]
             filled |= {f"{branch}.{item.name}": item.default for item in word.hyperparameters}
         return Config(filled) | config
 
@@ -174,7 +174,7 @@ class Vocabulary:
         within = [
             Problem(f"{where}  {key}", f"{word.name}: {rule}.")
             for key, words in self.branches.items()
-            if (word := words.get(str(config.get(key, next(iter(words))))))
+            if (word := words.get(self._chosen(config, key)))
             for rule in word.broken_rules(config.below(key))
         ]
         full = {**self.default_values, **config}
@@ -202,7 +202,7 @@ class Vocabulary:
         if scope is None:
             return f"Unknown name.{did_you_mean(head, self.keys)}"
         if name not in scope:
-            return f"{_owner(config, head)} has no {name!r}.{did_you_mean(name, scope)}"
+            return f"{self._owner(config, head)} has no {name!r}.{did_you_mean(name, scope)}"
         return scope[name].complaint(value)
 
     def _scope(self, config: Config, head: str) -> Mapping[str, Hyperparameter] | None:
@@ -210,12 +210,15 @@ class Vocabulary:
             return self.model
         if head not in self.branches:
             return None
-        word = self.branches[head].get(str(config.get(head, next(iter(self.branches[head])))))
+        word = self.branches[head].get(self._chosen(config, head))
         return {item.name: item for item in word.hyperparameters} if word else {}
 
+    def _owner(self, config: Config, head: str) -> str:
+        return "The recipe's model" if head == MODEL else self._chosen(config, head)
 
-def _owner(config: Config, head: str) -> str:
-    return "The recipe's model" if head == MODEL else str(config.get(head, head))
+    def _chosen(self, config: Config, branch: str) -> str:
+        """Return the word that a config says, or the first one."""
+        return str(config.get(branch, next(iter(self.branches[branch]))))
 
 
 def _model_option(name: str, default: Value) -> Hyperparameter:

@@ -110,10 +110,10 @@ def _statements(section: Iterable[Import]) -> Iterator[str]:
     yield from (f"from {module} import {', '.join(names)}" for module, names in together.items())
 
 
-def _place(item: Import) -> tuple[str, int, str]:
+def _place(item: Import) -> tuple[str, int, str, bool, str]:
     """Sort as ruff and isort do: constants, then classes, then the rest."""
     kind = 0 if item.name.isupper() and len(item.name) > 1 else 1 if item.name[:1].isupper() else 2
-    return item.module, kind, item.name
+    return item.module, kind, item.name, item.bound != item.name, item.bound
 
 
 def _leading(tree: ast.Module) -> Iterator[ast.stmt]:

@@ -104,7 +104,9 @@ def factors(schedule, steps=STEPS):
 
 
 def word(name, hyperparameters=None):
-    return factors(SCHEDULES[name].call(ROWS[name][0] if hyperparameters is None else hyperparameters).build())
+    return factors(
+        SCHEDULES[name].call(ROWS[name][0] if hyperparameters is None else hyperparameters).build()
+    )
 
 
 def rates_of_torch(make_scheduler, steps=STEPS):
@@ -238,7 +240,9 @@ def test_rates_rise_once_to_the_full_rate_and_then_never_again(steps, warmup, na
     assert found[top:] == sorted(found[top:], reverse=True)
 
 
-@given(steps=st.integers(1, 300), name=st.sampled_from(sorted(SCHEDULES)), then=st.sampled_from(sorted(SEQUELS)))
+@given(
+    steps=st.integers(1, 300), name=st.sampled_from(sorted(SCHEDULES)), then=st.sampled_from(sorted(SEQUELS))
+)
 def test_factors_are_positive_and_at_most_one_in_runs_of_any_length(steps, name, then):
     found = factors(build(schedule=name, then=then), steps)
     assert all(0 < factor <= 1 for factor in found)
