@@ -131,7 +131,7 @@ def _phrase(config: Config, head: str) -> Iterator[str]:
         yield name if below[name] is True else f"{name}={brief(below[name])}"
 
 
-_NICKNAMES = {"clip_norm": "clip", "batch_size": "batch"}
+_NICKNAMES = {"clip_norm": "clip", "clip_value": "clip value", "batch_size": "batch"}
 
 
 def brief(value: Value) -> str:

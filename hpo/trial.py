@@ -61,7 +61,9 @@ class Point:
 
     Losses are means over the samples of the epoch; `loss`, `score` and `metrics` are measured on
     validation data. `grad_norm` is the mean over the epoch's steps of the gradient's 2-norm before
-    clipping, `clipped_norm` the same after clipping. `lr` is that of the epoch's last step.
+    clipping, `clipped_norm` the same after clipping, `clipped_share` the share of steps that were
+    clipped. `lr` is that of the epoch's last step, as are `grad_mean` and `grad_std`: mean and standard
+    deviation of the entries of the gradient that was stepped along, so after clipping.
     `epoch` counts from 1; `seconds` is the epoch's own duration.
     """
 
@@ -78,6 +80,9 @@ class Point:
     notes: Mapping[str, Any] = field(default_factory=dict)
     at: float = 0.0
     seq: int = 0
+    clipped_share: float = 0.0
+    grad_mean: float = 0.0
+    grad_std: float = 0.0
 
 
 @dataclass(frozen=True)

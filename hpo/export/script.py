@@ -32,7 +32,7 @@ SEED = {seed}
 DEVICE = "{device}"
 THREADS = {threads}
 BATCH_SIZE = {batch_size}
-CLIP_NORM = {clip_norm}
+CLIPPING = Clipping(norm={clip_norm}, value={clip_value})
 
 
 def main() -> None:
@@ -52,7 +52,7 @@ def main() -> None:
         torch.manual_seed(seed)
         factors = epoch_factors(schedule, epoch, steps, EPOCHS)
         batches = zip(factors, load(splits["train"], BATCH_SIZE, seed), strict=True)
-        taken = list(train_epoch(network, loss, optimizer, CLIP_NORM, batches))
+        taken = list(train_epoch(network, loss, optimizer, CLIPPING, batches))
         measured = evaluate(network, measures, load(splits["validation"], BATCH_SIZE))
         schedule.hear({cost})
         print(epoch, mean_loss(taken), *measured.values(), taken[-1].lr, sep="  ", flush=True)
@@ -76,7 +76,7 @@ def script(  # noqa: PLR0913 - a run has this many sides, and each is named wher
     """Return the script for a complete configuration; `origin` says which trial it was and how good."""
     own = read(recipe.source, _is_of_search(recipe.source))
     run = {"epochs": epochs, "seed": seed, "threads": threads, "device": device}
-    values = {name: printed(config[name]) for name in ("batch_size", "clip_norm")}
+    values = {name: printed(config[name]) for name in ("batch_size", "clip_norm", "clip_value")}
     main = _MAIN.format(**run, **values, **_expressions(recipe, config, data_options))
     ours = used(_loop(config) + read(f"import torch\n\n{main}"))
     whole = own + ours.apart_from(own)
@@ -104,8 +104,9 @@ def _loop(config: Config) -> Piece:
     wanted: dict[str, set[str]] = {}
     for module, name in (pair for call in calls for pair in call.ours):
         wanted.setdefault(module, set()).add(name)
+    wanted["hpo.training.clipping"] = {"Clipping", "clip_gradients"}
     pieces = [needed(_source(module), names) for module, names in wanted.items()]
-    whole = reduce(add, [*pieces, *(read(_source(f"hpo.training.{name}")) for name in ("clipping", "loop"))])
+    whole = reduce(add, [*pieces, read(_source("hpo.training.loop"))])
     return replace(
         whole, imports=frozenset(item for item in whole.imports if not item.module.startswith("hpo."))
     )

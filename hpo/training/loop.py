@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from hpo.training.clipping import clip_gradients
+from hpo.training.clipping import Clipping, clip_gradients
 from hpo.training.schedules import Schedule
 
 Batch = tuple[Tensor, ...]
@@ -81,7 +81,7 @@ def train_epoch(
     model: nn.Module,
     loss: Callable[[Tensor, Tensor], Tensor],
     optimizer: torch.optim.Optimizer,
-    clip_norm: float | None,
+    clipping: Clipping,
     batches: Iterable[tuple[float, Batch]],
 ) -> Iterator[Step]:
     """Take one step for each batch, at the learning rate times the factor that comes with it."""
@@ -90,14 +90,14 @@ def train_epoch(
     for factor, (inputs, targets) in batches:
         for group in optimizer.param_groups:
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
-        yield take_step(model, loss, optimizer, clip_norm, (inputs.to(device), targets.to(device)))
+        yield take_step(model, loss, optimizer, clipping, (inputs.to(device), targets.to(device)))
 
 
 def take_step(
     model: nn.Module,
     loss: Callable[[Tensor, Tensor], Tensor],
     optimizer: torch.optim.Optimizer,
-    clip_norm: float | None,
+    clipping: Clipping,
     batch: Batch,
 ) -> Step:
     """Let the optimizer look at the loss and gradient of a batch, once or more often, and step.
@@ -111,7 +111,7 @@ def take_step(
         optimizer.zero_grad()
         value = loss(model(inputs), targets)
         value.backward()
-        looks.append((value.item(), *clip_gradients(model.parameters(), clip_norm)))
+        looks.append((value.item(), *clip_gradients(model.parameters(), clipping)))
         return looks[-1][0]
 
     optimizer.step(look)

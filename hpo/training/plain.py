@@ -10,6 +10,7 @@ from typing import Final, cast
 
 import torch
 
+from hpo.training.clipping import Clipping, gradient_moments
 from hpo.training.engine import Member, Progress, Task
 from hpo.training.loop import (
     BatchSize,
@@ -52,7 +53,8 @@ class _Training:
         config = member.config
         self.task, self.splits, self.number = task, splits, member.number
         self.batch_size = cast("BatchSize", config["batch_size"])
-        self.clip_norm = cast("float | None", config["clip_norm"])
+        limits = (cast("float | None", config[name]) for name in ("clip_norm", "clip_value"))
+        self.clipping = Clipping(*limits)
         self.measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
         torch.manual_seed(task.seed)
         self.model: torch.nn.Module = task.recipe.model(**config.below("model")).to(task.device)
@@ -77,6 +79,7 @@ class _Training:
         if not (math.isfinite(measured["loss"]) and math.isfinite(score)):
             return self._divergence(epoch, steps, measured["loss"])
         self.schedule.hear(self.task.objective.cost(score))
+        grad_mean, grad_std = gradient_moments(self.model.parameters())
         return Point(
             trial=self.number,
             epoch=epoch,
@@ -88,6 +91,9 @@ class _Training:
             clipped_norm=fmean(step.clipped_norm for step in steps),
             seconds=time.perf_counter() - start,
             metrics=measured,
+            clipped_share=fmean(step.clipped_norm < step.grad_norm for step in steps),
+            grad_mean=grad_mean,
+            grad_std=grad_std,
         )
 
     def _steps(self, epoch: int) -> Iterator[Step]:
@@ -95,7 +101,7 @@ class _Training:
         torch.manual_seed(seed)
         factors = epoch_factors(self.schedule, epoch, self.steps, self.task.epochs)
         batches = zip(factors, load(self.splits["train"], self.batch_size, seed), strict=True)
-        return train_epoch(self.model, self.task.recipe.loss, self.optimizer, self.clip_norm, batches)
+        return train_epoch(self.model, self.task.recipe.loss, self.optimizer, self.clipping, batches)
 
     def _divergence(self, epoch: int, steps: Sequence[Step], loss: float) -> Divergence:
         return Divergence(self.number, epoch, len(steps) - 1, loss, steps[-1].grad_norm)

@@ -22,6 +22,15 @@ _VALUES: Final = (
         optional=True,
     ),
     Hyperparameter(
+        "clip_value",
+        float,
+        None,
+        "largest size of each entry of the gradient, null for no limit",
+        low=0,
+        open_low=True,
+        optional=True,
+    ),
+    Hyperparameter(
         "warmup",
         float,
         0.0,
@@ -40,6 +49,11 @@ _CONTRADICTIONS: Final = (
         {"optimizer": "lbfgs", "clip_norm": But(None)},
         "lbfgs needs gradients as they are: clip_norm null",
     ),
+    Contradiction(
+        {"optimizer": "lbfgs", "clip_value": But(None)},
+        "lbfgs needs gradients as they are: clip_value null",
+    ),
+    Contradiction({"clip_norm": But(None), "clip_value": But(None)}, "Clip by norm or by value, not by both"),
     Contradiction(
         {"optimizer": "lbfgs", WEIGHT_DECAY_ON.name: MATRICES}, "lbfgs has no weight decay to leave out"
     ),

@@ -19,7 +19,7 @@ ROWS = [
     {"optimizer": "adam", "schedule": "cosine", "clip_norm": 0.1, "warmup": 0.1, "model.dropout": 0.5},
     {"optimizer": "adamw", "optimizer.lr": 0.0123456789, "optimizer.beta1": 0.8, "model.width": 16},
     {"optimizer": "adadelta", "schedule": "multi_step", "batch_size": "full"},
-    {"optimizer": "nadam", "schedule": "cosine_restarts", "weight_decay_on": "matrices"},
+    {"optimizer": "nadam", "schedule": "cosine_restarts", "weight_decay_on": "matrices", "clip_value": 0.01},
     {"optimizer": "radam", "schedule": "linear", "then": "one_cycle", "warmup": 0.1},
     {"optimizer": "adamax", "schedule": "polynomial", "then": "step"},
     {"optimizer": "adafactor", "schedule": "inverse_sqrt", "warmup": 0.1},
@@ -32,7 +32,7 @@ ROWS = [
 CROWDED = """
 cut = evaluate = load = Batch = main = EPOCHS = SEED = clip_gradients = nn = Iterable = "mine"
 DEVICE = CosineSchedule = Schedule = Step = take_step = mean_loss = epoch_seed = place = train_epoch = "mine"
-WARMUP = CLIP_NORM = BATCH_SIZE = THREADS = Split = Mapping = NamedTuple = Any = Callable = "mine"
+WARMUP = CLIPPING = Clipping = BATCH_SIZE = THREADS = Split = Mapping = NamedTuple = Any = Callable = "mine"
 """
 
 

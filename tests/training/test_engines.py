@@ -76,7 +76,20 @@ def test_a_point_says_what_was_measured(train, make_task, make_member):
     assert point.lr == pytest.approx(0.1 * member.config["optimizer.lr"])
     assert point.clipped_norm == pytest.approx(0.01, rel=1e-3)
     assert point.grad_norm > point.clipped_norm
+    assert point.clipped_share == 1.0
+    assert abs(point.grad_mean) < point.grad_std
+    entries = sum(item.numel() for item in make_task().recipe.model().parameters())
+    assert entries * (point.grad_mean**2 + point.grad_std**2) == pytest.approx(0.01**2, rel=1e-3)
     assert 0 < point.seconds < 10
+
+
+@pytest.mark.parametrize("limit", ["clip_norm", "clip_value"])
+def test_a_point_says_how_many_steps_were_clipped(train, make_task, make_member, limit):
+    shares = [
+        next(train(make_task(), [make_member(**{limit: value}, batch_size=16)]))[0].clipped_share
+        for value in (None, 1e6, 1e-3)
+    ]
+    assert shares == [0.0, 0.0, 1.0]
 
 
 def test_the_score_is_the_objectives_metric(train, make_task, make_member):

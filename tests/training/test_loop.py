@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
+from hpo.training.clipping import Clipping
 from hpo.training.loop import (
     count_batches,
     cut,
@@ -111,7 +112,7 @@ def test_each_batch_is_one_step_at_its_own_rate(network):
     optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
     before = network[0].weight.clone()
     batches = zip([0.5, 0.25], load(NUMBERS, 4), strict=True)
-    steps = list(train_epoch(network, nn.functional.cross_entropy, optimizer, 0.01, batches))
+    steps = list(train_epoch(network, nn.functional.cross_entropy, optimizer, Clipping(0.01), batches))
     assert [(step.lr, step.samples) for step in steps] == [(0.5, 4), (0.25, 5)]
     assert all(step.clipped_norm == pytest.approx(0.01, rel=1e-3) for step in steps)
     assert all(step.grad_norm > 0.01 for step in steps)
@@ -133,7 +134,7 @@ def test_every_group_keeps_its_own_rate(network):
     groups = [{"params": network[0].parameters()}, {"params": network[3].parameters(), "lr": 0.1}]
     optimizer = torch.optim.SGD(groups, lr=1.0)
     for factor in (0.5, 0.25):
-        list(train_epoch(network, nn.functional.cross_entropy, optimizer, None, [(factor, NUMBERS[:])]))
+        list(train_epoch(network, nn.functional.cross_entropy, optimizer, Clipping(), [(factor, NUMBERS[:])]))
         assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([factor, 0.1 * factor])
 
 
@@ -142,7 +143,9 @@ def test_an_optimizer_may_look_more_than_once_and_the_first_look_is_reported(net
     inputs, targets = NUMBERS[:]
     first = nn.functional.cross_entropy(network(inputs), targets)
     optimizer = torch.optim.LBFGS(network.parameters(), max_iter=5)
-    [step] = train_epoch(network, nn.functional.cross_entropy, optimizer, None, [(1.0, (inputs, targets))])
+    [step] = train_epoch(
+        network, nn.functional.cross_entropy, optimizer, Clipping(), [(1.0, (inputs, targets))]
+    )
     assert step.loss == first.item()
     assert nn.functional.cross_entropy(network(inputs), targets) < 0.9 * first
 
