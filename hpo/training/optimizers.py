@@ -37,9 +37,14 @@ _NOTHING: Final = copies(0, 0)
 
 @dataclass(frozen=True)
 class Optimizer(Word):
-    """A word, the torch optimizer that it stands for, and what that keeps between steps."""
+    """A word, the torch optimizer that it stands for, what one step does, and what is kept between steps.
+
+    In the formula w are the weights, g is the gradient, m its running mean, v that of its square, a prime
+    marks a mean that is freed of its start at 0, and t counts the steps.
+    """
 
     target: str = ""
+    formula: str = ""
     state: Rule = _NOTHING
 
     def arguments(self, hyperparameters: Mapping[str, Value]) -> dict[str, Any]:
@@ -99,6 +104,7 @@ _WORDS: Final = (
     Optimizer(
         name="sgd",
         doc="Stochastic gradient descent, with momentum or Nesterov momentum",
+        formula="m <- momentum m + g; w <- w - lr m",
         hyperparameters=(
             _lr(1e-3),
             _share("momentum", 0.0, "share of the last step that is taken again"),
@@ -115,6 +121,7 @@ _WORDS: Final = (
     Optimizer(
         name="adagrad",
         doc="Steps divided by the root of the sum of all squared gradients",
+        formula="s <- s + g^2; w <- w - lr g / (sqrt(s) + eps)",
         hyperparameters=(
             _lr(1e-2),
             Hyperparameter("lr_decay", float, 0.0, "lr is divided by 1 + lr_decay x steps", low=0),
@@ -129,6 +136,7 @@ _WORDS: Final = (
     Optimizer(
         name="rmsprop",
         doc="Steps divided by the root of the running mean of squared gradients",
+        formula="v <- alpha v + (1 - alpha) g^2; w <- w - lr g / (sqrt(v) + eps)",
         hyperparameters=(
             _lr(1e-2),
             _share("alpha", 0.99, "decay of the running mean of squared gradients, for each step"),
@@ -144,6 +152,9 @@ _WORDS: Final = (
     Optimizer(
         name="adam",
         doc="Running mean of gradients, divided by the root of that of their squares",
+        formula=(
+            "m <- beta1 m + (1 - beta1) g; v <- beta2 v + (1 - beta2) g^2; w <- w - lr m' / (sqrt(v') + eps)"
+        ),
         hyperparameters=(_lr(1e-3), *_BETAS, _eps(1e-8), _weight_decay(0.0)),
         reference="Kingma and Ba 2014, arXiv:1412.6980",
         target="torch.optim.Adam",
@@ -152,6 +163,7 @@ _WORDS: Final = (
     Optimizer(
         name="adamw",
         doc="Adam with weight decay apart from the gradient",
+        formula="w <- (1 - lr weight_decay) w, then a step of adam",
         hyperparameters=(
             _lr(1e-3),
             *_BETAS,
@@ -165,6 +177,10 @@ _WORDS: Final = (
     Optimizer(
         name="adadelta",
         doc="Steps as large as the recent ones were, divided by the root of recent squared gradients",
+        formula=(
+            "v <- rho v + (1 - rho) g^2; d = g sqrt(u + eps) / sqrt(v + eps); "
+            "u <- rho u + (1 - rho) d^2; w <- w - lr d"
+        ),
         hyperparameters=(
             _lr(1.0),
             _share("rho", 0.9, "decay of both running means, for each step"),
@@ -178,6 +194,7 @@ _WORDS: Final = (
     Optimizer(
         name="nadam",
         doc="Adam with Nesterov momentum",
+        formula="adam with mu_t+1 m' + (1 - mu_t) g' in place of m', mu_t rising to beta1",
         hyperparameters=(
             _lr(2e-3),
             *_BETAS,
@@ -193,6 +210,10 @@ _WORDS: Final = (
     Optimizer(
         name="radam",
         doc="Adam that takes plain momentum steps until its squared gradients can be trusted",
+        formula=(
+            "w <- w - lr r_t m' / (sqrt(v') + eps), r_t from the variance of v'; "
+            "while that is unknown, w <- w - lr m'"
+        ),
         hyperparameters=(_lr(1e-3), *_BETAS, _eps(1e-8), _weight_decay(0.0), _DECOUPLED),
         reference="Liu et al. 2019, arXiv:1908.03265",
         target="torch.optim.RAdam",
@@ -201,6 +222,7 @@ _WORDS: Final = (
     Optimizer(
         name="adamax",
         doc="Adam with the largest recent gradient in place of the root of the mean square",
+        formula="u <- max(beta2 u, |g| + eps); w <- w - lr m' / u",
         hyperparameters=(_lr(2e-3), *_BETAS, _eps(1e-8), _weight_decay(0.0)),
         reference="Kingma and Ba 2014, arXiv:1412.6980, section 7.1",
         target="torch.optim.Adamax",
@@ -209,6 +231,10 @@ _WORDS: Final = (
     Optimizer(
         name="adafactor",
         doc="Steps divided by the root of squared gradients, of which only rows and columns are kept",
+        formula=(
+            "v = r c / mean(r) of rows r and columns c; u = g / sqrt(v); "
+            "w <- w - a u / max(1, rms(u) / d), a = max(eps2, rms(w)) min(lr, 1 / sqrt(t))"
+        ),
         hyperparameters=(
             _lr(1e-2),
             Hyperparameter("beta2_decay", float, -0.8, "step t forgets a share t^beta2_decay", high=0),
@@ -226,6 +252,7 @@ _WORDS: Final = (
     Optimizer(
         name="muon",
         doc="Momentum made orthogonal for each matrix, AdamW for all that is no matrix",
+        formula="m <- momentum m + (1 - momentum) g; w <- w - lr (orthogonal(m) + weight_decay w)",
         hyperparameters=(
             _lr(1e-3),
             _weight_decay(0.1, _OF_LR),
@@ -250,6 +277,7 @@ _WORDS: Final = (
     Optimizer(
         name="lbfgs",
         doc="Quasi-Newton steps from the last gradients and steps; for small problems, on all data at once",
+        formula="w <- w - lr H g, H the inverse curvature that the remembered steps and gradients tell",
         hyperparameters=(
             _lr(1.0),
             Hyperparameter("max_iter", int, 20, "iterations in one step", low=1),

@@ -103,6 +103,25 @@ def test_training_learns(train, make_task, make_member):
     assert points[-1].loss < 0.6 * points[0].loss
 
 
+@pytest.mark.parametrize(("batch_size", "steps"), [(1, 8), (5, 2), ("full", 1)])
+def test_an_epoch_has_as_many_steps_as_batches(train, make_task, make_member, batch_size, steps):
+    task, member = flawed(make_task, make_member, call=steps)
+    member = replace(member, config=member.config | {"batch_size": batch_size, "optimizer.lr": 0.1})
+    first, divergence = curves(train(task, [member]))[0]
+    assert isinstance(first, Point)
+    assert (divergence.epoch, divergence.step) == (2, 0)
+
+
+def test_one_quasi_newton_step_for_all_data_does_more_than_one_down_the_slope(train, make_task, make_member):
+    descent, newton = (
+        make_member(0, batch_size="full", model__dropout=0.0, optimizer=name, optimizer__lr=0.1)
+        for name in ("sgd", "lbfgs")
+    )
+    slow, fast = (curves(train(make_task(), [member]))[0] for member in (descent, newton))
+    assert slow[0].train_loss == fast[0].train_loss
+    assert fast[-1].train_loss < 0.8 * slow[-1].train_loss
+
+
 def test_the_same_seed_gives_the_same_curve(train, make_task, three):
     first, second, other = (curves(train(make_task(seed=seed), three)) for seed in (1, 1, 2))
     assert first == second

@@ -222,3 +222,9 @@ def test_weight_decay_can_leave_out_biases_and_norms(name):
     assert torch.equal(matrices[6:], none[6:])
     assert not torch.equal(everything[:6], none[:6])
     assert not torch.equal(everything[6:], none[6:])
+
+
+@pytest.mark.parametrize("word", OPTIMIZERS.values(), ids=OPTIMIZERS)
+def test_every_word_says_what_it_does_and_who_says_so(word):
+    assert word.formula
+    assert word.reference
