@@ -112,7 +112,7 @@ def short(config: Config) -> str:
     >>> short(Config({"optimizer": "sgd", "optimizer.lr": 0.05, "schedule": "cosine", "clip_norm": 1.0}))
     'sgd lr=0.05 · cosine · clip 1'
     """
-    heads = dict.fromkeys(["optimizer", "schedule", *(key.partition(".")[0] for key in config)])
+    heads = dict.fromkeys([*_PLAIN, *(key.partition(".")[0] for key in config)])
     return " · ".join(filter(None, (" ".join(_phrase(config, head)) for head in heads)))
 
 
@@ -121,7 +121,7 @@ def _phrase(config: Config, head: str) -> Iterator[str]:
     value = config.get(head)
     below = {name: item for name, item in config.below(head).items() if item is not None}
     names = sorted(below, key=lambda name: name != "lr")  # what is looked for first comes first
-    if isinstance(value, str):
+    if isinstance(value, str) and head in _PLAIN:
         yield value
     elif value is not None:
         yield f"{_NICKNAMES.get(head, head)} {brief(value)}"
@@ -131,7 +131,8 @@ def _phrase(config: Config, head: str) -> Iterator[str]:
         yield name if below[name] is True else f"{name}={brief(below[name])}"
 
 
-_NICKNAMES = {"clip_norm": "clip", "batch_size": "batch"}
+_PLAIN = ("optimizer", "schedule")  # whose words speak for themselves
+_NICKNAMES = {"clip_norm": "clip", "clip_value": "clip value", "batch_size": "batch"}
 
 
 def brief(value: Value) -> str:

@@ -61,7 +61,9 @@ class Point:
 
     Losses are means over the samples of the epoch; `loss`, `score` and `metrics` are measured on
     validation data. `grad_norm` is the mean over the epoch's steps of the gradient's 2-norm before
-    clipping, `clipped_norm` the same after clipping. `lr` is that of the epoch's last step.
+    clipping, `clipped_norm` the same after clipping, `clipped_share` the share of steps that were
+    clipped. `lr` is that of the epoch's last step, as are `grad_mean` and `grad_std`: mean and standard
+    deviation of the entries of the gradient that was stepped along, so after clipping.
     `epoch` counts from 1; `seconds` is the epoch's own duration.
     """
 
@@ -75,6 +77,9 @@ class Point:
     clipped_norm: float
     seconds: float
     metrics: Mapping[str, float] = field(default_factory=dict)
+    clipped_share: float = 0.0
+    grad_mean: float = 0.0
+    grad_std: float = 0.0
     notes: Mapping[str, Any] = field(default_factory=dict)
     at: float = 0.0
     seq: int = 0

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from hpo.config import Config, Value
@@ -42,10 +42,11 @@ class Hyperparameter:
     open_high: bool = False
     choices: tuple[str, ...] = ()
     optional: bool = False
+    words: tuple[str, ...] = ()  # that may stand in place of a value: `full`
 
     def complaint(self, value: Value) -> str | None:
         """Return what is wrong with a value, or None."""
-        if self.kind is None or (value is None and self.optional):
+        if self.kind is None or (value is None and self.optional) or value in self.words:
             return None
         if not _is_a(value, self.kind):
             return f"{self.name} must be {self.expected}, got {value!r}."
@@ -70,7 +71,7 @@ class Hyperparameter:
             left = "(" if self.open_low or math.isinf(self.low) else "["
             right = ")" if self.open_high or math.isinf(self.high) else "]"
             text += f" in {left}{self.low:g}, {self.high:g}{right}"
-        return text + (" or null" if self.optional else "")
+        return " or ".join([text, *self.words, *(["null"] if self.optional else [])])
 
 
 def _is_a(value: Value, kind: type) -> bool:
@@ -80,11 +81,26 @@ def _is_a(value: Value, kind: type) -> bool:
 
 
 @dataclass(frozen=True)
-class Contradiction:
-    """Values of a word that are each allowed, but not together, and the rule that forbids it."""
+class But:
+    """Every value but this one."""
 
-    values: Mapping[str, Value]
+    value: Value
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """Values that are each allowed, but not together, and the rule that forbids it."""
+
+    values: Mapping[str, Value | But]
     rule: str
+
+    def applies(self, values: Mapping[str, Value]) -> bool:
+        """Whether all of these values are the ones that may not stand together."""
+        return all(name in values and _is(values[name], wanted) for name, wanted in self.values.items())
+
+
+def _is(value: Value, wanted: Value | But) -> bool:
+    return value != wanted.value if isinstance(wanted, But) else value == wanted
 
 
 @dataclass(frozen=True)
@@ -108,7 +124,7 @@ class Word:
     def broken_rules(self, values: Mapping[str, Value]) -> list[str]:
         """Return the rules that these values break, together with the defaults of those left out."""
         full = {item.name: item.default for item in self.hyperparameters} | dict(values)
-        return [one.rule for one in self.contradictions if one.values.items() <= full.items()]
+        return [one.rule for one in self.contradictions if one.applies(full)]
 
 
 MODEL: Final = "model"
@@ -116,16 +132,20 @@ MODEL: Final = "model"
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """All that can be said: `branches` (`optimizer` → words), `values`, and the recipe's `model` options."""
+    """All that can be said: `branches` (`optimizer` → words), `values`, and the recipe's `model` options.
+
+    `contradictions` are those between branches and values.
+    """
 
     branches: Mapping[str, Mapping[str, Word]]
     values: Mapping[str, Hyperparameter]
     model: Mapping[str, Hyperparameter] = field(default_factory=dict)
+    contradictions: tuple[Contradiction, ...] = ()
 
     def with_model(self, options: Mapping[str, Value]) -> Vocabulary:
         """Return the same with a recipe's model options, typed by their defaults."""
         model = {name: _model_option(name, default) for name, default in options.items()}
-        return Vocabulary(self.branches, self.values, model)
+        return replace(self, model=model)
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -134,11 +154,10 @@ class Vocabulary:
 
     def defaults(self, config: Config) -> Config:
         """Return the config with every value that it leaves open filled in, so that nothing is implied."""
-        filled: dict[str, Value] = {name: item.default for name, item in self.values.items()}
+        filled = self.default_values
         filled |= {f"{MODEL}.{name}": item.default for name, item in self.model.items()}
         for branch, words in self.branches.items():
-            word = words[str(config.get(branch, next(iter(words))))]
-            filled[branch] = word.name
+            word = words[self._chosen(config, branch)]
             filled |= {f"{branch}.{item.name}": item.default for item in word.hyperparameters}
         return Config(filled) | config
 
@@ -152,15 +171,25 @@ class Vocabulary:
         return problems + self._contradictions(config, where)
 
     def _contradictions(self, config: Config, where: str) -> list[Problem]:
-        chosen = {
-            key: words.get(str(config.get(key, next(iter(words))))) for key, words in self.branches.items()
-        }
-        return [
+        within = [
             Problem(f"{where}  {key}", f"{word.name}: {rule}.")
-            for key, word in chosen.items()
-            if word
+            for key, words in self.branches.items()
+            if (word := words.get(self._chosen(config, key)))
             for rule in word.broken_rules(config.below(key))
         ]
+        full = {**self.default_values, **config}
+        between = [
+            Problem(f"{where}  {' + '.join(one.values)}", f"{one.rule}.")
+            for one in self.contradictions
+            if one.applies(full)
+        ]
+        return within + between
+
+    @property
+    def default_values(self) -> dict[str, Value]:
+        """What stands at the top of a config that says nothing: values, and each branch's first word."""
+        words = {key: next(iter(words)) for key, words in self.branches.items()}
+        return words | {name: item.default for name, item in self.values.items()}
 
     def _complaint(self, config: Config, key: str, value: Value) -> str | None:
         if key in self.branches:
@@ -173,7 +202,7 @@ class Vocabulary:
         if scope is None:
             return f"Unknown name.{did_you_mean(head, self.keys)}"
         if name not in scope:
-            return f"{_owner(config, head)} has no {name!r}.{did_you_mean(name, scope)}"
+            return f"{self._owner(config, head)} has no {name!r}.{did_you_mean(name, scope)}"
         return scope[name].complaint(value)
 
     def _scope(self, config: Config, head: str) -> Mapping[str, Hyperparameter] | None:
@@ -181,12 +210,15 @@ class Vocabulary:
             return self.model
         if head not in self.branches:
             return None
-        word = self.branches[head].get(str(config.get(head, next(iter(self.branches[head])))))
+        word = self.branches[head].get(self._chosen(config, head))
         return {item.name: item for item in word.hyperparameters} if word else {}
 
+    def _owner(self, config: Config, head: str) -> str:
+        return "The recipe's model" if head == MODEL else self._chosen(config, head)
 
-def _owner(config: Config, head: str) -> str:
-    return "The recipe's model" if head == MODEL else str(config.get(head, head))
+    def _chosen(self, config: Config, branch: str) -> str:
+        """Return the word that a config says, or the first one."""
+        return str(config.get(branch, next(iter(self.branches[branch]))))
 
 
 def _model_option(name: str, default: Value) -> Hyperparameter:

@@ -71,6 +71,17 @@ def read(source: str, drop: Drop = lambda _: False) -> Piece:
     return Piece(imports, body, frozenset(name for statement in kept for name in _bound(statement)))
 
 
+def needed(source: str, names: Collection[str]) -> Piece:
+    """Take source code apart, leaving in only these definitions and those that they mention."""
+    definitions = {name: node for node in ast.parse(source).body for name in _bound(node)}
+    wanted, left = set[str](), set(names)
+    while left:
+        wanted |= left
+        mentioned = (node for name in left for node in ast.walk(definitions[name]))
+        left = {node.id for node in mentioned if isinstance(node, ast.Name)} & definitions.keys() - wanted
+    return read(source, lambda statement: wanted.isdisjoint(_bound(statement)))
+
+
 def used(piece: Piece) -> Piece:
     """Return the piece with only those imports that its body mentions."""
     words = set(re.findall(r"\w+", piece.body))
@@ -99,10 +110,10 @@ def _statements(section: Iterable[Import]) -> Iterator[str]:
     yield from (f"from {module} import {', '.join(names)}" for module, names in together.items())
 
 
-def _place(item: Import) -> tuple[str, int, str]:
+def _place(item: Import) -> tuple[str, int, str, bool, str]:
     """Sort as ruff and isort do: constants, then classes, then the rest."""
     kind = 0 if item.name.isupper() and len(item.name) > 1 else 1 if item.name[:1].isupper() else 2
-    return item.module, kind, item.name
+    return item.module, kind, item.name, item.bound != item.name, item.bound
 
 
 def _leading(tree: ast.Module) -> Iterator[ast.stmt]:

@@ -9,16 +9,18 @@ from __future__ import annotations
 import ast
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import reduce
 from importlib.metadata import version
-from pathlib import Path
+from importlib.resources import files
+from operator import add
 from typing import Final
 
-from hpo import training
 from hpo.config import Config, Value
-from hpo.export.pieces import Drop, Piece, import_block, read, used
+from hpo.export.pieces import Drop, Piece, import_block, needed, read, used
 from hpo.recipe import Recipe
-from hpo.training.optimizers import OPTIMIZERS, Call
-from hpo.training.schedules import SCHEDULES
+from hpo.training.calls import Call, printed
+from hpo.training.optimizers import optimizer_call, parameters_call
+from hpo.training.schedules import schedule_call
 
 _SEARCHED: Final = {"objective", "epochs", "baseline"}
 
@@ -30,8 +32,7 @@ SEED = {seed}
 DEVICE = "{device}"
 THREADS = {threads}
 BATCH_SIZE = {batch_size}
-CLIP_NORM = {clip_norm}
-WARMUP = {warmup}
+CLIPPING = Clipping(norm={clip_norm}, value={clip_value})
 
 
 def main() -> None:
@@ -42,17 +43,18 @@ def main() -> None:
     torch.manual_seed(SEED)
     network = {model}.to(DEVICE)
     optimizer = {optimizer}
+    schedule = {schedule}
     steps = count_batches(splits["train"], BATCH_SIZE)
-    rates = {rates}
     measures = {{"loss": loss{metrics}}}
     print("epoch", "train_loss", *measures, "lr", sep="  ")
     for epoch in range(1, EPOCHS + 1):
         seed = epoch_seed(SEED, epoch)
         torch.manual_seed(seed)
-        now = rates[(epoch - 1) * steps : epoch * steps]
-        batches = zip(now, load(splits["train"], BATCH_SIZE, seed), strict=True)
-        taken = list(train_epoch(network, loss, optimizer, CLIP_NORM, batches))
+        factors = epoch_factors(schedule, epoch, steps, EPOCHS)
+        batches = zip(factors, load(splits["train"], BATCH_SIZE, seed), strict=True)
+        taken = list(train_epoch(network, loss, optimizer, CLIPPING, batches))
         measured = evaluate(network, measures, load(splits["validation"], BATCH_SIZE))
+        schedule.hear({cost})
         print(epoch, mean_loss(taken), *measured.values(), taken[-1].lr, sep="  ", flush=True)
 
 
@@ -74,38 +76,46 @@ def script(  # noqa: PLR0913 - a run has this many sides, and each is named wher
     """Return the script for a complete configuration; `origin` says which trial it was and how good."""
     own = read(recipe.source, _is_of_search(recipe.source))
     run = {"epochs": epochs, "seed": seed, "threads": threads, "device": device}
-    values = {name: config[name] for name in ("batch_size", "clip_norm", "warmup")}
+    values = {name: printed(config[name]) for name in ("batch_size", "clip_norm", "clip_value")}
     main = _MAIN.format(**run, **values, **_expressions(recipe, config, data_options))
-    ours = used(_loop(str(config["schedule"])) + read(f"import torch\n\n{main}"))
+    ours = used(_loop(config) + read(f"import torch\n\n{main}"))
     whole = own + ours.apart_from(own)
     gap = "\n" if own.body.startswith(("def ", "class ", "@")) else ""
     return f"{_header(recipe, origin)}\n\n{import_block(whole.imports)}\n\n{gap}{whole.body}\n"
 
 
 def _expressions(recipe: Recipe, config: Config, data_options: Mapping[str, Value]) -> dict[str, str]:
-    optimizer = OPTIMIZERS[str(config["optimizer"])].call(config.below("optimizer"))
-    schedule = Call("learning_rates", config.below("schedule"))
-    factor = SCHEDULES[str(config["schedule"])].factor.__name__
+    parameters = parameters_call(config).source("network")
+    sign = "" if recipe.objective.direction == "minimize" else "-"
     expressions = {
         "data": Call("data", data_options).source(),
         "model": Call("model", config.below("model")).source(),
-        "optimizer": optimizer.source("network.parameters()"),
-        "rates": schedule.source("EPOCHS * steps", 'optimizer.defaults["lr"]', "WARMUP", factor),
+        "optimizer": optimizer_call(config).source(parameters),
+        "schedule": schedule_call(config).source(),
+        "cost": f'{sign}measured["{recipe.objective.metric}"]',
         "metrics": ", **metrics" if recipe.metrics else "",
     }
     return {name: text.replace("\n", "\n    ") for name, text in expressions.items()}
 
 
-def _loop(schedule: str) -> Piece:
-    """Return what trains: the learning rates of one schedule, clipping and the loop."""
-    folder = Path(training.__file__).parent
-    wanted = {"learning_rates", SCHEDULES[schedule].factor.__name__}
-    sources = {name: (folder / f"{name}.py").read_text("utf-8") for name in ("schedules", "clipping", "loop")}
-    rates = read(sources["schedules"], lambda node: getattr(node, "name", "") not in wanted)
-    whole = rates + read(sources["clipping"]) + read(sources["loop"])
+def _loop(config: Config) -> Piece:
+    """Return what trains: the definitions that this configuration calls, clipping and the loop."""
+    calls = (parameters_call(config), optimizer_call(config), schedule_call(config))
+    wanted: dict[str, set[str]] = {}
+    for module, name in (pair for call in calls for pair in call.ours):
+        wanted.setdefault(module, set()).add(name)
+    wanted["hpo.training.clipping"] = {"Clipping", "clip_gradients"}
+    pieces = [needed(_source(module), names) for module, names in wanted.items()]
+    whole = reduce(add, [*pieces, read(_source("hpo.training.loop"))])
     return replace(
         whole, imports=frozenset(item for item in whole.imports if not item.module.startswith("hpo."))
     )
+
+
+def _source(module: str) -> str:
+    """Return the source text of one of hpo's modules, without importing it."""
+    package, _, name = module.rpartition(".")
+    return files(package).joinpath(f"{name}.py").read_text("utf-8")
 
 
 def _is_of_search(source: str) -> Drop:

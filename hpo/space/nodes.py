@@ -14,6 +14,7 @@ from statistics import NormalDist
 from typing import ClassVar, Final, Protocol, TypeVar, final
 
 from hpo.config import Value
+from hpo.vocabulary import But
 
 TRUST: Final = 0.8  # the share of draws that follow the expert; the rest keeps every corner reachable
 SPREAD: Final = 1 / 6  # the standard deviation around an expert's value, as a share of the range
@@ -263,9 +264,18 @@ def same(left: Value, right: Value) -> bool:
     return left == right and isinstance(left, bool) == isinstance(right, bool)
 
 
-def can_be(leaf: Leaf, value: Value) -> bool:
-    """Whether a leaf can give exactly this value."""
-    return same(leaf.value, value) if isinstance(leaf, Fixed) else bool(leaf.find(value))
+def can_be(node: Node, wanted: Value | But) -> bool:
+    """Whether a node can give exactly this value, or one but it."""
+    if isinstance(wanted, But):
+        return any(not same(value, wanted.value) for value in _possible(node))
+    if isinstance(node, _Range):
+        return bool(node.find(wanted))
+    return any(same(value, wanted) for value in _possible(node))
+
+
+def _possible(node: Node) -> Sequence[Value]:
+    """Return the values of a node, of a range its ends."""
+    return (node.value,) if isinstance(node, Fixed) else node.options
 
 
 def _weighed(prior: Mapping[Option, float]) -> dict[str, object]:

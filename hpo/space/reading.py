@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path as File
 from typing import Any, ParamSpec, TypeVar
 
@@ -13,7 +13,7 @@ from hpo.space.document import Document, Path
 from hpo.space.grammar import ONE_OF, PRIOR, Mistake, leaf, shown, verb_of, weights
 from hpo.space.nodes import Fixed, Leaf, Node, OneOf, can_be
 from hpo.space.space import Space
-from hpo.vocabulary import MODEL, Hyperparameter, Vocabulary, Word
+from hpo.vocabulary import MODEL, Contradiction, Hyperparameter, Vocabulary, Word
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -112,7 +112,15 @@ class _Reader:
         nodes: dict[str, Node] = {}
         for key, raw in self.document.values.items():
             nodes |= self._entry(str(key), raw)
+        if not self.document.problems:
+            self._complain_between(nodes)
         return nodes
+
+    def _complain_between(self, nodes: Mapping[str, Node]) -> None:
+        """Note which branches and values can meet that may not."""
+        full = {key: Fixed(value) for key, value in self.vocabulary.default_values.items()} | dict(nodes)
+        for one in _breakable(self.vocabulary.contradictions, full):
+            self.document.complain((_first_of(one, nodes),), f"Some draws break a rule: {one.rule}.")
 
     def _entry(self, key: str, raw: Any) -> Mapping[str, Node]:
         if key in self.vocabulary.branches:
@@ -171,8 +179,9 @@ class _Reader:
         word, known = words[name], len(self.document.problems)
         leaves = self._leaves(path, body, {item.name: item for item in word.hyperparameters}, name)
         if len(self.document.problems) == known:  # what could not be read would count as its default
-            for rule in _breakable(word, leaves):
-                self.document.complain(path, f"Some draws break a rule: {rule}.")
+            full = {item.name: Fixed(item.default) for item in word.hyperparameters} | leaves
+            for one in _breakable(word.contradictions, full):
+                self.document.complain(path, f"Some draws break a rule: {one.rule}.")
         return {name: leaves}
 
     def _try(self, path: Path, make: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
@@ -183,14 +192,14 @@ class _Reader:
             return None
 
 
-def _breakable(word: Word, leaves: Mapping[str, Leaf]) -> list[str]:
-    """Return the word's rules that some draw of these leaves would break."""
-    full = {item.name: Fixed(item.default) for item in word.hyperparameters} | dict(leaves)
-    return [
-        one.rule
-        for one in word.contradictions
-        if all(can_be(full[name], value) for name, value in one.values.items())
-    ]
+def _breakable(rules: Iterable[Contradiction], nodes: Mapping[str, Node]) -> list[Contradiction]:
+    """Return the rules that some draw of these nodes would break."""
+    return [one for one in rules if all(can_be(nodes[name], value) for name, value in one.values.items())]
+
+
+def _first_of(contradiction: Contradiction, nodes: Mapping[str, Node]) -> str:
+    """Return the first name of a contradiction that the space itself says."""
+    return next(name for name in contradiction.values if name in nodes)
 
 
 def _hint(key: str, name: str, words: Mapping[str, Word]) -> str:

@@ -104,6 +104,9 @@ def _curves(point: Point) -> dict[str, float]:
         "lr": point.lr,
         "grad_norm": point.grad_norm,
         "grad_norm_clipped": point.clipped_norm,
+        "clipped_share": point.clipped_share,
+        "grad_mean": point.grad_mean,
+        "grad_std": point.grad_std,
         "epoch_seconds": point.seconds,
     }
 

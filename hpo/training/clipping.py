@@ -1,19 +1,47 @@
-"""Clipping by the norm of the whole gradient, arXiv:1211.5063."""
+"""Clipping the gradient: by its norm, arXiv:1211.5063, or by the size of its entries."""
 
+import math
 from collections.abc import Iterable
+from typing import NamedTuple
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
 
-def clip_gradients(parameters: Iterable[nn.Parameter], clip_norm: float | None) -> tuple[float, float]:
-    """Scale all gradients down to a common 2-norm of at most `clip_norm`; None only measures.
+class Clipping(NamedTuple):
+    """The largest 2-norm of the whole gradient, or the largest size of an entry; None for no limit."""
 
-    Returns the norm before and after, as `torch.nn.utils.clip_grad_norm_` does it.
+    norm: float | None = None
+    value: float | None = None
+
+
+def clip_gradients(parameters: Iterable[nn.Parameter], clipping: Clipping) -> tuple[float, float]:
+    """Clip all gradients and return their common 2-norm before and after; without limits only measure.
+
+    By norm c, g <- g min(1, c / |g|), as `torch.nn.utils.clip_grad_norm_` does it; by value c,
+    g <- max(-c, min(c, g)) in each entry, as `clip_grad_value_` does it.
     """
     parameters = list(parameters)
-    total = nn.utils.get_total_norm([item.grad for item in parameters if item.grad is not None])
-    norm = total.item()
-    if clip_norm is None:
-        return norm, norm
-    nn.utils.clip_grads_with_norm_(parameters, clip_norm, total)
-    return norm, norm * min(1.0, clip_norm / (norm + 1e-6))
+    total = nn.utils.get_total_norm(gradients(parameters))
+    norm = clipped = total.item()
+    if clipping.norm is not None:
+        nn.utils.clip_grads_with_norm_(parameters, clipping.norm, total)
+        clipped = norm * min(1.0, clipping.norm / (norm + 1e-6))
+    if clipping.value is not None:
+        nn.utils.clip_grad_value_(parameters, clipping.value)
+        clipped = nn.utils.get_total_norm(gradients(parameters)).item()
+    return norm, clipped
+
+
+def gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
+    """Return the gradients that there are."""
+    return [item.grad for item in parameters if item.grad is not None]
+
+
+def gradient_moments(parameters: Iterable[nn.Parameter]) -> tuple[float, float]:
+    """Return the mean and the standard deviation of all entries of the gradient as it is now."""
+    found = gradients(parameters)
+    entries = sum(item.numel() for item in found)
+    mean = torch.stack([item.sum() for item in found]).sum().item() / entries
+    square = nn.utils.get_total_norm(found).item() ** 2 / entries
+    return mean, math.sqrt(max(0.0, square - mean * mean))

@@ -4,15 +4,17 @@ So nothing here needs hpo. A batch is (inputs, targets), two tensors with the sa
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from hpo.training.clipping import clip_gradients
+from hpo.training.clipping import Clipping, clip_gradients
+from hpo.training.schedules import Schedule
 
 Batch = tuple[Tensor, ...]
+BatchSize = int | Literal["full"]
 Split = Any  # a Dataset with a length, which torch's own type lacks, or a DataLoader
 
 
@@ -38,23 +40,24 @@ def place(split: Split, device: str) -> Split:
     return split
 
 
-def cut(rows: Tensor, batch_size: int) -> list[Tensor]:
-    """Cut row numbers, shape [samples], into batches.
+def cut(rows: Tensor, batch_size: BatchSize) -> list[Tensor]:
+    """Cut row numbers, shape [samples], into batches; `full` is a single one.
 
     A last batch of one joins the batch before it, since batch normalization cannot train on one sample.
     """
-    parts = list(rows.split(batch_size))
-    if batch_size > 1 and len(parts) > 1 and len(parts[-1]) == 1:
+    size = len(rows) if batch_size == "full" else batch_size
+    parts = list(rows.split(size))
+    if size > 1 and len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts
 
 
-def count_batches(split: Split, batch_size: int) -> int:
+def count_batches(split: Split, batch_size: BatchSize) -> int:
     """Return how many batches, so how many steps, one epoch has."""
     return len(split) if isinstance(split, DataLoader) else len(cut(torch.arange(len(split)), batch_size))
 
 
-def load(split: Split, batch_size: int, seed: int | None = None) -> Iterable[Batch]:
+def load(split: Split, batch_size: BatchSize, seed: int | None = None) -> Iterable[Batch]:
     """Return one epoch's batches: shuffled if there is a seed, else in order; a loader's as it cuts them."""
     if isinstance(split, DataLoader):
         if split.generator is not None and seed is not None:
@@ -68,25 +71,52 @@ def load(split: Split, batch_size: int, seed: int | None = None) -> Iterable[Bat
     return DataLoader(split, batch_sampler=[part.tolist() for part in parts], generator=chance)
 
 
+def epoch_factors(schedule: Schedule, epoch: int, steps: int, epochs: int) -> list[float]:
+    """Return the factors of an epoch's `steps`, the epoch counted from 1, by a schedule of all epochs."""
+    first = (epoch - 1) * steps
+    return [schedule.factor(step, epochs * steps) for step in range(first, first + steps)]
+
+
 def train_epoch(
     model: nn.Module,
     loss: Callable[[Tensor, Tensor], Tensor],
     optimizer: torch.optim.Optimizer,
-    clip_norm: float | None,
+    clipping: Clipping,
     batches: Iterable[tuple[float, Batch]],
 ) -> Iterator[Step]:
-    """Take one step for each batch, at the learning rate that comes with it."""
+    """Take one step for each batch, at the learning rate times the factor that comes with it."""
     device = next(model.parameters()).device
     model.train()
-    for lr, (inputs, targets) in batches:
+    for factor, (inputs, targets) in batches:
         for group in optimizer.param_groups:
-            group["lr"] = lr
+            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+        yield take_step(model, loss, optimizer, clipping, (inputs.to(device), targets.to(device)))
+
+
+def take_step(
+    model: nn.Module,
+    loss: Callable[[Tensor, Tensor], Tensor],
+    optimizer: torch.optim.Optimizer,
+    clipping: Clipping,
+    batch: Batch,
+) -> Step:
+    """Let the optimizer look at the loss and gradient of a batch, once or more often, and step.
+
+    What a step reports is the first look.
+    """
+    inputs, targets = batch
+    looks: list[tuple[float, float, float]] = []
+
+    def look() -> float:
         optimizer.zero_grad()
-        value = loss(model(inputs.to(device)), targets.to(device))
+        value = loss(model(inputs), targets)
         value.backward()
-        norms = clip_gradients(model.parameters(), clip_norm)
-        optimizer.step()
-        yield Step(value.item(), len(targets), lr, *norms)
+        looks.append((value.item(), *clip_gradients(model.parameters(), clipping)))
+        return looks[-1][0]
+
+    optimizer.step(look)
+    value, grad_norm, clipped_norm = looks[0]
+    return Step(value, len(targets), optimizer.param_groups[0]["lr"], grad_norm, clipped_norm)
 
 
 def mean_loss(steps: Iterable[Step]) -> float:

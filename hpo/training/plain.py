@@ -10,11 +10,14 @@ from typing import Final, cast
 
 import torch
 
+from hpo.training.clipping import Clipping, gradient_moments
 from hpo.training.engine import Member, Progress, Task
 from hpo.training.loop import (
+    BatchSize,
     Split,
     Step,
     count_batches,
+    epoch_factors,
     epoch_seed,
     evaluate,
     load,
@@ -22,8 +25,8 @@ from hpo.training.loop import (
     place,
     train_epoch,
 )
-from hpo.training.optimizers import OPTIMIZERS
-from hpo.training.schedules import rates
+from hpo.training.optimizers import optimizer_call, parameters_call
+from hpo.training.schedules import Schedule, schedule_call
 from hpo.trial import Divergence, Point
 
 DIVERGED: Final = 100.0
@@ -44,20 +47,21 @@ def train(task: Task, members: Sequence[Member]) -> Progress:
 
 
 class _Training:
-    """One member under way: its model, its optimizer and the learning rate of each step to come."""
+    """One member under way: its model, its optimizer and its schedule."""
 
     def __init__(self, task: Task, splits: Mapping[str, Split], member: Member) -> None:
         config = member.config
         self.task, self.splits, self.number = task, splits, member.number
-        self.batch_size = cast("int", config["batch_size"])
-        self.clip_norm = cast("float | None", config["clip_norm"])
+        self.batch_size = cast("BatchSize", config["batch_size"])
+        limits = (cast("float | None", config[name]) for name in ("clip_norm", "clip_value"))
+        self.clipping = Clipping(*limits)
         self.measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
         torch.manual_seed(task.seed)
         self.model: torch.nn.Module = task.recipe.model(**config.below("model")).to(task.device)
-        optimizer = OPTIMIZERS[str(config["optimizer"])].call(config.below("optimizer"))
-        self.optimizer: torch.optim.Optimizer = optimizer.build(self.model.parameters())
+        parameters = parameters_call(config).build(self.model)
+        self.optimizer: torch.optim.Optimizer = optimizer_call(config).build(parameters)
+        self.schedule: Schedule = schedule_call(config).build()
         self.steps = count_batches(splits["train"], self.batch_size)
-        self.rates = rates(config, task.epochs * self.steps)
         self.limit = math.inf
 
     def epoch(self, epoch: int) -> Point | Divergence:
@@ -74,6 +78,8 @@ class _Training:
         score = measured[self.task.objective.metric]
         if not (math.isfinite(measured["loss"]) and math.isfinite(score)):
             return self._divergence(epoch, steps, measured["loss"])
+        self.schedule.hear(self.task.objective.cost(score))
+        grad_mean, grad_std = gradient_moments(self.model.parameters())
         return Point(
             trial=self.number,
             epoch=epoch,
@@ -85,14 +91,17 @@ class _Training:
             clipped_norm=fmean(step.clipped_norm for step in steps),
             seconds=time.perf_counter() - start,
             metrics=measured,
+            clipped_share=fmean(step.clipped_norm < step.grad_norm for step in steps),
+            grad_mean=grad_mean,
+            grad_std=grad_std,
         )
 
     def _steps(self, epoch: int) -> Iterator[Step]:
         seed = epoch_seed(self.task.seed, epoch)
         torch.manual_seed(seed)
-        rates = self.rates[(epoch - 1) * self.steps : epoch * self.steps]
-        batches = zip(rates, load(self.splits["train"], self.batch_size, seed), strict=True)
-        return train_epoch(self.model, self.task.recipe.loss, self.optimizer, self.clip_norm, batches)
+        factors = epoch_factors(self.schedule, epoch, self.steps, self.task.epochs)
+        batches = zip(factors, load(self.splits["train"], self.batch_size, seed), strict=True)
+        return train_epoch(self.model, self.task.recipe.loss, self.optimizer, self.clipping, batches)
 
     def _divergence(self, epoch: int, steps: Sequence[Step], loss: float) -> Divergence:
         return Divergence(self.number, epoch, len(steps) - 1, loss, steps[-1].grad_norm)

@@ -1,98 +1,398 @@
 """The schedules: by what the learning rate is multiplied at each step.
 
-A schedule is one pure function `factor(step, steps, **hyperparameters)` with `step` from 0 to
-`steps` - 1. Each stands alone, since an export prints the source of the one that was used.
+A schedule is asked for each step's factor, and told each epoch's score, to which one may respond.
+Each class stands alone, since an export prints the source of those that were used. All lengths are
+shares of the steps that a schedule has, so that they mean the same in a short run and in a long one.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Final, cast
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
 
-from hpo.config import Config
+from hpo.config import Config, Value
+from hpo.training.calls import Call
 from hpo.vocabulary import Hyperparameter, Word
 
 
-def constant_factor(_step: int, _steps: int) -> float:
+class Schedule:
+    """By what the learning rate is multiplied."""
+
+    def factor(self, step: int, steps: int) -> float:
+        """Return the factor of one step of all `steps`; they are counted from 0 and asked for in order."""
+        raise NotImplementedError
+
+    def hear(self, cost: float) -> None:
+        """Be told what an epoch came to, less being better."""
+
+
+@dataclass
+class ConstantSchedule(Schedule):
     """Stay at 1."""
-    return 1.0
+
+    def factor(self, _step: int, _steps: int) -> float:
+        """Return 1."""
+        return 1.0
 
 
-def step_factor(step: int, steps: int, step_size: float, gamma: float) -> float:
-    """Multiply by `gamma` each time a share `step_size` of the run has passed."""
-    return gamma ** (step // max(1, round(step_size * steps)))
+@dataclass
+class StepSchedule(Schedule):
+    """Multiply by `gamma` each time a share `step_size` of the run has passed: StepLR."""
+
+    step_size: float
+    gamma: float
+
+    def factor(self, step: int, steps: int) -> float:
+        """Return gamma^floor(step / size)."""
+        return self.gamma ** (step // max(1, round(self.step_size * steps)))
 
 
-def exponential_factor(step: int, steps: int, end_factor: float) -> float:
-    """Fall by the same share at each step, from 1 to `end_factor` at the end."""
-    return math.pow(end_factor, step / steps)
+@dataclass
+class MultiStepSchedule(Schedule):
+    """Multiply by `gamma` at two shares of the run: MultiStepLR."""
+
+    milestone_1: float
+    milestone_2: float
+    gamma: float
+
+    def factor(self, step: int, steps: int) -> float:
+        """Return gamma^(milestones passed)."""
+        milestones = (self.milestone_1, self.milestone_2)
+        return self.gamma ** sum(step >= round(milestone * steps) for milestone in milestones)
 
 
-def cosine_factor(step: int, steps: int, end_factor: float) -> float:
-    """Fall along half a cosine wave, from 1 to `end_factor` at the end."""
-    return end_factor + (1 - end_factor) * (1 + math.cos(math.pi * step / steps)) / 2
+@dataclass
+class ExponentialSchedule(Schedule):
+    """Fall by the same share at each step, from 1 to `end_factor` at the end: ExponentialLR."""
+
+    end_factor: float
+
+    def factor(self, step: int, steps: int) -> float:
+        """Return end_factor^(step / steps)."""
+        return math.pow(self.end_factor, step / steps)
 
 
-def learning_rates(
-    steps: int, lr: float, warmup: float, factor: Callable[..., float], **hyperparameters: float
-) -> list[float]:
-    """Return the learning rate of each step.
+@dataclass
+class LinearSchedule(Schedule):
+    """Fall along a straight line, from 1 to `end_factor` at the end: LinearLR."""
 
-    A straight rise takes the first `warmup` share of the steps, the schedule `factor` the rest.
+    end_factor: float
+
+    def factor(self, step: int, steps: int) -> float:
+        """Return 1 - (1 - end_factor) step / steps."""
+        return 1 - (1 - self.end_factor) * step / steps
+
+
+@dataclass
+class PolynomialSchedule(Schedule):
+    """Fall along a power of the share that is left, from 1 to `end_factor` at the end: PolynomialLR."""
+
+    power: float
+    end_factor: float
+
+    def factor(self, step: int, steps: int) -> float:
+        """Return end_factor + (1 - end_factor) (1 - step / steps)^power."""
+        return self.end_factor + (1 - self.end_factor) * math.pow(1 - step / steps, self.power)
+
+
+@dataclass
+class CosineSchedule(Schedule):
+    """Fall along half a cosine wave, from 1 to `end_factor` at the end: CosineAnnealingLR."""
+
+    end_factor: float
+
+    def factor(self, step: int, steps: int) -> float:
+        """Return end_factor + (1 - end_factor) (1 + cos(pi step / steps)) / 2."""
+        return self.end_factor + (1 - self.end_factor) * (1 + math.cos(math.pi * step / steps)) / 2
+
+
+@dataclass
+class CosineRestartsSchedule(Schedule):
+    """Fall along half a cosine wave and start again: CosineAnnealingWarmRestarts.
+
+    The first cycle takes a share `cycle_size` of the run (T_0), each other `growth` times the one
+    before (T_mult).
     """
-    rise = round(warmup * steps)
-    rest = steps - rise
-    rising = [lr * (step + 1) / (rise + 1) for step in range(rise)]
-    return rising + [lr * factor(step, rest, **hyperparameters) for step in range(rest)]
+
+    cycle_size: float
+    growth: int
+    end_factor: float
+
+    def factor(self, step: int, steps: int) -> float:
+        """Return end_factor + (1 - end_factor) (1 + cos(pi step / cycle)) / 2, both counted in the cycle."""
+        cycle = max(1, round(self.cycle_size * steps))
+        while step >= cycle:
+            step, cycle = step - cycle, cycle * self.growth
+        return self.end_factor + (1 - self.end_factor) * (1 + math.cos(math.pi * step / cycle)) / 2
+
+
+@dataclass
+class InverseSqrtSchedule(Schedule):
+    """Fall with the root of the steps taken.
+
+    The Transformer's schedule is this one after a warm-up, if `timescale` is as long as the warm-up.
+    """
+
+    timescale: float
+
+    def factor(self, step: int, steps: int) -> float:
+        """Return 1 / sqrt(1 + step / scale)."""
+        return 1 / math.sqrt(1 + step / max(1, round(self.timescale * steps)))
+
+
+@dataclass
+class OneCycleSchedule(Schedule):
+    """Rise from 1 / div_factor to 1, then fall to 1 / (div_factor final_div_factor): OneCycleLR.
+
+    Both ways go along half a cosine wave. The momentum stays: only the learning rate cycles.
+    """
+
+    pct_start: float
+    div_factor: float
+    final_div_factor: float
+
+    def factor(self, step: int, steps: int) -> float:
+        """Return low + (high - low) (1 + cos(pi way)) / 2, where way is the share since or to the top."""
+        top = self.pct_start * steps - 1
+        if step <= top:
+            low, way = 1 / self.div_factor, 1 - step / top if top else 0.0
+        else:
+            low = 1 / (self.div_factor * self.final_div_factor)
+            way = (step - max(top, 0)) / max(1, steps - 1 - max(top, 0))
+        return low + (1 - low) * (1 + math.cos(math.pi * way)) / 2
+
+
+@dataclass
+class StableDecaySchedule(Schedule):
+    """Stay at 1, then fall along a straight line to `end_factor` in the last `decay_size` of the run."""
+
+    decay_size: float
+    end_factor: float
+
+    def factor(self, step: int, steps: int) -> float:
+        """Return 1 - (1 - end_factor) (step - start) / decay from the start of the decay on."""
+        decay = max(1, round(self.decay_size * steps))
+        return 1 - (1 - self.end_factor) * max(0, step - (steps - decay)) / decay
+
+
+@dataclass
+class PlateauSchedule(Schedule):
+    """Multiply by `gamma` when more than `patience` epochs in a row have brought nothing: ReduceLROnPlateau.
+
+    An epoch brings something if it costs less than the best one by a share `threshold` of it.
+    """
+
+    gamma: float
+    patience: int
+    threshold: float
+    level: float = field(default=1.0, init=False)
+    best: float = field(default=math.inf, init=False)
+    waited: int = field(default=0, init=False)
+
+    def factor(self, _step: int, _steps: int) -> float:
+        """Return gamma^(plateaus so far)."""
+        return self.level
+
+    def hear(self, cost: float) -> None:
+        """Count the epochs since the best one."""
+        if math.isinf(self.best) or cost < self.best - self.threshold * abs(self.best):
+            self.best, self.waited = cost, 0
+            return
+        self.waited += 1
+        if self.waited > self.patience:
+            self.level, self.waited = self.level * self.gamma, 0
+
+
+@dataclass
+class RiseSchedule(Schedule):
+    """Rise along a straight line to 1, which the step after the last one has, arXiv:1706.02677."""
+
+    def factor(self, step: int, steps: int) -> float:
+        """Return (step + 1) / (steps + 1)."""
+        return (step + 1) / (steps + 1)
+
+
+@dataclass
+class SequentialSchedule(Schedule):
+    """Follow one schedule for a share `switch` of the run, another for the rest: SequentialLR.
+
+    Each is asked and told as if it were alone. The second is multiplied by `start_factor`.
+    """
+
+    first: Schedule
+    second: Schedule
+    switch: float
+    start_factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        self.current = self.first
+
+    def factor(self, step: int, steps: int) -> float:
+        """Return the factor of the one whose turn it is."""
+        switch = round(self.switch * steps)
+        if step < switch:
+            return self.first.factor(step, switch)
+        self.current = self.second
+        return self.start_factor * self.second.factor(step - switch, steps - switch)
+
+    def hear(self, cost: float) -> None:
+        """Tell the one whose turn it is."""
+        self.current.hear(cost)
 
 
 @dataclass(frozen=True)
-class Schedule(Word):
-    """A word and the function that it stands for."""
+class ScheduleWord(Word):
+    """A word and the class that it stands for."""
 
-    factor: Callable[..., float] = constant_factor
+    target: type[Schedule] = ConstantSchedule
+
+    def call(self, hyperparameters: Mapping[str, Value]) -> Call:
+        """Return the call that these hyperparameters amount to; those left out keep their defaults."""
+        defaults = {item.name: item.default for item in self.hyperparameters}
+        return _call(self.target, defaults | dict(hyperparameters))
 
 
-def _end_factor(default: float, *, open_low: bool) -> Hyperparameter:
+def _call(target: type[Schedule], arguments: Mapping[str, object]) -> Call:
+    return Call(f"{target.__module__}.{target.__qualname__}", arguments)
+
+
+def _share(name: str, default: float, doc: str) -> Hyperparameter:
+    return Hyperparameter(name, float, default, doc, low=0, high=1, open_low=True)
+
+
+def _end_factor(default: float, *, open_low: bool = False) -> Hyperparameter:
     doc = "what is left of the learning rate at the end"
     return Hyperparameter("end_factor", float, default, doc, low=0, high=1, open_low=open_low)
 
 
+_GAMMA: Final = _share("gamma", 0.1, "what is left after a drop")
+
 _WORDS: Final = (
-    Schedule("constant", "Always the same learning rate", factor=constant_factor),
-    Schedule(
+    ScheduleWord("constant", "Always the same learning rate", target=ConstantSchedule),
+    ScheduleWord(
         "step",
         "A sudden drop at regular intervals",
-        (
-            Hyperparameter("step_size", float, 0.3, "share of the run between drops", 0, 1, open_low=True),
-            Hyperparameter("gamma", float, 0.1, "what is left after a drop", 0, 1, open_low=True),
-        ),
-        factor=step_factor,
+        (_share("step_size", 0.3, "share of the run between drops"), _GAMMA),
+        target=StepSchedule,
     ),
-    Schedule(
+    ScheduleWord(
         "exponential",
         "The same share less at each step",
         (_end_factor(0.01, open_low=True),),
-        factor=exponential_factor,
+        target=ExponentialSchedule,
     ),
-    Schedule(
+    ScheduleWord(
         "cosine",
         "Half a cosine wave, slow at both ends",
-        (_end_factor(0.0, open_low=False),),
+        (_end_factor(0.0),),
         reference="Loshchilov and Hutter 2016, arXiv:1608.03983",
-        factor=cosine_factor,
+        target=CosineSchedule,
+    ),
+    ScheduleWord(
+        "multi_step",
+        "Two sudden drops where you want them",
+        (
+            _share("milestone_1", 0.5, "share of the run before one drop"),
+            _share("milestone_2", 0.75, "share of the run before another drop"),
+            _GAMMA,
+        ),
+        reference="He et al. 2015, arXiv:1512.03385",
+        target=MultiStepSchedule,
+    ),
+    ScheduleWord(
+        "cosine_restarts",
+        "Half a cosine wave again and again (SGDR)",
+        (
+            _share("cycle_size", 0.25, "share of the run that the first wave takes"),
+            Hyperparameter("growth", int, 1, "how many times longer each wave is than the last", low=1),
+            _end_factor(0.0),
+        ),
+        reference="Loshchilov and Hutter 2016, arXiv:1608.03983",
+        target=CosineRestartsSchedule,
+    ),
+    ScheduleWord("linear", "A straight line down", (_end_factor(0.0),), target=LinearSchedule),
+    ScheduleWord(
+        "polynomial",
+        "A power of the share that is left of the run",
+        (
+            Hyperparameter("power", float, 2.0, "1 is a straight line, more is steeper at first", 0, 10),
+            _end_factor(0.0),
+        ),
+        reference="Chen et al. 2016, arXiv:1606.00915",
+        target=PolynomialSchedule,
+    ),
+    ScheduleWord(
+        "inverse_sqrt",
+        "One over the root of the steps, the Transformer's after a warm-up",
+        (_share("timescale", 0.1, "share of the run until a factor 1/sqrt(2)"),),
+        reference="Vaswani et al. 2017, arXiv:1706.03762, section 5.3",
+        target=InverseSqrtSchedule,
+    ),
+    ScheduleWord(
+        "one_cycle",
+        "Up and down along two half cosine waves; the momentum stays as it is",
+        (
+            _share("pct_start", 0.3, "share of the run that goes up"),
+            Hyperparameter("div_factor", float, 25.0, "it starts at one over this", low=1),
+            Hyperparameter("final_div_factor", float, 1e4, "it ends at its start over this", low=1),
+        ),
+        reference="Smith and Topin 2017, arXiv:1708.07120",
+        target=OneCycleSchedule,
+    ),
+    ScheduleWord(
+        "wsd",
+        "Warm-up (the value warmup), stable, then a straight line down",
+        (_share("decay_size", 0.2, "share of the run that goes down"), _end_factor(0.0)),
+        reference="Hu et al. 2024, arXiv:2404.06395; Hägele et al. 2024, arXiv:2405.18392",
+        target=StableDecaySchedule,
+    ),
+    ScheduleWord(
+        "plateau",
+        "A sudden drop when the validation score no longer improves",
+        (
+            _GAMMA,
+            Hyperparameter("patience", int, 2, "epochs without improvement that are borne", low=0),
+            Hyperparameter("threshold", float, 1e-4, "least share that counts as improvement", 0, 1),
+        ),
+        target=PlateauSchedule,
     ),
 )
 
-SCHEDULES: Final[Mapping[str, Schedule]] = {word.name: word for word in _WORDS}
+SCHEDULES: Final[Mapping[str, ScheduleWord]] = {word.name: word for word in _WORDS}
+
+SAME: Final = "same"
+
+_TURN: Final = (
+    _share("switch", 0.5, "share of the run, after warm-up, before it takes over"),
+    _share("start_factor", 1.0, "by what it is multiplied; 1 starts again at the full rate"),
+)
+
+SEQUELS: Final[Mapping[str, ScheduleWord]] = {
+    SAME: ScheduleWord(SAME, "The schedule goes on to the end"),
+    **{
+        name: replace(word, hyperparameters=(*_TURN, *word.hyperparameters))
+        for name, word in SCHEDULES.items()
+    },
+}
+"""What may come after a schedule (`then: step`): every schedule, and when it takes over."""
 
 
-def rates(config: Config, steps: int) -> list[float]:
-    """Return the learning rate of each of the `steps` that a complete configuration takes in all."""
-    schedule = SCHEDULES[str(config["schedule"])]
-    lr, warmup = cast("float", config["optimizer.lr"]), cast("float", config["warmup"])
-    return learning_rates(
-        steps, lr, warmup, schedule.factor, **cast("dict[str, float]", config.below("schedule"))
+def schedule_call(config: Config) -> Call:
+    """Return the call that makes the schedule of a complete configuration: warm-up, `schedule`, `then`."""
+    schedule = SCHEDULES[str(config["schedule"])].call(config.below("schedule"))
+    if config["then"] != SAME:
+        schedule = _followed(schedule, str(config["then"]), config.below("then"))
+    if config["warmup"]:
+        parts = {"first": _call(RiseSchedule, {}), "second": schedule, "switch": config["warmup"]}
+        schedule = _call(SequentialSchedule, parts)
+    return schedule
+
+
+def _followed(first: Call, then: str, hyperparameters: Mapping[str, Value]) -> Call:
+    turn = {item.name: hyperparameters[item.name] for item in _TURN}
+    second = SCHEDULES[then].call(
+        {name: value for name, value in hyperparameters.items() if name not in turn}
     )
+    return _call(SequentialSchedule, {"first": first, "second": second, **turn})

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpo.training.optimizers import OPTIMIZERS
-from hpo.training.schedules import SCHEDULES
-from hpo.vocabulary import Hyperparameter, Vocabulary
+from hpo.training.optimizers import MATRICES, OPTIMIZERS, WEIGHT_DECAY_ON
+from hpo.training.schedules import SCHEDULES, SEQUELS
+from hpo.vocabulary import But, Contradiction, Hyperparameter, Vocabulary
+
+FULL: Final = "full"
 
 _VALUES: Final = (
-    Hyperparameter("batch_size", int, 64, "samples in one step", low=1),
+    Hyperparameter("batch_size", int, 64, "samples in one step; full takes all at once", 1, words=(FULL,)),
     Hyperparameter(
         "clip_norm",
         float,
         None,
         "largest 2-norm of the whole gradient, null for no limit (arXiv:1211.5063)",
+        low=0,
+        open_low=True,
+        optional=True,
+    ),
+    Hyperparameter(
+        "clip_value",
+        float,
+        None,
+        "largest size of each entry of the gradient, null for no limit",
         low=0,
         open_low=True,
         optional=True,
@@ -27,9 +38,29 @@ _VALUES: Final = (
         low=0,
         high=0.5,
     ),
+    WEIGHT_DECAY_ON,
+)
+
+_CONTRADICTIONS: Final = (
+    Contradiction(
+        {"optimizer": "lbfgs", "batch_size": But(FULL)}, "lbfgs needs all data at once: batch_size full"
+    ),
+    Contradiction(
+        {"optimizer": "lbfgs", "clip_norm": But(None)},
+        "lbfgs needs gradients as they are: clip_norm null",
+    ),
+    Contradiction(
+        {"optimizer": "lbfgs", "clip_value": But(None)},
+        "lbfgs needs gradients as they are: clip_value null",
+    ),
+    Contradiction({"clip_norm": But(None), "clip_value": But(None)}, "Clip by norm or by value, not by both"),
+    Contradiction(
+        {"optimizer": "lbfgs", WEIGHT_DECAY_ON.name: MATRICES}, "lbfgs has no weight decay to leave out"
+    ),
 )
 
 VOCABULARY: Final = Vocabulary(
-    branches={"optimizer": OPTIMIZERS, "schedule": SCHEDULES},
+    branches={"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "then": SEQUELS},
     values={item.name: item for item in _VALUES},
+    contradictions=_CONTRADICTIONS,
 )

@@ -2,7 +2,7 @@ import ast
 
 import pytest
 
-from hpo.export.pieces import Import, import_block, read, used
+from hpo.export.pieces import Import, import_block, needed, read, used
 
 SOURCE = '''# Copyright: mine.
 """What it is."""
@@ -85,3 +85,13 @@ def test_names_that_mean_something_else_are_kept_apart(theirs, ours, expected):
 def test_a_renamed_import_is_imported_under_its_new_name():
     piece = read("from torch import nn\n\nnn.Linear").apart_from(read("from mine import nn"))
     assert import_block(piece.imports) == "from torch import nn as nn_"
+
+
+def test_only_needed_definitions_are_kept():
+    source = (
+        "import math\n\nLIMIT = 3\n\n\nclass Root:\n    size = LIMIT\n\n\n"
+        "class Leaf(Root):\n    pass\n\n\ndef other():\n    return Leaf\n"
+    )
+    piece = needed(source, {"Leaf"})
+    assert piece.names == {"LIMIT", "Root", "Leaf"}
+    assert "other" not in piece.body

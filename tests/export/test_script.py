@@ -18,13 +18,21 @@ ROWS = [
     {"optimizer": "rmsprop", "schedule": "exponential", "warmup": 0.25, "batch_size": 13},
     {"optimizer": "adam", "schedule": "cosine", "clip_norm": 0.1, "warmup": 0.1, "model.dropout": 0.5},
     {"optimizer": "adamw", "optimizer.lr": 0.0123456789, "optimizer.beta1": 0.8, "model.width": 16},
+    {"optimizer": "adadelta", "schedule": "multi_step", "batch_size": "full"},
+    {"optimizer": "nadam", "schedule": "cosine_restarts", "weight_decay_on": "matrices", "clip_value": 0.01},
+    {"optimizer": "radam", "schedule": "linear", "then": "one_cycle", "warmup": 0.1},
+    {"optimizer": "adamax", "schedule": "polynomial", "then": "step"},
+    {"optimizer": "adafactor", "schedule": "inverse_sqrt", "warmup": 0.1},
+    {"optimizer": "muon", "schedule": "one_cycle", "weight_decay_on": "matrices", "batch_size": 16},
+    {"optimizer": "lbfgs", "schedule": "wsd", "batch_size": "full", "optimizer.max_iter": 4},
+    {"schedule": "plateau", "schedule.patience": 0, "schedule.threshold": 1, "schedule.gamma": 0.5},
 ]
 
 # A recipe may use any name that the rest of the script uses, too.
 CROWDED = """
 cut = evaluate = load = Batch = main = EPOCHS = SEED = clip_gradients = nn = Iterable = "mine"
-DEVICE = cosine_factor = learning_rates = Step = mean_loss = epoch_seed = place = train_epoch = "mine"
-WARMUP = CLIP_NORM = BATCH_SIZE = THREADS = Split = Mapping = NamedTuple = Any = Callable = "mine"
+DEVICE = CosineSchedule = Schedule = Step = take_step = mean_loss = epoch_seed = place = train_epoch = "mine"
+WARMUP = CLIPPING = Clipping = BATCH_SIZE = THREADS = Split = Mapping = NamedTuple = Any = Callable = "mine"
 """
 
 
@@ -47,10 +55,10 @@ def run(text, folder):
     return [line.split() for line in printed.splitlines()]
 
 
-def curve(recipe, config, data_options=None):
+def curve(recipe, config, data_options=None, epochs=2):
     """Return the same rows from the engine."""
     module = execute(recipe.source, recipe.path)
-    task = Task(module, module.data(**data_options or {}), recipe.objective, epochs=2, seed=3)
+    task = Task(module, module.data(**data_options or {}), recipe.objective, epochs, seed=3)
     points = [points[0] for points in train(task, [Member(0, config)])]
     rows = [[p.epoch, p.train_loss, p.loss, *p.metrics.values(), p.lr] for p in points]
     names = ["epoch", "train_loss", "loss", *points[0].metrics, "lr"]
@@ -64,8 +72,18 @@ def test_the_script_repeats_the_curve_to_the_last_digit(tiny, values, tmp_path):
 
 
 def test_every_optimizer_and_schedule_is_among_the_rows():
-    for branch, words in VOCABULARY.branches.items():
+    for branch in ("optimizer", "schedule"):
+        words = VOCABULARY.branches[branch]
         assert {row.get(branch, next(iter(words))) for row in ROWS} == words.keys()
+
+
+def test_a_plateau_drops_in_the_script_as_in_the_search(tiny, tmp_path):
+    sign = recipe.read(tiny.source.replace("minimize loss", "maximize accuracy"), "tiny.py")
+    for one in (tiny, sign):
+        config = complete(one, {"schedule": "plateau", "schedule.patience": 0, "schedule.threshold": 1})
+        printed = run(export(one, config, epochs=3), tmp_path)
+        assert printed == curve(one, config, epochs=3)
+        assert float(printed[-1][-1]) == pytest.approx(0.1 * float(printed[1][-1]))
 
 
 def test_data_options_are_passed_on(tiny, tmp_path):

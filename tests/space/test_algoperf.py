@@ -84,7 +84,7 @@ def test_it_is_kept_as_a_space_like_any_other(space):
 @pytest.mark.parametrize("overrides", [{}, {"optimizer": "adamx"}])
 def test_the_optimizer_must_be_named(space, overrides):
     with pytest.raises(
-        InputError, match=r"Add space\.optimizer=NAME\. Known: adagrad, adam, adamw"
+        InputError, match=r"Add space\.optimizer=NAME\. Known: .*adagrad, adam, .*adamw"
     ) as caught:
         space(FILE, **overrides)
     assert "learning_rate" not in str(caught.value)

@@ -55,6 +55,7 @@ def test_nothing_is_null():
         ({}, ""),
         ({"optimizer": "sgd", "optimizer.lr": 0.05, "clip_norm": None}, "sgd lr=0.05"),
         ({"batch_size": 64, "schedule": "cosine", "optimizer": "adamw"}, "adamw · cosine · batch 64"),
+        ({"batch_size": "full", "then": "step", "then.switch": 0.5}, "batch full · then step switch=0.5"),
         ({"model.width": 32, "model.norm": False, "model.act": "relu"}, "model act=relu norm=false width=32"),
         (
             {"optimizer": "sgd", "optimizer.nesterov": True, "optimizer.lr": 1.23456e-5},

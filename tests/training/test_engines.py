@@ -76,7 +76,20 @@ def test_a_point_says_what_was_measured(train, make_task, make_member):
     assert point.lr == pytest.approx(0.1 * member.config["optimizer.lr"])
     assert point.clipped_norm == pytest.approx(0.01, rel=1e-3)
     assert point.grad_norm > point.clipped_norm
+    assert point.clipped_share == 1.0
+    assert abs(point.grad_mean) < point.grad_std
+    entries = sum(item.numel() for item in make_task().recipe.model().parameters())
+    assert entries * (point.grad_mean**2 + point.grad_std**2) == pytest.approx(0.01**2, rel=1e-3)
     assert 0 < point.seconds < 10
+
+
+@pytest.mark.parametrize("limit", ["clip_norm", "clip_value"])
+def test_a_point_says_how_many_steps_were_clipped(train, make_task, make_member, limit):
+    shares = [
+        next(train(make_task(), [make_member(**{limit: value}, batch_size=16)]))[0].clipped_share
+        for value in (None, 1e6, 1e-3)
+    ]
+    assert shares == [0.0, 0.0, 1.0]
 
 
 def test_the_score_is_the_objectives_metric(train, make_task, make_member):
@@ -88,6 +101,25 @@ def test_training_learns(train, make_task, make_member):
     member = make_member(optimizer="adam", optimizer__lr=0.02, batch_size=8)
     points = curves(train(make_task(epochs=8), [member]))[0]
     assert points[-1].loss < 0.6 * points[0].loss
+
+
+@pytest.mark.parametrize(("batch_size", "steps"), [(1, 8), (5, 2), ("full", 1)])
+def test_an_epoch_has_as_many_steps_as_batches(train, make_task, make_member, batch_size, steps):
+    task, member = flawed(make_task, make_member, call=steps)
+    member = replace(member, config=member.config | {"batch_size": batch_size, "optimizer.lr": 0.1})
+    first, divergence = curves(train(task, [member]))[0]
+    assert isinstance(first, Point)
+    assert (divergence.epoch, divergence.step) == (2, 0)
+
+
+def test_one_quasi_newton_step_for_all_data_does_more_than_one_down_the_slope(train, make_task, make_member):
+    descent, newton = (
+        make_member(0, batch_size="full", model__dropout=0.0, optimizer=name, optimizer__lr=0.1)
+        for name in ("sgd", "lbfgs")
+    )
+    slow, fast = (curves(train(make_task(), [member]))[0] for member in (descent, newton))
+    assert slow[0].train_loss == fast[0].train_loss
+    assert fast[-1].train_loss < 0.8 * slow[-1].train_loss
 
 
 def test_the_same_seed_gives_the_same_curve(train, make_task, three):

@@ -5,7 +5,19 @@ from hypothesis import strategies as st
 from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
-from hpo.training.loop import count_batches, cut, epoch_seed, evaluate, load, mean_loss, place, train_epoch
+from hpo.training.clipping import Clipping
+from hpo.training.loop import (
+    count_batches,
+    cut,
+    epoch_factors,
+    epoch_seed,
+    evaluate,
+    load,
+    mean_loss,
+    place,
+    train_epoch,
+)
+from hpo.training.schedules import LinearSchedule
 
 NUMBERS = TensorDataset(torch.arange(9.0).reshape(9, 1), torch.arange(9))
 
@@ -37,6 +49,18 @@ def test_every_row_is_in_one_batch_and_none_stands_alone(rows, batch_size):
 def test_batches_are_in_order_without_a_seed(split):
     assert order(split, 4) == [[0, 1, 2, 3], [4, 5, 6, 7, 8]]
     assert count_batches(split, 4) == 2
+
+
+@pytest.mark.parametrize("split", [NUMBERS, Rows()], ids=["tensors", "dataset"])
+def test_full_is_a_single_batch(split):
+    assert order(split, "full") == [[*range(9)]]
+    assert sorted(*order(split, "full", 1)) == [*range(9)]
+    assert count_batches(split, "full") == 1
+
+
+def test_a_batch_may_be_one_sample():
+    assert order(NUMBERS, 1) == [[row] for row in range(9)]
+    assert count_batches(NUMBERS, 1) == 9
 
 
 def test_a_seed_alone_decides_the_order():
@@ -88,7 +112,7 @@ def test_each_batch_is_one_step_at_its_own_rate(network):
     optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
     before = network[0].weight.clone()
     batches = zip([0.5, 0.25], load(NUMBERS, 4), strict=True)
-    steps = list(train_epoch(network, nn.functional.cross_entropy, optimizer, 0.01, batches))
+    steps = list(train_epoch(network, nn.functional.cross_entropy, optimizer, Clipping(0.01), batches))
     assert [(step.lr, step.samples) for step in steps] == [(0.5, 4), (0.25, 5)]
     assert all(step.clipped_norm == pytest.approx(0.01, rel=1e-3) for step in steps)
     assert all(step.grad_norm > 0.01 for step in steps)
@@ -97,6 +121,33 @@ def test_each_batch_is_one_step_at_its_own_rate(network):
     assert not torch.equal(network[0].weight, before)
     mean = sum(step.loss * step.samples for step in steps) / 9
     assert mean_loss(iter(steps)) == pytest.approx(mean)
+
+
+def test_factors_of_an_epoch_follow_those_of_the_epoch_before():
+    schedule = LinearSchedule(end_factor=0.0)
+    assert epoch_factors(schedule, 1, 2, 3) + epoch_factors(schedule, 3, 2, 3) == pytest.approx(
+        [1, 5 / 6, 2 / 6, 1 / 6]
+    )
+
+
+def test_every_group_keeps_its_own_rate(network):
+    groups = [{"params": network[0].parameters()}, {"params": network[3].parameters(), "lr": 0.1}]
+    optimizer = torch.optim.SGD(groups, lr=1.0)
+    for factor in (0.5, 0.25):
+        list(train_epoch(network, nn.functional.cross_entropy, optimizer, Clipping(), [(factor, NUMBERS[:])]))
+        assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([factor, 0.1 * factor])
+
+
+def test_an_optimizer_may_look_more_than_once_and_the_first_look_is_reported(network):
+    network[2].p = 0.0
+    inputs, targets = NUMBERS[:]
+    first = nn.functional.cross_entropy(network(inputs), targets)
+    optimizer = torch.optim.LBFGS(network.parameters(), max_iter=5)
+    [step] = train_epoch(
+        network, nn.functional.cross_entropy, optimizer, Clipping(), [(1.0, (inputs, targets))]
+    )
+    assert step.loss == first.item()
+    assert nn.functional.cross_entropy(network(inputs), targets) < 0.9 * first
 
 
 def test_evaluation_weighs_batches_and_changes_nothing(network):

@@ -1,19 +1,28 @@
+import random
 import subprocess
 import sys
 
 import pytest
 
 from hpo.config import Config
+from hpo.errors import InputError
+from hpo.space import read
 from hpo.training.engine import Member
 from hpo.training.plain import train
 from hpo.training.words import VOCABULARY
 
+ONLY_FULL = {"lbfgs": {"batch_size": "full"}}
+
 CHOICES = [
-    *({"optimizer": name} for name in VOCABULARY.branches["optimizer"]),
+    *({"optimizer": name} | ONLY_FULL.get(name, {}) for name in VOCABULARY.branches["optimizer"]),
     *({"schedule": name} for name in VOCABULARY.branches["schedule"]),
+    *({"then": name} for name in VOCABULARY.branches["then"]),
+    *({"weight_decay_on": name} for name in ("all", "matrices")),
     {"clip_norm": 0.5},
+    {"clip_value": 0.5},
     {"warmup": 0.5},
     {"batch_size": 1_000},
+    {"batch_size": "full"},
 ]
 
 
@@ -42,13 +51,28 @@ def test_defaults_name_the_first_words():
     assert (config["batch_size"], config["clip_norm"], config["warmup"]) == (64, None, 0.0)
 
 
+LBFGS = {"optimizer": "lbfgs", "batch_size": "full"}
+
+
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"batch_size": 0}, "batch_size must be a whole number in [1, inf), got 0."),
+        ({"batch_size": 0}, "batch_size must be a whole number in [1, inf) or full, got 0."),
+        ({"batch_size": "all"}, "batch_size must be a whole number in [1, inf) or full, got 'all'."),
+        ({"optimizer": "lbfgs"}, "lbfgs needs all data at once: batch_size full."),
+        (LBFGS | {"clip_norm": 1.0}, "lbfgs needs gradients as they are: clip_norm null."),
+        (LBFGS | {"clip_value": 1.0}, "lbfgs needs gradients as they are: clip_value null."),
+        ({"clip_norm": 1.0, "clip_value": 1.0}, "Clip by norm or by value, not by both."),
+        (LBFGS | {"weight_decay_on": "matrices"}, "lbfgs has no weight decay to leave out."),
+        (LBFGS | {"optimizer.weight_decay": 0.1}, "lbfgs has no 'weight_decay'."),
+        ({"weight_decay_on": "biases"}, "weight_decay_on must be one of all, matrices, got 'biases'."),
+        ({"then.gamma": 0.1}, "same has no 'gamma'."),
+        ({"then": "step", "then.power": 2}, "step has no 'power'. Known: gamma, "),
+        ({"then": "step", "then.switch": 1.5}, "switch must be a number in (0, 1], got 1.5."),
+        ({"optimizer": "muon", "optimizer.ns_steps": 100}, "ns_steps must be a whole number in [1, 99]"),
         ({"clip_norm": 0}, "clip_norm must be a number in (0, inf) or null, got 0."),
         ({"warmup": 0.6}, "warmup must be a number in [0, 0.5], got 0.6."),
-        ({"optimizer": "adma"}, "Unknown optimizer 'adma'. Did you mean adam?"),
+        ({"optimizer": "adaw"}, "Unknown optimizer 'adaw'. Did you mean adamw?"),
         ({"optimizer.nesterov": True}, "sgd: nesterov needs a momentum above 0."),
         ({"optimizer.nesterov": True, "optimizer.momentum": 0}, "sgd: nesterov needs a momentum above 0."),
         ({"optimizer": "adam", "optimizer.beta1": 1.0}, "beta1 must be a number in [0, 1), got 1.0."),
@@ -63,3 +87,65 @@ def test_wrong_words_are_told(config, message):
 
 def test_nesterov_with_momentum_is_no_contradiction():
     assert VOCABULARY.check(Config({"optimizer.nesterov": True, "optimizer.momentum": 0.9}), "") == []
+
+
+def test_what_may_not_meet_is_told_by_its_names():
+    [problem] = VOCABULARY.check(Config({"optimizer": "lbfgs"}), "here")
+    assert problem.where == "here  optimizer + batch_size"
+
+
+SPACE = """
+optimizer: {one_of: {muon: {lr: {log: [1e-3, 1]}, adamw_lr: 0.01}, adafactor: {d: 1}, nadam: {}}}
+schedule: {one_of: {plateau: {patience: {int: [0, 3]}}, one_cycle: {pct_start: 0.4}}}
+then: {one_of: {same: {}, wsd: {switch: {uniform: [0.2, 0.8]}}}}
+batch_size: {choice: [8, full]}
+weight_decay_on: {choice: [all, matrices]}
+"""
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_a_space_gives_configurations_that_train(seed, tiny, make_task):
+    vocabulary = VOCABULARY.with_model(tiny.model)
+    space = read(SPACE, "my.yaml", vocabulary)
+    assert read(space.to_yaml(), "again", vocabulary) == space
+    drawn = space.draw(random.Random(seed))
+    config = vocabulary.defaults(space.sample(Answers(drawn)))
+    assert vocabulary.check(config, "") == []
+    assert Config.from_json(config.to_json()) == config
+    points = [points[0] for points in train(make_task(epochs=2), [Member(4, config)])]
+    assert [point.epoch for point in points] == [1, 2]
+
+
+class Answers:
+    """Proposes what was drawn."""
+
+    def __init__(self, drawn):
+        self.drawn = drawn
+
+    def suggest_float(self, name, *range_or_choices, **scale):
+        return self.drawn[name]
+
+    suggest_int = suggest_categorical = suggest_float
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("optimizer: lbfgs", "optimizer"),
+        ("optimizer: {one_of: {sgd: {}, lbfgs: {}}}\nbatch_size: 64", "optimizer"),
+        ("optimizer: lbfgs\nbatch_size: {choice: [64, full]}", "optimizer"),
+        ("optimizer: lbfgs\nbatch_size: {int: [8, 64]}", "optimizer"),
+        ("optimizer: lbfgs\nbatch_size: full\nclip_norm: {choice: [null, 1]}", "optimizer"),
+    ],
+)
+def test_a_space_in_which_values_can_meet_that_may_not_is_refused(text, found):
+    with pytest.raises(InputError) as caught:
+        read(text, "my.yaml", VOCABULARY)
+    [problem] = caught.value.problems
+    assert problem.where == f"my.yaml:1  {found}"
+    assert problem.message.startswith("Some draws break a rule: lbfgs needs ")
+
+
+def test_a_space_in_which_they_cannot_meet_is_accepted():
+    assert read("optimizer: lbfgs\nbatch_size: full", "my.yaml", VOCABULARY)
+    assert read("optimizer: {one_of: {sgd: {}, adam: {}}}\nbatch_size: 8", "my.yaml", VOCABULARY)

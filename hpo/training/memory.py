@@ -1,0 +1,72 @@
+"""How much memory a model takes in training: foretold from shapes alone, and measured after a step.
+
+Bytes that do not depend on the batch: the parameters, a gradient for each, and what the optimizer keeps
+between steps. Adam keeps two more copies of the model, SGD with momentum one, Adafactor rows and columns.
+Activations come on top, as do the few copies that an optimizer makes while it steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, Final
+
+import torch
+from torch import Tensor, nn
+
+from hpo.config import Config
+from hpo.training.optimizers import OPTIMIZERS
+
+_COUNTER: Final = torch.float32.itemsize
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Bytes of parameters, of gradients and of what the optimizer keeps between steps."""
+
+    parameters: int
+    gradients: int
+    state: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return self.parameters + self.gradients + self.state
+
+
+def predict(config: Config, model: nn.Module) -> Memory:
+    """Foretell the memory of a configuration's optimizer and a model, which may be on the device `meta`.
+
+    For lbfgs this is the most that it comes to, once its history is full.
+    """
+    optimizer, hyperparameters = OPTIMIZERS[str(config["optimizer"])], config.below("optimizer")
+    trained = sorted(_trained(model), key=lambda item: item.element_size())
+    state = 0
+    for size, alike in groupby(trained, key=lambda item: item.element_size()):
+        kept = optimizer.keeps([tuple(item.shape) for item in alike], hyperparameters)
+        state += size * kept.numbers + _COUNTER * kept.counters
+    return Memory(_bytes(model.parameters()), _bytes(trained), state)
+
+
+def measure(optimizer: torch.optim.Optimizer, model: nn.Module) -> Memory:
+    """Add up what is there after a step."""
+    gradients = (item.grad for item in _trained(model) if item.grad is not None)
+    return Memory(_bytes(model.parameters()), _bytes(gradients), _bytes(_tensors(optimizer.state)))
+
+
+def _trained(model: nn.Module) -> list[nn.Parameter]:
+    return [item for item in model.parameters() if item.requires_grad]
+
+
+def _bytes(tensors: Iterable[Tensor]) -> int:
+    return sum(item.numel() * item.element_size() for item in tensors)
+
+
+def _tensors(kept: Any) -> Iterator[Tensor]:
+    """Yield the tensors in an optimizer's state, however deep."""
+    if isinstance(kept, Tensor):
+        yield kept
+    elif isinstance(kept, Mapping | list):
+        for item in kept.values() if isinstance(kept, Mapping) else kept:
+            yield from _tensors(item)

@@ -1,0 +1,86 @@
+"""What is foretold is what is measured, for every optimizer."""
+
+import pytest
+import torch
+from torch import nn
+
+from hpo.config import Config
+from hpo.training.memory import Memory, measure, predict
+from hpo.training.optimizers import OPTIMIZERS, optimizer_call, parameters_call
+from hpo.training.words import VOCABULARY
+
+VARIANTS = [
+    *({"optimizer": name} for name in OPTIMIZERS if name != "lbfgs"),
+    {"optimizer": "lbfgs", "optimizer.history_size": 3, "batch_size": "full"},
+    {"optimizer": "sgd", "optimizer.momentum": 0.9},
+    {"optimizer": "rmsprop", "optimizer.momentum": 0.9},
+    {"optimizer": "rmsprop", "optimizer.centered": True},
+    {"optimizer": "adamw", "weight_decay_on": "matrices"},
+]
+
+
+def network(dtype=torch.float32, device=None):
+    """Parameters of one, two, three and four dimensions."""
+    torch.manual_seed(0)
+    return nn.Sequential(
+        nn.Conv2d(1, 3, 3), nn.GroupNorm(3, 3), nn.Flatten(), nn.Linear(12, 5), nn.Tanh(), nn.Linear(5, 2)
+    ).to(dtype=dtype, device=device)
+
+
+def after_steps(config, model, steps=2):
+    optimizer = optimizer_call(config).build(parameters_call(config).build(model))
+    inputs = torch.randn(8, 1, 4, 4, dtype=next(model.parameters()).dtype)
+
+    def look():
+        optimizer.zero_grad()
+        value = (model(inputs) - 1).square().mean()
+        value.backward()
+        return value
+
+    for _ in range(steps):
+        optimizer.step(look)
+    return measure(optimizer, model)
+
+
+def complete(values):
+    config = VOCABULARY.defaults(Config(values))
+    assert VOCABULARY.check(config, "") == []
+    return config
+
+
+@pytest.mark.parametrize("values", VARIANTS, ids=str)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+def test_what_is_foretold_is_measured(values, dtype):
+    config, model = complete(values), network(dtype)
+    found = predict(config, model)
+    assert found == after_steps(config, model)
+    assert found == predict(config, network(dtype, device="meta"))
+
+
+def test_every_optimizer_is_among_the_variants():
+    assert {variant["optimizer"] for variant in VARIANTS} == OPTIMIZERS.keys()
+
+
+@pytest.mark.parametrize(
+    ("values", "copies"),
+    [
+        ({"optimizer": "sgd"}, 0),
+        ({"optimizer": "sgd", "optimizer.momentum": 0.9}, 1),
+        ({"optimizer": "adamw"}, 2),
+        ({"optimizer": "muon"}, 1),
+        ({"optimizer": "adafactor"}, 2 / 1000),
+    ],
+    ids=str,
+)
+def test_state_is_so_many_copies_of_a_matrix(values, copies):
+    model = nn.Linear(1000, 1000, bias=False, device="meta")
+    found = predict(complete(values), model)
+    assert found.parameters == found.gradients == 4_000_000
+    assert found.state == pytest.approx(copies * 4_000_000, abs=8)
+    assert found.total == found.parameters + found.gradients + found.state
+
+
+def test_frozen_parameters_need_no_gradient_and_no_state():
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1))
+    model[0].requires_grad_(False)
+    assert predict(complete({"optimizer": "adagrad"}), model) == Memory(84, 20, 28)
