@@ -45,6 +45,10 @@ class Referee(Protocol):
     """What is hosted here: see `hpo.referee.Referee`."""
 
     @property
+    def ready(self) -> bool:
+        """Whether there is a trial to hand out now."""
+
+    @property
     def exhausted(self) -> bool:
         """Whether there is nothing left to train."""
 
@@ -93,10 +97,13 @@ class _Host:
     async def requeue(self) -> None:
         self._referee.requeue()
 
-    async def ask(self, cohort: str, size: int) -> tuple[list[Proposal], bool]:
+    async def outlook(self) -> tuple[bool, bool]:
+        return self._referee.ready, self._referee.exhausted
+
+    async def ask(self, cohort: str, size: int) -> list[Proposal]:
         trials = self._referee.ask(cohort, size)
         await self._durable()
-        return trials, self._referee.exhausted
+        return trials
 
     async def attempt(self, trials: list[int], worker: str) -> None:
         self._referee.attempt(trials, worker)
@@ -140,6 +147,10 @@ class _Line:
     def __init__(self, host: Any) -> None:
         self._host = host
 
+    def ask(self, cohort: str, size: int) -> list[Proposal]:
+        trials: list[Proposal] = ray.get(self._host.ask.remote(cohort, size))
+        return trials
+
     def attempt(self, trials: Collection[int], worker: str) -> None:
         ray.get(self._host.attempt.remote(list(trials), worker))
 
@@ -151,17 +162,7 @@ class _Line:
         ray.get(self._host.tell.remote(list(endings)))
 
 
-@dataclass(frozen=True)
-class Parts:
-    """What runs in Ray's processes.
-
-    `referee` makes the referee, `prepare` loads all that a worker needs before its first cohort, and
-    `work` trains a cohort.
-    """
-
-    referee: Callable[[], Referee]
-    prepare: Callable[[], None]
-    work: Callable[[list[Proposal], _Line], None]
+Work = Callable[[str, _Line], None]
 
 
 def machine(workers: int | None, gpus_per_trial: float | None) -> tuple[int, Share]:
@@ -228,54 +229,38 @@ def _import_tune() -> None:
     import ray.tune  # noqa: F401
 
 
-def train(parts: Parts, workers: int, share: Share, *, resumed: bool) -> None:
+def train(make: Callable[[], Referee], work: Work, workers: int, share: Share, *, resumed: bool) -> None:
     """Train cohorts until the referee has no more; return when the last is done and durable.
 
     Args:
-        parts: what runs in the referee's process, on this machine, and in the workers.
+        make: makes the referee, in a process of its own on this machine.
+        work: trains a cohort, given its name and a line to the referee, in a worker.
         workers: how many cohorts train at once.
         share: what each of them gets.
         resumed: whether trials that were under way before are to be handed out again.
     """
-    host: Any = (
-        ray.remote(_Host).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote(parts.referee)
-    )
-    _warm(parts, workers, share)
+    host: Any = ray.remote(_Host).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote(make)
     if resumed:
         ray.get(host.requeue.remote())
     try:
-        _fit(host, parts, workers, share)
+        _fit(host, work, workers, share)
     finally:
         ray.get(host.flush.remote(), timeout=_PATIENCE_SECONDS)
 
 
-def _warm(parts: Parts, workers: int, share: Share) -> None:
-    """Let idle processes import and load while the referee starts; Tune's workers will be these processes.
-
-    What goes wrong here goes wrong again, and is told, in the first cohort.
-    """
-
-    def warm() -> None:
-        import ray.tune  # noqa: F401
-
-        with contextlib.suppress(Exception):
-            parts.prepare()
-
-    task = ray.remote(warm).options(num_cpus=share.cpus, num_gpus=share.gpus, max_retries=0)
-    for _ in range(workers):
-        task.remote()
-
-
-def _fit(host: Any, parts: Parts, workers: int, share: Share) -> None:
+def _fit(host: Any, work: Work, workers: int, share: Share) -> None:
     from ray import tune
 
     resources = {"cpu": share.cpus, "gpu": share.gpus}
-    trainable = tune.with_parameters(_trainable(), work=parts.work, host=host)
+    trainable = tune.with_parameters(_trainable(), work=work, host=host)
     with tempfile.TemporaryDirectory(prefix="hpo-tune-") as folder:
         tune.Tuner(
             tune.with_resources(trainable, resources),
             tune_config=tune.TuneConfig(
-                search_alg=_asking(host), num_samples=-1, max_concurrent_trials=workers, reuse_actors=True
+                search_alg=_asking(host, workers),
+                num_samples=-1,
+                max_concurrent_trials=workers,
+                reuse_actors=True,
             ),
             run_config=tune.RunConfig(
                 name="cohorts",
@@ -294,20 +279,20 @@ def _trainable() -> type:
 
         def setup(self, config: dict[str, Any], work: Any, host: Any) -> None:  # type: ignore[override]
             self.work, self.line = work, _Line(host)
-            self.trials: list[Proposal] = config["trials"]
+            self.cohort: str = config["cohort"]
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
-            self.trials = new_config["trials"]
+            self.cohort = new_config["cohort"]
             return True
 
         def step(self) -> dict[str, Any]:
-            self.work(self.trials, self.line)
+            self.work(self.cohort, self.line)
             return {"done": True}
 
     return Cohort
 
 
-def _asking(host: Any) -> Any:
+def _asking(host: Any, workers: int) -> Any:
     from ray.tune.search import Searcher
 
     class Asking(Searcher):
@@ -315,11 +300,14 @@ def _asking(host: Any) -> Any:
 
         def __init__(self) -> None:
             super().__init__(metric="done", mode="max")
+            self.suggested = 0
 
         def suggest(self, trial_id: str) -> Any:
-            trials, exhausted = ray.get(host.ask.remote(trial_id, 1))
-            if trials:
-                return {"trials": trials}
+            self.suggested += 1
+            # The first workers need not wait for the referee to start: they load torch meanwhile.
+            ready, exhausted = (True, False) if self.suggested <= workers else ray.get(host.outlook.remote())
+            if ready:
+                return {"cohort": trial_id}
             return Searcher.FINISHED if exhausted else None
 
         def on_trial_complete(

@@ -41,6 +41,9 @@ class Job:
 class Referee(Protocol):
     """The part of the referee that a worker speaks to."""
 
+    def ask(self, cohort: str, size: int) -> list[Proposal]:
+        """Return the trials of a cohort; none if there is nothing to train now."""
+
     def attempt(self, trials: Collection[int], worker: str) -> None:
         """Note who trains these trials."""
 
@@ -51,8 +54,18 @@ class Referee(Protocol):
         """Return once the endings are durable."""
 
 
-def train(job: Job, trials: Sequence[Proposal], referee: Referee) -> None:
-    """Train a cohort to its end; an error of the recipe ends its trials as failed, with its last lines."""
+def train(job: Job, cohort: str, referee: Referee, size: int = 1) -> int:
+    """Train a cohort to its end and return how many trials it had.
+
+    An error of the recipe ends its trials as failed, with the recipe's own line as the reason.
+    """
+    trials = referee.ask(cohort, size)
+    if trials:
+        _train(job, trials, referee)
+    return len(trials)
+
+
+def _train(job: Job, trials: Sequence[Proposal], referee: Referee) -> None:
     referee.attempt([trial.number for trial in trials], f"{platform.node()}/{os.getpid()}")
     live = {trial.number for trial in trials}
     try:

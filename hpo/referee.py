@@ -75,10 +75,18 @@ class Referee:
         return self._record(replace(self._study.propose(), cohort=cohort)).number
 
     @property
+    def ready(self) -> bool:
+        """Whether there is a trial to hand out now."""
+        return not self._over and self._left
+
+    @property
     def exhausted(self) -> bool:
         """Whether no trial is under way and none will be handed out."""
-        left = self._waiting or self._study.size < self._plan.setting("trials")
-        return not self._history.running and (self._over or not left)
+        return not self._history.running and not self.ready
+
+    @property
+    def _left(self) -> bool:
+        return bool(self._waiting) or self._study.size < self._plan.setting("trials")
 
     @property
     def _over(self) -> bool:

@@ -131,11 +131,10 @@ class _Conductor:
 
         workers, share = _machine(self.search)
         make = functools.partial(_referee, _absolute(self.ledger.url), self.search.name, session)
-        prepare = functools.partial(_prepare, self.plan)
         work = functools.partial(_work, self.plan)
         # Ray sets handlers of its own when it starts, so ours come before and after.
         with _stoppable(), cluster.local(workers), _stoppable():
-            cluster.train(cluster.Parts(make, prepare, work), workers, share, resumed=resumed)
+            cluster.train(make, work, workers, share, resumed=resumed)
 
     def _verdict(self) -> tuple[State, str]:
         hopeless = self.history.hopeless
@@ -267,22 +266,10 @@ def _referee(store: str, name: str, session: int) -> Any:
     return Referee(store, name, session)
 
 
-def _prepare(plan: Plan) -> None:
-    from hpo import cohort
+def _work(plan: Plan, cohort: str, referee: Any) -> None:
+    from hpo.cohort import Job, train
 
-    cohort.prepare(_job(plan))
-
-
-def _work(plan: Plan, trials: Any, referee: Any) -> None:
-    from hpo import cohort
-
-    cohort.train(_job(plan), trials, referee)
-
-
-def _job(plan: Plan) -> Any:
-    from hpo.cohort import Job
-
-    return Job(
+    job = Job(
         source=plan.search.source,
         path=plan.search.path,
         objective=plan.search.objective,
@@ -292,3 +279,4 @@ def _job(plan: Plan) -> Any:
         threads=plan.setting("threads"),
         device=plan.setting("device"),
     )
+    train(job, cohort, referee)

@@ -60,7 +60,7 @@ class MultiStepSchedule(Schedule):
     def factor(self, step: int, steps: int) -> float:
         """Return gamma^(milestones passed)."""
         milestones = (self.milestone_1, self.milestone_2)
-        return self.gamma ** sum(step >= round(milestone * steps) for milestone in milestones)
+        return self.gamma ** sum(step >= max(1, round(milestone * steps)) for milestone in milestones)
 
 
 @dataclass
