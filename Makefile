@@ -25,7 +25,7 @@ search: $(VENV)/.search
 	$(BIN)/hpo search $(WORDS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

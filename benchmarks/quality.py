@@ -37,7 +37,7 @@ from hpo.ledger import Ledger
 from hpo.plan import Plan, order
 from hpo.referee import Referee
 from hpo.settings import SearchSettings
-from hpo.trial import Divergence, Ending, Outcome, Point
+from hpo.trial import Divergence, Ending, Outcome, Point, Proposal
 
 WAYS = {"default": [], "random": ["sampler=random", "pruner=none"]}
 MANY = 1_000_000  # the budget ends a search here, not the number of trials
@@ -79,6 +79,10 @@ class Counting:
         """Whether nothing is left to train with."""
         return self.course.spent >= self.budget
 
+    def ask(self, cohort: str, size: int) -> list[Proposal]:
+        """Pass the question on."""
+        return self.referee.ask(cohort, size)
+
     def attempt(self, trials: Collection[int], worker: str) -> None:
         """Count the trials."""
         self.course.trials += len(trials)
@@ -116,7 +120,7 @@ def search(way: str, seed: int, trainings: int, recipe: str) -> Course:
         job = cohort.Job(found.source, found.path, found.objective, plan.epochs, seed)
         number = 0
         while not counting.spent:
-            cohort.train(job, counting.referee.ask(f"cohort {number}", 1), counting)
+            cohort.train(job, f"cohort {number}", counting)
             number += 1
         ledger.close()
     return course

@@ -5,9 +5,8 @@ read from its ledger: from the start of the process to the `at` of the first Poi
 time into pieces, with no probe in the product:
 
     read    process start        → search written down    imports of the driver; recipe, space, words checked
-    ray     search written down  → first trial proposed   Ray's processes, Ray Tune, the referee's process
-    worker  first trial proposed → first trial attempted  the worker's process, which imports torch
-    data    first trial attempted → its first epoch       scikit-learn, the recipe's data, the model
+    ray     search written down  → first trial proposed   Ray and its processes; referee and workers import
+    data    first trial proposed → its first epoch        scikit-learn, the recipe's data, the model
     epoch   the first epoch itself
 
 `hpo --help` and `hpo search recipe=cn` (refused) are timed from process start to process end, beside a bare
@@ -33,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent.parent
-PIECES = ("read", "ray", "worker", "data", "epoch")
+PIECES = ("read", "ray", "data", "epoch")
 WORDS = ["recipe=cnn", "trials=2", "epochs=1"]  # nothing of the start depends on how many trials there are
 AIMS = {"first epoch": 5.0, "help": 0.3, "refusal": 0.3}
 
@@ -70,11 +69,9 @@ def _marks(ledger: sqlite3.Connection) -> list[float]:
         return float(ledger.execute(query).fetchone()[0])
 
     point = "from points order by at limit 1"
-    trial = int(one(f"select trial {point}"))
     return [
         one("select created from searches"),
         one("select min(at) from proposals"),
-        one(f"select min(at) from attempts where trial = {trial}"),
         one(f"select at - seconds {point}"),
         one(f"select at {point}"),
     ]

@@ -32,12 +32,13 @@ os.environ.update(
 
 import ray
 
-from hpo.errors import InputError, Problem
+from hpo.errors import InputError, Problem, SearchError
 from hpo.trial import Divergence, Ending, Point, Proposal
 
 # How long a report may wait to become durable; it is answered at once.
 _FLUSH_SECONDS: Final = 0.03
 _PATIENCE_SECONDS: Final = 10.0
+_VAIN: Final = 3  # so many workers that fail before they train, and the cause is not in the trials
 _OBJECT_STORE_BYTES: Final = 128 * 2**20
 
 
@@ -64,8 +65,8 @@ class Referee(Protocol):
     def tell(self, endings: Sequence[Ending]) -> None:
         """Take in how trials ended."""
 
-    def lost(self, cohort: str, reason: str) -> None:
-        """Take in that a cohort's worker died."""
+    def lost(self, cohort: str, reason: str) -> bool:
+        """Take in that a cohort's worker died; return whether it had trials."""
 
     def requeue(self) -> None:
         """Hand out again what was under way."""
@@ -118,9 +119,10 @@ class _Host:
         self._referee.tell(endings)
         await self._durable()
 
-    async def lost(self, cohort: str, reason: str) -> None:
-        self._referee.lost(cohort, reason)
+    async def lost(self, cohort: str, reason: str) -> bool:
+        had_trials = self._referee.lost(cohort, reason)
         await self._durable()
+        return had_trials
 
     async def flush(self) -> None:
         await self._durable()
@@ -251,16 +253,15 @@ def train(make: Callable[[], Referee], work: Work, workers: int, share: Share, *
 def _fit(host: Any, work: Work, workers: int, share: Share) -> None:
     from ray import tune
 
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what went wrong is told by its ending
     resources = {"cpu": share.cpus, "gpu": share.gpus}
     trainable = tune.with_parameters(_trainable(), work=work, host=host)
+    asking = _asking(host, workers)
     with tempfile.TemporaryDirectory(prefix="hpo-tune-") as folder:
-        tune.Tuner(
+        results = tune.Tuner(
             tune.with_resources(trainable, resources),
             tune_config=tune.TuneConfig(
-                search_alg=_asking(host, workers),
-                num_samples=-1,
-                max_concurrent_trials=workers,
-                reuse_actors=True,
+                search_alg=asking, num_samples=-1, max_concurrent_trials=workers, reuse_actors=True
             ),
             run_config=tune.RunConfig(
                 name="cohorts",
@@ -269,6 +270,9 @@ def _fit(host: Any, work: Work, workers: int, share: Share) -> None:
                 checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
             ),
         ).fit()
+    if asking.in_vain >= _VAIN:
+        cause = str(results.errors[-1]).strip().splitlines()[-1]
+        raise SearchError(f"Workers fail before they take up a trial: {cause}")
 
 
 def _trainable() -> type:
@@ -301,9 +305,12 @@ def _asking(host: Any, workers: int) -> Any:
         def __init__(self) -> None:
             super().__init__(metric="done", mode="max")
             self.suggested = 0
+            self.in_vain = 0  # workers in a row that failed with no trial in hand
 
         def suggest(self, trial_id: str) -> Any:
             self.suggested += 1
+            if self.in_vain >= _VAIN:
+                return Searcher.FINISHED
             # The first workers need not wait for the referee to start: they load torch meanwhile.
             ready, exhausted = (True, False) if self.suggested <= workers else ray.get(host.outlook.remote())
             if ready:
@@ -316,8 +323,8 @@ def _asking(host: Any, workers: int) -> Any:
             result: dict[str, Any] | None = None,  # noqa: ARG002 - Tune's own signature
             error: bool = False,  # noqa: FBT001, FBT002
         ) -> None:
-            if error:
-                ray.get(host.lost.remote(trial_id, "its worker died"))
+            had_trials = error and ray.get(host.lost.remote(trial_id, "its worker died"))
+            self.in_vain = self.in_vain + 1 if error and not had_trials else 0
 
         def save(self, checkpoint_path: str) -> None:
             """Save nothing: the ledger has it all."""

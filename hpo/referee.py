@@ -128,16 +128,23 @@ class Referee:
             if not trial.ending:
                 self._end(trial, ending.outcome, ending.reason, ending.notes)
 
-    def lost(self, cohort: str, reason: str) -> None:
-        """Take in that a cohort's worker died: its trials are handed out again, if that is worth it."""
-        for number in self._cohorts.pop(cohort, []):
-            trial = self._history.trials[number]
-            if trial.ending:
-                continue
-            if len(trial.attempts) < ATTEMPTS:
-                self._waiting.append(number)
-            else:
-                self._end(trial, Outcome.LOST, reason)
+    def lost(self, cohort: str, reason: str) -> bool:
+        """Take in that a cohort's worker died: its trials are handed out again, if that is worth it.
+
+        Returns whether the cohort had any trials.
+        """
+        numbers = self._cohorts.pop(cohort, [])
+        for number in numbers:
+            self._lose(self._history.trials[number], reason)
+        return bool(numbers)
+
+    def _lose(self, trial: Trial, reason: str) -> None:
+        if trial.ending:
+            return
+        if len(trial.attempts) < ATTEMPTS:
+            self._waiting.append(trial.number)
+        else:
+            self._end(trial, Outcome.LOST, reason)
 
     def _end(
         self, trial: Trial, outcome: Outcome, reason: str = "", notes: Mapping[str, float] | None = None

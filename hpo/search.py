@@ -115,6 +115,9 @@ class _Conductor:
             with self._watched():
                 self._train(session, resumed=resumed)
             state, reason = self._verdict()
+        except SearchError as error:
+            state, reason = State.FAILED, str(error)
+            raise
         except KeyboardInterrupt:
             reason = "stopped by hand"
             words = StoreSettings(store=self.ledger.url).store_words

@@ -24,7 +24,7 @@ def shown(folder):
 
 
 def test_a_recipe_that_always_fails_stops_the_search_with_its_reason(folder):
-    broken_recipe(folder, "    pixels, digits", "    raise RuntimeError('no such disk')\n    pixels, digits")
+    broken_recipe(folder, "    rest, test", "    raise RuntimeError('no such disk')\n    rest, test")
     result = folder.run("search", "recipe=mine", "trials=20")
     assert result.returncode == 1
     assert "RuntimeError: no such disk" in result.stderr
@@ -53,6 +53,7 @@ def test_bad_trials_are_told_apart_and_the_rest_goes_on(folder):
     few = ("trials=5", "epochs=1", "pruner=none", "sampler=qmc")
     result = folder.run("search", "recipe=mine", "space=sgd", *few, widths)
     assert result.returncode == 0, result.stderr
+    assert "Traceback" not in result.stderr
     trials = {trial["config"]["model.width"]: trial for trial in shown(folder)["trials"]}
     assert {width: trial["outcome"] for width, trial in trials.items()} == {
         16: "finished",

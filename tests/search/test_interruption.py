@@ -80,3 +80,13 @@ def test_stopped_by_hand(folder, ledger, number):
     assert "Traceback" not in err
     assert ledger.search("broken").state == "interrupted"
     assert ledger.search("broken").reason == "stopped by hand"
+
+
+def test_a_driver_that_was_overtaken_stops_and_says_so(folder, ledger):
+    process = folder.start(*WORDS)
+    wait_for(ledger, process, 1)
+    ledger.open_session(ledger.search("broken"))
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1, err
+    assert "has gone on in session 2" in err
+    assert "Traceback" not in err
