@@ -12,6 +12,7 @@ from hpo.config import Config, Value
 from hpo.errors import InputError
 from hpo.history import History, Search, Trial
 from hpo.recipe import Objective
+from hpo.training.words import VOCABULARY
 
 
 def describe(search: Search, history: History) -> dict[str, Any]:
@@ -107,13 +108,23 @@ def _finite(number: float | None) -> float | None:
 
 
 def short(config: Config) -> str:
-    """Return a config in a few words.
+    """Return a config in a few words: its optimizer, lr and schedule, and whatever is not at its default.
 
-    >>> short(Config({"optimizer": "sgd", "optimizer.lr": 0.05, "schedule": "cosine", "clip_norm": 1.0}))
-    'sgd lr=0.05 · cosine · clip 1'
+    >>> short(Config({"optimizer": "sgd", "optimizer.lr": 0.05, "schedule": "cosine", "clip_norm": None}))
+    'sgd lr=0.05 · cosine'
     """
+    config = _telling(config)
     heads = dict.fromkeys([*_PLAIN, *(key.partition(".")[0] for key in config)])
     return " · ".join(filter(None, (" ".join(_phrase(config, head)) for head in heads)))
+
+
+def _telling(config: Config) -> Config:
+    """Return what a reader could not guess: all but the defaults of the words that are in the config."""
+    branches = VOCABULARY.branches
+    named = Config({key: word for key, word in config.items() if word in branches.get(key, ())})
+    implied = VOCABULARY.defaults(named) | VOCABULARY.default_values
+    guessed = {key for key, value in implied.items() if key not in _ALWAYS and config.get(key) == value}
+    return Config({key: value for key, value in config.items() if key not in guessed})
 
 
 def _phrase(config: Config, head: str) -> Iterator[str]:
@@ -132,6 +143,7 @@ def _phrase(config: Config, head: str) -> Iterator[str]:
 
 
 _PLAIN = ("optimizer", "schedule")  # whose words speak for themselves
+_ALWAYS = (*_PLAIN, "optimizer.lr")
 _NICKNAMES = {"clip_norm": "clip", "clip_value": "clip value", "batch_size": "batch"}
 
 

@@ -21,11 +21,11 @@ SGD = Config(
         "optimizer.nesterov": True,
         "schedule": "cosine",
         "clip_norm": 1.0,
-        "batch_size": 64,
+        "batch_size": 32,
     }
 )
 ADAMW = Config(
-    {"optimizer": "adamw", "optimizer.lr": 1.2e-3, "optimizer.weight_decay": 0.01, "schedule": "cosine"}
+    {"optimizer": "adamw", "optimizer.lr": 1.2e-3, "optimizer.weight_decay": 0.02, "schedule": "cosine"}
 )
 
 

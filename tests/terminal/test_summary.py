@@ -54,8 +54,9 @@ def test_nothing_is_null():
     [
         ({}, ""),
         ({"optimizer": "sgd", "optimizer.lr": 0.05, "clip_norm": None}, "sgd lr=0.05"),
-        ({"batch_size": 64, "schedule": "cosine", "optimizer": "adamw"}, "adamw · cosine · batch 64"),
-        ({"batch_size": "full", "then": "step", "then.switch": 0.5}, "batch full · then step switch=0.5"),
+        ({"batch_size": 32, "schedule": "cosine", "optimizer": "adamw"}, "adamw · cosine · batch 32"),
+        ({"batch_size": 64, "schedule": "constant", "warmup": 0, "then": "same"}, "constant"),
+        ({"batch_size": "full", "then": "step", "then.switch": 0.3}, "batch full · then step switch=0.3"),
         ({"model.width": 32, "model.norm": False, "model.act": "relu"}, "model act=relu norm=false width=32"),
         (
             {"optimizer": "sgd", "optimizer.nesterov": True, "optimizer.lr": 1.23456e-5},

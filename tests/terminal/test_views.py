@@ -62,9 +62,9 @@ def test_the_picture_tells_progress_the_best_and_the_workers():
         "5/64 ━━━━╸                                                     0.0 s, 0.0 s left",
         "2 finished · 1 pruned · 1 diverged · 1 failed",
         "best  trial 2  loss 0.03125  accuracy 0.9688",
-        "      adamw lr=0.0012 weight_decay=0.01 · cosine",
+        "      adamw lr=0.0012 weight_decay=0.02 · cosine",
         "host/101  trial 5  epoch 3/18  loss 0.3  accuracy 0.7  sgd lr=0.05 momentum=0.9…",
-        "host/102  trial 6  epoch 0/18  adamw lr=0.0012 weight_decay=0.01 · cosine",
+        "host/102  trial 6  epoch 0/18  adamw lr=0.0012 weight_decay=0.02 · cosine",
     ]
 
 
@@ -96,9 +96,9 @@ def test_lines_are_told_once_and_not_again_after_a_resume():
     assert lines == [
         "cnn-1  cnn · minimize loss · 64 trials of 18 epochs",
         "trial   1  pruned    epoch  2  loss 0.4312   accuracy 0.5688   "
-        "adamw lr=0.0012 weight_decay=0.01 · cosine",
+        "adamw lr=0.0012 weight_decay=0.02 · cosine",
         "trial   2  finished  epoch 18  loss 0.03125  accuracy 0.9688   "
-        "adamw lr=0.0012 weight_decay=0.01 · cosine",
+        "adamw lr=0.0012 weight_decay=0.02 · cosine",
         "trial   3  diverged  epoch  2  loss nan      accuracy nan      "
         "loss nan at epoch 2, step 3, gradient norm 1.2e+09",
         "trial   4  failed    epoch  0  "
@@ -145,8 +145,8 @@ def test_the_page_of_a_search():
         "43 epochs in 43 s",
         "",
         "trial  loss     accuracy  config",
-        "2      0.03125  0.9688    adamw lr=0.0012 weight_decay=0.01 · cosine",
-        "0      0.045    0.955     sgd lr=0.05 momentum=0.9 nesterov · cosine · batch 64",
+        "2      0.03125  0.9688    adamw lr=0.0012 weight_decay=0.02 · cosine",
+        "0      0.045    0.955     sgd lr=0.05 momentum=0.9 nesterov · cosine · batch 32",
         "                          · clip 1",
         "",
         "Trial 2 beats the baseline (trial 0, loss 0.045) by 0.01375 (30.6%).",
