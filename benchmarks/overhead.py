@@ -31,6 +31,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,7 @@ FRESH_SHARE = 10
 ROWS = ("bare", "tune", "tune fresh", "hpo", "hpo + MLflow")
 
 
+@cache
 def plan_of(trials: int) -> Any:
     from hpo.plan import Plan, order
     from hpo.settings import SearchSettings
@@ -78,15 +80,10 @@ def bare(trials: int) -> None:
         assert len(list(train(plan.vocabulary.defaults(sampled)))) == EPOCHS
 
 
-class Space:
-    """hpo's space as OptunaSearch wants it: called with an Optuna trial, and where pickle finds it."""
-
-    def __init__(self, plan: Any) -> None:
-        self.plan = plan
-
-    def __call__(self, trial: Any) -> dict[str, Any]:
-        """Return a configuration, as text."""
-        return {"json": self.plan.vocabulary.defaults(self.plan.space.sample(trial)).to_json()}
+def define(trial: Any) -> dict[str, Any]:
+    """Return a configuration, as text: hpo's space as OptunaSearch wants it, and where pickle finds it."""
+    plan = plan_of(START)
+    return {"json": plan.vocabulary.defaults(plan.space.sample(trial)).to_json()}
 
 
 def tune(trials: int, *, reuse: bool) -> None:
@@ -99,7 +96,6 @@ def tune(trials: int, *, reuse: bool) -> None:
     from hpo.config import Config
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    plan = plan_of(trials)
 
     class Trial(ray_tune.Trainable):
         def setup(self, config: dict[str, Any]) -> None:
@@ -119,7 +115,7 @@ def tune(trials: int, *, reuse: bool) -> None:
     ray.init(num_cpus=WORKERS, include_dashboard=False, log_to_driver=False, object_store_memory=2**27)
     storage = optuna.storages.RDBStorage(f"sqlite:///{folder / 'optuna.db'}")
     search = OptunaSearch(
-        Space(plan), metric="loss", mode="min", storage=storage, sampler=optuna.samplers.TPESampler(seed=0)
+        define, metric="loss", mode="min", storage=storage, sampler=optuna.samplers.TPESampler(seed=0)
     )
     ray_tune.Tuner(
         ray_tune.with_resources(Trial, {"cpu": 1}),
