@@ -7,7 +7,7 @@ optimizer's call as it is made. On the same machine it repeats the search's curv
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import reduce
 from importlib.metadata import version
@@ -21,6 +21,8 @@ from hpo.recipe import Recipe
 from hpo.training.calls import Call, printed
 from hpo.training.optimizers import optimizer_call, parameters_call
 from hpo.training.schedules import schedule_call
+from hpo.training.values import initialize_calls
+from hpo.vocabulary import MODEL
 
 _SEARCHED: Final = {"objective", "epochs", "baseline"}
 
@@ -89,7 +91,7 @@ def _expressions(recipe: Recipe, config: Config, data_options: Mapping[str, Valu
     sign = "" if recipe.objective.direction == "minimize" else "-"
     expressions = {
         "data": Call("data", data_options).source(),
-        "model": Call("model", config.below("model")).source(),
+        "model": _on(Call("model", config.below(MODEL)).source(), initialize_calls(config)),
         "optimizer": optimizer_call(config).source(parameters),
         "schedule": schedule_call(config).source(),
         "cost": f'{sign}measured["{recipe.objective.metric}"]',
@@ -98,9 +100,19 @@ def _expressions(recipe: Recipe, config: Config, data_options: Mapping[str, Valu
     return {name: text.replace("\n", "\n    ") for name, text in expressions.items()}
 
 
+def _on(subject: str, calls: Iterable[Call]) -> str:
+    """Print calls around a subject, or the subject alone."""
+    return reduce(lambda inner, call: call.source(inner), calls, subject)
+
+
 def _loop(config: Config) -> Piece:
     """Return what trains: the definitions that this configuration calls, clipping and the loop."""
-    calls = (parameters_call(config), optimizer_call(config), schedule_call(config))
+    calls = (
+        *initialize_calls(config),
+        parameters_call(config),
+        optimizer_call(config),
+        schedule_call(config),
+    )
     wanted: dict[str, set[str]] = {}
     for module, name in (pair for call in calls for pair in call.ours):
         wanted.setdefault(module, set()).add(name)

@@ -10,6 +10,7 @@ from typing import Final, cast
 
 import torch
 
+from hpo.config import Config
 from hpo.training.clipping import Clipping, gradient_moments
 from hpo.training.engine import Member, Progress, Task
 from hpo.training.loop import (
@@ -27,7 +28,9 @@ from hpo.training.loop import (
 )
 from hpo.training.optimizers import optimizer_call, parameters_call
 from hpo.training.schedules import Schedule, schedule_call
+from hpo.training.values import initialize_calls
 from hpo.trial import Divergence, Point
+from hpo.vocabulary import MODEL
 
 DIVERGED: Final = 100.0
 """A loss this many times the trial's first one counts as diverged."""
@@ -46,6 +49,15 @@ def train(task: Task, members: Sequence[Member]) -> Progress:
             return
 
 
+def _model(task: Task, config: Config) -> torch.nn.Module:
+    """Make the model and draw its weights, from the search's seed."""
+    torch.manual_seed(task.seed)
+    model: torch.nn.Module = task.recipe.model(**config.below(MODEL))
+    for call in initialize_calls(config):
+        model = call.build(model)
+    return model.to(task.device)
+
+
 class _Training:
     """One member under way: its model, its optimizer and its schedule."""
 
@@ -56,8 +68,7 @@ class _Training:
         limits = (cast("float | None", config[name]) for name in ("clip_norm", "clip_value"))
         self.clipping = Clipping(*limits)
         self.measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
-        torch.manual_seed(task.seed)
-        self.model: torch.nn.Module = task.recipe.model(**config.below("model")).to(task.device)
+        self.model = _model(task, config)
         parameters = parameters_call(config).build(self.model)
         self.optimizer: torch.optim.Optimizer = optimizer_call(config).build(parameters)
         self.schedule: Schedule = schedule_call(config).build()

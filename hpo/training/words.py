@@ -6,6 +6,7 @@ from typing import Final
 
 from hpo.training.optimizers import MATRICES, OPTIMIZERS, WEIGHT_DECAY_ON
 from hpo.training.schedules import SCHEDULES, SEQUELS
+from hpo.training.values import INIT
 from hpo.vocabulary import But, Contradiction, Hyperparameter, Vocabulary
 
 FULL: Final = "full"
@@ -39,6 +40,7 @@ _VALUES: Final = (
         high=0.5,
     ),
     WEIGHT_DECAY_ON,
+    INIT,
 )
 
 _CONTRADICTIONS: Final = (

@@ -26,6 +26,8 @@ ROWS = [
     {"optimizer": "muon", "schedule": "one_cycle", "weight_decay_on": "matrices", "batch_size": 16},
     {"optimizer": "lbfgs", "schedule": "wsd", "batch_size": "full", "optimizer.max_iter": 4},
     {"schedule": "plateau", "schedule.patience": 0, "schedule.threshold": 1, "schedule.gamma": 0.5},
+    {"init": "orthogonal"},
+    {"init": "kaiming_uniform", "model.width": 16},
 ]
 
 # A recipe may use any name that the rest of the script uses, too.

@@ -9,6 +9,7 @@ from hpo.errors import InputError
 from hpo.space import read
 from hpo.training.engine import Member
 from hpo.training.plain import train
+from hpo.training.values import INIT
 from hpo.training.words import VOCABULARY
 
 ONLY_FULL = {"lbfgs": {"batch_size": "full"}}
@@ -18,6 +19,7 @@ CHOICES = [
     *({"schedule": name} for name in VOCABULARY.branches["schedule"]),
     *({"then": name} for name in VOCABULARY.branches["then"]),
     *({"weight_decay_on": name} for name in ("all", "matrices")),
+    *({"init": name} for name in INIT.choices),
     {"clip_norm": 0.5},
     {"clip_value": 0.5},
     {"warmup": 0.5},
@@ -66,6 +68,7 @@ LBFGS = {"optimizer": "lbfgs", "batch_size": "full"}
         (LBFGS | {"weight_decay_on": "matrices"}, "lbfgs has no weight decay to leave out."),
         (LBFGS | {"optimizer.weight_decay": 0.1}, "lbfgs has no 'weight_decay'."),
         ({"weight_decay_on": "biases"}, "weight_decay_on must be one of all, matrices, got 'biases'."),
+        ({"init": "he"}, "init must be one of default, xavier_uniform, "),
         ({"then.gamma": 0.1}, "same has no 'gamma'."),
         ({"then": "step", "then.power": 2}, "step has no 'power'. Known: gamma, "),
         ({"then": "step", "then.switch": 1.5}, "switch must be a number in (0, 1], got 1.5."),
