@@ -13,6 +13,7 @@ from functools import reduce
 from importlib.metadata import version
 from importlib.resources import files
 from operator import add
+from textwrap import indent
 from typing import Final
 
 from hpo.config import Config, Value
@@ -21,8 +22,11 @@ from hpo.recipe import Recipe
 from hpo.training.calls import Call, printed
 from hpo.training.optimizers import optimizer_call, parameters_call
 from hpo.training.schedules import schedule_call
-from hpo.training.values import initialize_calls
+from hpo.training.values import initialize_calls, loss_calls
 from hpo.vocabulary import MODEL
+
+_INSTEAD: Final = {"criterion": "loss"}
+"""What stands in the place of something that a configuration does without."""
 
 _SEARCHED: Final = {"objective", "epochs", "baseline"}
 
@@ -45,7 +49,7 @@ def main() -> None:
     torch.manual_seed(SEED)
     network = {model}.to(DEVICE)
     optimizer = {optimizer}
-    schedule = {schedule}
+{additions}    schedule = {schedule}
     steps = count_batches(splits["train"], BATCH_SIZE)
     measures = {{"loss": loss{metrics}}}
     print("epoch", "train_loss", *measures, "lr", sep="  ")
@@ -54,7 +58,7 @@ def main() -> None:
         torch.manual_seed(seed)
         factors = epoch_factors(schedule, epoch, steps, EPOCHS)
         batches = zip(factors, load(splits["train"], BATCH_SIZE, seed), strict=True)
-        taken = list(train_epoch(network, loss, optimizer, CLIPPING, batches))
+        taken = list(train_epoch(network, {criterion}, optimizer, CLIPPING, batches))
         measured = evaluate(network, measures, load(splits["validation"], BATCH_SIZE))
         schedule.hear({cost})
         print(epoch, mean_loss(taken), *measured.values(), taken[-1].lr, sep="  ", flush=True)
@@ -80,7 +84,7 @@ def script(  # noqa: PLR0913 - a run has this many sides, and each is named wher
     run = {"epochs": epochs, "seed": seed, "threads": threads, "device": device}
     values = {name: printed(config[name]) for name in ("batch_size", "clip_norm", "clip_value")}
     main = _MAIN.format(**run, **values, **_expressions(recipe, config, data_options))
-    ours = used(_loop(config) + read(f"import torch\n\n{main}"))
+    ours = used(_loop(config) + read(f"import functools\n\nimport torch\n\n{main}"))
     whole = own + ours.apart_from(own)
     gap = "\n" if own.body.startswith(("def ", "class ", "@")) else ""
     return f"{_header(recipe, origin)}\n\n{import_block(whole.imports)}\n\n{gap}{whole.body}\n"
@@ -97,7 +101,18 @@ def _expressions(recipe: Recipe, config: Config, data_options: Mapping[str, Valu
         "cost": f'{sign}measured["{recipe.objective.metric}"]',
         "metrics": ", **metrics" if recipe.metrics else "",
     }
-    return {name: text.replace("\n", "\n    ") for name, text in expressions.items()}
+    additions = _additions(config)
+    expressions |= {name: name if name in additions else plain for name, plain in _INSTEAD.items()}
+    lines = "".join(f"{name} = {text}\n" for name, text in additions.items())
+    return {
+        "additions": indent(lines, "    "),
+        **{name: text.replace("\n", "\n    ") for name, text in expressions.items()},
+    }
+
+
+def _additions(config: Config) -> dict[str, str]:
+    """Return what this configuration needs besides, by the name that it gets."""
+    return {name: call.source("loss") for name, call in zip(["criterion"], loss_calls(config), strict=False)}
 
 
 def _on(subject: str, calls: Iterable[Call]) -> str:

@@ -14,6 +14,7 @@ from hpo.training.clipping import Clipping, clip_gradients
 from hpo.training.schedules import Schedule
 
 Batch = tuple[Tensor, ...]
+Loss = Callable[[Tensor, Tensor], Tensor]
 BatchSize = int | Literal["full"]
 Split = Any  # a Dataset with a length, which torch's own type lacks, or a DataLoader
 
@@ -79,7 +80,7 @@ def epoch_factors(schedule: Schedule, epoch: int, steps: int, epochs: int) -> li
 
 def train_epoch(
     model: nn.Module,
-    loss: Callable[[Tensor, Tensor], Tensor],
+    loss: Loss,
     optimizer: torch.optim.Optimizer,
     clipping: Clipping,
     batches: Iterable[tuple[float, Batch]],
@@ -95,7 +96,7 @@ def train_epoch(
 
 def take_step(
     model: nn.Module,
-    loss: Callable[[Tensor, Tensor], Tensor],
+    loss: Loss,
     optimizer: torch.optim.Optimizer,
     clipping: Clipping,
     batch: Batch,

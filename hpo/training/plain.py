@@ -15,6 +15,7 @@ from hpo.training.clipping import Clipping, gradient_moments
 from hpo.training.engine import Member, Progress, Task
 from hpo.training.loop import (
     BatchSize,
+    Loss,
     Split,
     Step,
     count_batches,
@@ -28,7 +29,7 @@ from hpo.training.loop import (
 )
 from hpo.training.optimizers import optimizer_call, parameters_call
 from hpo.training.schedules import Schedule, schedule_call
-from hpo.training.values import initialize_calls
+from hpo.training.values import initialize_calls, loss_calls
 from hpo.trial import Divergence, Point
 from hpo.vocabulary import MODEL
 
@@ -67,6 +68,9 @@ class _Training:
         self.batch_size = cast("BatchSize", config["batch_size"])
         limits = (cast("float | None", config[name]) for name in ("clip_norm", "clip_value"))
         self.clipping = Clipping(*limits)
+        self.loss: Loss = task.recipe.loss
+        for call in loss_calls(config):
+            self.loss = call.build(self.loss)
         self.measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
         self.model = _model(task, config)
         parameters = parameters_call(config).build(self.model)
@@ -112,7 +116,7 @@ class _Training:
         torch.manual_seed(seed)
         factors = epoch_factors(self.schedule, epoch, self.steps, self.task.epochs)
         batches = zip(factors, load(self.splits["train"], self.batch_size, seed), strict=True)
-        return train_epoch(self.model, self.task.recipe.loss, self.optimizer, self.clipping, batches)
+        return train_epoch(self.model, self.loss, self.optimizer, self.clipping, batches)
 
     def _divergence(self, epoch: int, steps: Sequence[Step], loss: float) -> Divergence:
         return Divergence(self.number, epoch, len(steps) - 1, loss, steps[-1].grad_norm)

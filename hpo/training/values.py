@@ -10,7 +10,7 @@ from typing import Final
 
 from hpo.config import Config
 from hpo.training.calls import Call
-from hpo.vocabulary import Hyperparameter
+from hpo.vocabulary import LOSS, Hyperparameter
 
 _DEFAULT: Final = "default"
 INIT: Final = Hyperparameter(
@@ -35,3 +35,9 @@ def initialize_calls(config: Config) -> list[Call]:
     """Return the call that takes a model and gives it with its weights drawn anew."""
     scheme = config[INIT.name]
     return [Call("hpo.training.initialization.initialize", {"scheme": scheme})] if scheme != _DEFAULT else []
+
+
+def loss_calls(config: Config) -> list[Call]:
+    """Return the call that takes the recipe's loss and gives it with its options, for training."""
+    options = config.below(LOSS)
+    return [Call("functools.partial", options)] if options else []

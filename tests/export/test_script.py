@@ -26,7 +26,7 @@ ROWS = [
     {"optimizer": "muon", "schedule": "one_cycle", "weight_decay_on": "matrices", "batch_size": 16},
     {"optimizer": "lbfgs", "schedule": "wsd", "batch_size": "full", "optimizer.max_iter": 4},
     {"schedule": "plateau", "schedule.patience": 0, "schedule.threshold": 1, "schedule.gamma": 0.5},
-    {"init": "orthogonal"},
+    {"init": "orthogonal", "loss.label_smoothing": 0.1},
     {"init": "kaiming_uniform", "model.width": 16},
 ]
 
@@ -39,8 +39,8 @@ WARMUP = CLIPPING = Clipping = BATCH_SIZE = THREADS = Split = Mapping = NamedTup
 
 
 def complete(recipe, values):
-    config = VOCABULARY.with_model(recipe.model).defaults(Config(values))
-    assert not VOCABULARY.with_model(recipe.model).check(config, "")
+    config = VOCABULARY.with_options(recipe.options).defaults(Config(values))
+    assert not VOCABULARY.with_options(recipe.options).check(config, "")
     return config
 
 

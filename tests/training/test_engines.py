@@ -97,6 +97,17 @@ def test_the_score_is_the_objectives_metric(train, make_task, make_member):
     assert all(points[0].score == points[0].metrics["accuracy"] for points in train(task, [make_member()]))
 
 
+def test_loss_options_hold_for_training_and_leave_validation_comparable(train, make_task, make_member):
+    """A learning rate of almost 0 leaves the model at its start."""
+    start = {"optimizer__lr": 1e-12, "batch_size": "full", "model__dropout": 0.0}
+    plain, smooth = (
+        next(train(make_task(), [make_member(**start, loss__label_smoothing=value)]))[0]
+        for value in (0.0, 0.3)
+    )
+    assert plain.loss == smooth.loss
+    assert plain.train_loss != smooth.train_loss
+
+
 def test_training_learns(train, make_task, make_member):
     member = make_member(optimizer="adam", optimizer__lr=0.02, batch_size=8)
     points = curves(train(make_task(epochs=8), [member]))[0]
@@ -166,7 +177,7 @@ def flawed(make_task, make_member, **options):
     """Return a task whose model breaks, and a member with these options of it."""
     values = {f"model.{name}": value for name, value in options.items()}
     member = make_member(batch_size=2)
-    bare = {name: value for name, value in member.config.items() if not name.startswith("model.")}
+    bare = {name: value for name, value in member.config.items() if not name.startswith(("model.", "loss."))}
     return make_task(FLAWED), replace(member, config=VOCABULARY.defaults(type(member.config)(bare | values)))
 
 

@@ -39,7 +39,7 @@ def test_nothing_of_torch_is_imported_to_check_words():
 
 @pytest.mark.parametrize("choice", CHOICES, ids=str)
 def test_every_word_can_be_written_down_and_trained(choice, tiny, make_task):
-    vocabulary = VOCABULARY.with_model(tiny.model)
+    vocabulary = VOCABULARY.with_options(tiny.options)
     config = vocabulary.defaults(Config(choice))
     assert Config.from_json(config.to_json()) == config
     assert vocabulary.check(config, "") == []
@@ -106,9 +106,21 @@ weight_decay_on: {choice: [all, matrices]}
 """
 
 
+def test_the_losss_own_options_are_searched_by_name(tiny):
+    vocabulary = VOCABULARY.with_options(tiny.options)
+    space = read("loss: {label_smoothing: {uniform: [0, 0.2]}}", "my.yaml", vocabulary)
+    assert read(space.to_yaml(), "again", vocabulary) == space
+    config = space.sample(Answers({"loss.label_smoothing": 0.1}))
+    assert config["loss.label_smoothing"] == 0.1
+    with pytest.raises(InputError, match="The recipe's loss has no 'smoothing'"):
+        read("loss: {smoothing: 0.1}", "my.yaml", vocabulary)
+    with pytest.raises(InputError, match="The recipe's loss has no 'label_smoothing'"):
+        read("loss: {label_smoothing: 0.1}", "my.yaml", VOCABULARY)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_space_gives_configurations_that_train(seed, tiny, make_task):
-    vocabulary = VOCABULARY.with_model(tiny.model)
+    vocabulary = VOCABULARY.with_options(tiny.options)
     space = read(SPACE, "my.yaml", vocabulary)
     assert read(space.to_yaml(), "again", vocabulary) == space
     drawn = space.draw(random.Random(seed))
