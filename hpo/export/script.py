@@ -22,10 +22,10 @@ from hpo.recipe import Recipe
 from hpo.training.calls import Call, printed
 from hpo.training.optimizers import optimizer_call, parameters_call
 from hpo.training.schedules import schedule_call
-from hpo.training.values import initialize_calls, loss_calls
+from hpo.training.values import average_calls, gradient_call, initialize_calls, loss_calls
 from hpo.vocabulary import MODEL
 
-_INSTEAD: Final = {"criterion": "loss"}
+_INSTEAD: Final = {"criterion": "loss", "averaged": "network"}
 """What stands in the place of something that a configuration does without."""
 
 _SEARCHED: Final = {"objective", "epochs", "baseline"}
@@ -58,8 +58,8 @@ def main() -> None:
         torch.manual_seed(seed)
         factors = epoch_factors(schedule, epoch, steps, EPOCHS)
         batches = zip(factors, load(splits["train"], BATCH_SIZE, seed), strict=True)
-        taken = list(train_epoch(network, {criterion}, optimizer, CLIPPING, batches))
-        measured = evaluate(network, measures, load(splits["validation"], BATCH_SIZE))
+        taken = list(train_epoch(network, {criterion}, optimizer, gradient, CLIPPING, batches))
+        measured = evaluate({averaged}, measures, load(splits["validation"], BATCH_SIZE))
         schedule.hear({cost})
         print(epoch, mean_loss(taken), *measured.values(), taken[-1].lr, sep="  ", flush=True)
 
@@ -83,14 +83,16 @@ def script(  # noqa: PLR0913 - a run has this many sides, and each is named wher
     own = read(recipe.source, _is_of_search(recipe.source))
     run = {"epochs": epochs, "seed": seed, "threads": threads, "device": device}
     values = {name: printed(config[name]) for name in ("batch_size", "clip_norm", "clip_value")}
-    main = _MAIN.format(**run, **values, **_expressions(recipe, config, data_options))
+    main = _MAIN.format(**run, **values, **_expressions(recipe, config, data_options, device))
     ours = used(_loop(config) + read(f"import functools\n\nimport torch\n\n{main}"))
     whole = own + ours.apart_from(own)
     gap = "\n" if own.body.startswith(("def ", "class ", "@")) else ""
     return f"{_header(recipe, origin)}\n\n{import_block(whole.imports)}\n\n{gap}{whole.body}\n"
 
 
-def _expressions(recipe: Recipe, config: Config, data_options: Mapping[str, Value]) -> dict[str, str]:
+def _expressions(
+    recipe: Recipe, config: Config, data_options: Mapping[str, Value], device: str
+) -> dict[str, str]:
     parameters = parameters_call(config).source("network")
     sign = "" if recipe.objective.direction == "minimize" else "-"
     expressions = {
@@ -101,7 +103,7 @@ def _expressions(recipe: Recipe, config: Config, data_options: Mapping[str, Valu
         "cost": f'{sign}measured["{recipe.objective.metric}"]',
         "metrics": ", **metrics" if recipe.metrics else "",
     }
-    additions = _additions(config)
+    additions = _additions(config, device)
     expressions |= {name: name if name in additions else plain for name, plain in _INSTEAD.items()}
     lines = "".join(f"{name} = {text}\n" for name, text in additions.items())
     return {
@@ -110,9 +112,12 @@ def _expressions(recipe: Recipe, config: Config, data_options: Mapping[str, Valu
     }
 
 
-def _additions(config: Config) -> dict[str, str]:
+def _additions(config: Config, device: str) -> dict[str, str]:
     """Return what this configuration needs besides, by the name that it gets."""
-    return {name: call.source("loss") for name, call in zip(["criterion"], loss_calls(config), strict=False)}
+    additions = [("criterion", call.source("loss")) for call in loss_calls(config)]
+    additions += [("gradient", gradient_call(config, device).source())]
+    additions += [("averaged", call.source("network", "optimizer")) for call in average_calls(config)]
+    return dict(additions)
 
 
 def _on(subject: str, calls: Iterable[Call]) -> str:
@@ -124,6 +129,8 @@ def _loop(config: Config) -> Piece:
     """Return what trains: the definitions that this configuration calls, clipping and the loop."""
     calls = (
         *initialize_calls(config),
+        *average_calls(config),
+        gradient_call(config, "cpu"),
         parameters_call(config),
         optimizer_call(config),
         schedule_call(config),

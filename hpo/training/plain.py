@@ -13,9 +13,9 @@ import torch
 from hpo.config import Config
 from hpo.training.clipping import Clipping, gradient_moments
 from hpo.training.engine import Member, Progress, Task
+from hpo.training.gradients import Gradient, Loss
 from hpo.training.loop import (
     BatchSize,
-    Loss,
     Split,
     Step,
     count_batches,
@@ -29,7 +29,7 @@ from hpo.training.loop import (
 )
 from hpo.training.optimizers import optimizer_call, parameters_call
 from hpo.training.schedules import Schedule, schedule_call
-from hpo.training.values import initialize_calls, loss_calls
+from hpo.training.values import average_calls, gradient_call, initialize_calls, loss_calls
 from hpo.trial import Divergence, Point
 from hpo.vocabulary import MODEL
 
@@ -75,6 +75,10 @@ class _Training:
         self.model = _model(task, config)
         parameters = parameters_call(config).build(self.model)
         self.optimizer: torch.optim.Optimizer = optimizer_call(config).build(parameters)
+        self.gradient: Gradient = gradient_call(config, task.device).build()
+        self.evaluated = self.model
+        for call in average_calls(config):
+            self.evaluated = call.build(self.model, self.optimizer)
         self.schedule: Schedule = schedule_call(config).build()
         self.steps = count_batches(splits["train"], self.batch_size)
         self.limit = math.inf
@@ -89,7 +93,7 @@ class _Training:
                 self.limit = DIVERGED * abs(step.loss)
             if not math.isfinite(step.loss) or step.loss > self.limit:
                 return self._divergence(epoch, steps, step.loss)
-        measured = evaluate(self.model, self.measures, load(self.splits["validation"], self.batch_size))
+        measured = evaluate(self.evaluated, self.measures, load(self.splits["validation"], self.batch_size))
         score = measured[self.task.objective.metric]
         if not (math.isfinite(measured["loss"]) and math.isfinite(score)):
             return self._divergence(epoch, steps, measured["loss"])
@@ -116,7 +120,7 @@ class _Training:
         torch.manual_seed(seed)
         factors = epoch_factors(self.schedule, epoch, self.steps, self.task.epochs)
         batches = zip(factors, load(self.splits["train"], self.batch_size, seed), strict=True)
-        return train_epoch(self.model, self.loss, self.optimizer, self.clipping, batches)
+        return train_epoch(self.model, self.loss, self.optimizer, self.gradient, self.clipping, batches)
 
     def _divergence(self, epoch: int, steps: Sequence[Step], loss: float) -> Divergence:
         return Divergence(self.number, epoch, len(steps) - 1, loss, steps[-1].grad_norm)

@@ -28,6 +28,9 @@ ROWS = [
     {"schedule": "plateau", "schedule.patience": 0, "schedule.threshold": 1, "schedule.gamma": 0.5},
     {"init": "orthogonal", "loss.label_smoothing": 0.1},
     {"init": "kaiming_uniform", "model.width": 16},
+    {"l1": 0.01, "weight_decay_on": "matrices", "accumulate": 2},
+    {"ema": 0.9, "optimizer": "muon", "precision": "bf16"},
+    {"precision": "fp16", "clip_norm": 1.0, "accumulate": 3, "l1": 1e-3, "ema": 0.5},
 ]
 
 # A recipe may use any name that the rest of the script uses, too.
