@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Final, cast
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
 from hpo.config import Config
 from hpo.training.clipping import Clipping, gradient_moments
@@ -32,6 +34,9 @@ from hpo.training.schedules import Schedule, schedule_call
 from hpo.training.values import average_calls, gradient_call, initialize_calls, loss_calls
 from hpo.trial import Divergence, Point
 from hpo.vocabulary import MODEL
+
+FEW: Final = 8
+"""Batches of fewer samples are too small for batch normalization: Wu and He 2018, arXiv:1803.08494."""
 
 DIVERGED: Final = 100.0
 """A loss this many times the trial's first one counts as diverged."""
@@ -75,6 +80,7 @@ class _Training:
         self.model = _model(task, config)
         parameters = parameters_call(config).build(self.model)
         self.optimizer: torch.optim.Optimizer = optimizer_call(config).build(parameters)
+        self.micro_batches = cast("int", config["accumulate"])
         self.gradient: Gradient = gradient_call(config, task.device).build()
         self.evaluated = self.model
         for call in average_calls(config):
@@ -90,7 +96,7 @@ class _Training:
         for step in self._steps(epoch):
             steps.append(step)
             if epoch == 1 and len(steps) == 1:
-                self.limit = DIVERGED * abs(step.loss)
+                self._begin(step)
             if not math.isfinite(step.loss) or step.loss > self.limit:
                 return self._divergence(epoch, steps, step.loss)
         measured = evaluate(self.evaluated, self.measures, load(self.splits["validation"], self.batch_size))
@@ -114,6 +120,14 @@ class _Training:
             grad_mean=grad_mean,
             grad_std=grad_std,
         )
+
+    def _begin(self, first: Step) -> None:
+        """Note what the first step tells."""
+        self.limit = DIVERGED * abs(first.loss)
+        samples = min(first.samples, max(2, first.samples // self.micro_batches))
+        if samples < FEW and any(isinstance(layer, _BatchNorm) for layer in self.model.modules()):
+            message = f"Trial {self.number}: batch normalization trains on {samples} samples at a time"
+            warnings.warn(f"{message}; fewer than {FEW} make its statistics noise.", stacklevel=1)
 
     def _steps(self, epoch: int) -> Iterator[Step]:
         seed = epoch_seed(self.task.seed, epoch)

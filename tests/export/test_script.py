@@ -38,6 +38,8 @@ CROWDED = """
 cut = evaluate = load = Batch = main = EPOCHS = SEED = clip_gradients = nn = Iterable = "mine"
 DEVICE = CosineSchedule = Schedule = Step = take_step = mean_loss = epoch_seed = place = train_epoch = "mine"
 WARMUP = CLIPPING = Clipping = BATCH_SIZE = THREADS = Split = Mapping = NamedTuple = Any = Callable = "mine"
+Gradient = Wrapped = Penalized = Forward = Loss = gradient = average = criterion = averaged = "mine"
+AveragedModel = functools = dataclass = field = math = initialize = LAYERS = matrices = weighted = "mine"
 """
 
 
@@ -92,7 +94,7 @@ def test_a_plateau_drops_in_the_script_as_in_the_search(tiny, tmp_path):
 
 
 def test_data_options_are_passed_on(tiny, tmp_path):
-    config = complete(tiny, {"batch_size": 7})
+    config = complete(tiny, {"batch_size": 9})
     options = {"samples": 45}
     assert run(export(tiny, config, data_options=options), tmp_path) == curve(tiny, config, options)
 
@@ -101,7 +103,7 @@ def test_names_of_the_recipe_and_of_the_loop_are_kept_apart(tiny, tmp_path):
     source = tiny.source.replace("from torch import Tensor, nn", "import torch.nn\nfrom torch import Tensor")
     source = source.replace("nn.", "torch.nn.").replace("torch.torch.", "torch.")
     crowded = recipe.read(source.replace("\n\nobjective", f"\n{CROWDED}\nobjective"), "crowded.py")
-    config = complete(crowded, {"schedule": "cosine"})
+    config = complete(crowded, {"schedule": "cosine", "l1": 0.01, "ema": 0.5, "init": "orthogonal"})
     assert run(export(crowded, config), tmp_path) == curve(crowded, config)
 
 

@@ -10,7 +10,7 @@ from hpo.training.averaging import average
 from hpo.training.clipping import Clipping
 from hpo.training.gradients import Accumulated, Autocast, Gradient, Penalized, Scaled
 from hpo.training.groups import decay_matrices
-from hpo.training.loop import take_step
+from hpo.training.loop import evaluate, take_step, train_epoch
 
 INPUTS, TARGETS = torch.randn(13, 5, generator=torch.Generator().manual_seed(1)), torch.arange(13) % 3
 
@@ -122,12 +122,19 @@ def test_the_average_follows_its_formula_and_copies_buffers(decay):
 def test_batch_norm_learns_its_statistics_in_training_and_uses_them_in_evaluation():
     norm = nn.BatchNorm1d(5)
     model = nn.Sequential(norm, nn.Linear(5, 3))
-    step(Gradient(), model)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    cross_entropy, batches = nn.functional.cross_entropy, [(INPUTS, TARGETS)]
+    model.eval()
+    list(train_epoch(model, cross_entropy, optimizer, Gradient(), NO_LIMIT, [(1.0, batches[0])]))
+    assert norm.training
     assert torch.allclose(norm.running_mean, 0.1 * INPUTS.mean(0))
     assert torch.allclose(norm.running_var, 0.9 + 0.1 * INPUTS.var(0))
     before = copy.deepcopy(norm.state_dict())
-    outputs = norm.eval()(INPUTS)
+    seen = []
+    norm.register_forward_hook(lambda _, __, outputs: seen.append(outputs))
+    evaluate(model, {"loss": cross_entropy}, batches)
+    assert not norm.training
     scale = (norm.running_var + norm.eps).sqrt()
     wanted = (INPUTS - norm.running_mean) / scale * norm.weight + norm.bias
-    assert torch.allclose(outputs, wanted, atol=1e-6)
+    assert torch.allclose(seen[0], wanted, atol=1e-6)
     assert all(torch.equal(before[name], value) for name, value in norm.state_dict().items())
