@@ -40,6 +40,11 @@ def page() -> str:
     """Return the whole page."""
     parts = [INTRODUCTION, "## Single values\n", _table(VOCABULARY.values.values())]
     parts.append("`model.NAME` is an argument of the recipe's `model`; its default is the recipe's.\n")
+    parts.append(
+        "`loss.NAME` is an argument of the recipe's `loss` after outputs and targets, such as\n"
+        "`loss.label_smoothing` of `cnn`. It holds for training; validation is measured with the recipe's\n"
+        "defaults, so that trials compare.\n"
+    )
     for branch, words in VOCABULARY.branches.items():
         parts.append(f"## `{branch}`\n")
         parts += [_section(word) for word in words.values()]

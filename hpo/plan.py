@@ -23,7 +23,7 @@ from hpo.recipe import Recipe
 from hpo.settings import SearchSettings
 from hpo.space import Space
 from hpo.training.words import VOCABULARY
-from hpo.vocabulary import MODEL, Vocabulary
+from hpo.vocabulary import Vocabulary
 
 OPTION: Final = "recipe."
 
@@ -55,7 +55,7 @@ class Plan:
         """Understand a search from what the ledger keeps of it."""
         recipe = recipes.read(search.source, search.path)
         options = _below(search.settings, OPTION)
-        vocabulary = VOCABULARY.with_model(recipe.model)
+        vocabulary = VOCABULARY.with_options(recipe.options)
         space = spaces.read(search.space, f"space of {search.name}", vocabulary)
         return cls(
             search=search,
@@ -75,8 +75,13 @@ def order(settings: SearchSettings) -> Search:
     """
     recipe = recipes.find(settings.recipe)
     options, problems = _options(recipe, settings.recipe_options)
-    vocabulary = VOCABULARY.with_model(recipe.model)
-    fixed = {f"{MODEL}.{name}": settings.recipe_options[name] for name in options if name in recipe.model}
+    vocabulary = VOCABULARY.with_options(recipe.options)
+    fixed = {
+        f"{owner}.{name}": settings.recipe_options[name]
+        for owner, own in recipe.options.items()
+        for name in options
+        if name in own
+    }
     problems += vocabulary.check(recipe.baseline, f"{_near(recipe.path)}  baseline")
     problems += _said_twice(fixed, settings.space_overrides)
     try:
@@ -104,7 +109,7 @@ def _words(settings: SearchSettings) -> dict[str, Value]:
 
 
 def _options(recipe: Recipe, given: Mapping[str, str]) -> tuple[dict[str, Value], list[Problem]]:
-    known = {**recipe.data, **recipe.model}
+    known = {**recipe.data, **recipe.loss, **recipe.model}
     options: dict[str, Value] = {}
     problems = []
     for name, text in given.items():
@@ -137,8 +142,8 @@ def _fits(value: Value, default: Value) -> bool:
 
 def _said_twice(fixed: Mapping[str, str], overrides: Mapping[str, str]) -> list[Problem]:
     twice = [name for name in fixed if name in overrides]
-    message = "Fixed by recipe.{0} and set by space.model.{0}: give only one of them."
-    return [Problem(f"space.{name}", message.format(name.removeprefix(f"{MODEL}."))) for name in twice]
+    message = "Fixed by recipe.{0} and set by space.{1}: give only one of them."
+    return [Problem(f"space.{name}", message.format(name.partition(".")[2], name)) for name in twice]
 
 
 def _baseline(recipe: Recipe, vocabulary: Vocabulary, space: Space) -> Config:
@@ -150,7 +155,7 @@ def _baseline(recipe: Recipe, vocabulary: Vocabulary, space: Space) -> Config:
         for name, value in fixed.items()
         if name not in recipe.baseline and name.partition(".")[0] not in branches
     }
-    chosen = {name: value for name, value in fixed.items() if name.startswith(f"{MODEL}.")}
+    chosen = {name: value for name, value in fixed.items() if name.partition(".")[0] in vocabulary.options}
     return vocabulary.defaults(Config(open_values) | recipe.baseline | chosen)
 
 

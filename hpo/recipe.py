@@ -8,7 +8,8 @@ A recipe defines
 
 - `model(**hyperparameters)` → a `torch.nn.Module`; each argument has a default
 - `data(**options)` → `{"train": …, "validation": …, "test": …}`, torch datasets
-- `loss(outputs, targets)` → a scalar tensor
+- `loss(outputs, targets, **options)` → a scalar tensor; options, such as `label_smoothing=0.0`, are for
+  training: validation is measured with their defaults, so that trials compare
 - `metrics = {"accuracy": accuracy}`, functions of (outputs, targets) → a mean over the batch
 - `objective = "minimize loss"` or `"maximize accuracy"`, on validation data
 - `epochs = 20`
@@ -63,7 +64,7 @@ class Objective:
 
 @dataclass(frozen=True)
 class Recipe:
-    """A recipe as its source tells it; `model` and `data` map each option to its default."""
+    """A recipe as its source tells it; `model`, `data` and `loss` map each option to its default."""
 
     name: str
     path: str
@@ -71,6 +72,7 @@ class Recipe:
     summary: str
     model: Mapping[str, Value]
     data: Mapping[str, Value]
+    loss: Mapping[str, Value]
     metrics: tuple[str, ...]
     objective: Objective
     epochs: int
@@ -80,6 +82,11 @@ class Recipe:
     def digest(self) -> str:
         """The hash of the source text."""
         return hashlib.sha256(self.source.encode()).hexdigest()
+
+    @property
+    def options(self) -> Mapping[str, Mapping[str, Value]]:
+        """What a space may search of the recipe, by the function whose argument it is."""
+        return {"model": self.model, "loss": self.loss}
 
 
 def names() -> dict[str, Path]:
@@ -120,7 +127,6 @@ class _Reader:
         self.defined = {name: node for statement in tree.body for name, node in _bindings(statement)}
 
     def recipe(self) -> Recipe:
-        self._function("loss")
         metrics = self._metrics()
         recipe = Recipe(
             name=Path(self.path).stem,
@@ -129,6 +135,7 @@ class _Reader:
             summary=self.summary,
             model=self._options("model"),
             data=self._options("data"),
+            loss=self._options("loss", given=2),
             metrics=metrics,
             objective=self._objective(metrics),
             epochs=self._epochs(),
@@ -161,11 +168,12 @@ class _Reader:
             return None
         return node
 
-    def _options(self, name: str) -> dict[str, Value]:
+    def _options(self, name: str, given: int = 0) -> dict[str, Value]:
+        """Return a function's arguments, but for those that are `given` by position."""
         function = self._function(name)
         if function is None:
             return {}
-        arguments = [argument for argument in _arguments(function) if argument[0].arg != "self"]
+        arguments = [argument for argument in _arguments(function) if argument[0].arg != "self"][given:]
         options: dict[str, Value] = {}
         for argument, default in arguments:
             if default is None:

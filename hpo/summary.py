@@ -71,7 +71,7 @@ def _describe_recipe(path: Path) -> dict[str, Any]:
         "summary": found.summary,
         "objective": str(found.objective),
         "epochs": found.epochs,
-        "options": dict(found.model),
+        "options": {**found.loss, **found.model},
         "problem": None,
     }
 

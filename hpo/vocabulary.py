@@ -128,34 +128,50 @@ class Word:
 
 
 MODEL: Final = "model"
+LOSS: Final = "loss"
 
 
 @dataclass(frozen=True)
 class Vocabulary:
-    """All that can be said: `branches` (`optimizer` → words), `values`, and the recipe's `model` options.
+    """All that can be said: `branches` (`optimizer` → words), `values`, and the recipe's own `options`.
+
+    Those are the keyword arguments of its `model` and its `loss`, by the name of the function.
 
     `contradictions` are those between branches and values.
     """
 
     branches: Mapping[str, Mapping[str, Word]]
     values: Mapping[str, Hyperparameter]
-    model: Mapping[str, Hyperparameter] = field(default_factory=dict)
+    options: Mapping[str, Mapping[str, Hyperparameter]] = field(default_factory=lambda: {MODEL: {}, LOSS: {}})
     contradictions: tuple[Contradiction, ...] = ()
 
     def with_model(self, options: Mapping[str, Value]) -> Vocabulary:
-        """Return the same with a recipe's model options, typed by their defaults."""
-        model = {name: _model_option(name, default) for name, default in options.items()}
-        return replace(self, model=model)
+        """Return the same with only a model's options."""
+        return self.with_options({MODEL: options})
+
+    def with_options(self, options: Mapping[str, Mapping[str, Value]]) -> Vocabulary:
+        """Return the same with a recipe's options, `model` and `loss`, typed by their defaults."""
+        typed = {
+            owner: {name: _option(owner, name, default) for name, default in options.get(owner, {}).items()}
+            for owner in self.options
+        }
+        return replace(self, options=typed)
+
+    @property
+    def model(self) -> Mapping[str, Hyperparameter]:
+        """The options of the recipe's model."""
+        return self.options[MODEL]
 
     @property
     def keys(self) -> tuple[str, ...]:
         """The top-level keys of a space."""
-        return (*self.branches, *self.values, MODEL)
+        return (*self.branches, *self.values, *self.options)
 
     def defaults(self, config: Config) -> Config:
         """Return the config with every value that it leaves open filled in, so that nothing is implied."""
         filled = self.default_values
-        filled |= {f"{MODEL}.{name}": item.default for name, item in self.model.items()}
+        for owner, options in self.options.items():
+            filled |= {f"{owner}.{name}": item.default for name, item in options.items()}
         for branch, words in self.branches.items():
             word = words[self._chosen(config, branch)]
             filled |= {f"{branch}.{item.name}": item.default for item in word.hyperparameters}
@@ -206,21 +222,21 @@ class Vocabulary:
         return scope[name].complaint(value)
 
     def _scope(self, config: Config, head: str) -> Mapping[str, Hyperparameter] | None:
-        if head == MODEL:
-            return self.model
+        if head in self.options:
+            return self.options[head]
         if head not in self.branches:
             return None
         word = self.branches[head].get(self._chosen(config, head))
         return {item.name: item for item in word.hyperparameters} if word else {}
 
     def _owner(self, config: Config, head: str) -> str:
-        return "The recipe's model" if head == MODEL else self._chosen(config, head)
+        return f"The recipe's {head}" if head in self.options else self._chosen(config, head)
 
     def _chosen(self, config: Config, branch: str) -> str:
         """Return the word that a config says, or the first one."""
         return str(config.get(branch, next(iter(self.branches[branch]))))
 
 
-def _model_option(name: str, default: Value) -> Hyperparameter:
+def _option(owner: str, name: str, default: Value) -> Hyperparameter:
     kind = type(default) if isinstance(default, bool | int | float | str) else None
-    return Hyperparameter(name, kind, default, "an argument of the recipe's model")
+    return Hyperparameter(name, kind, default, f"an argument of the recipe's {owner}")

@@ -100,9 +100,12 @@ def load(path: str) -> tuple[np.ndarray, np.ndarray]:
     return (images[:, np.newaxis] if images.ndim == 3 else images), labels
 
 
-def loss(outputs: Tensor, targets: Tensor) -> Tensor:
-    """Cross-entropy."""
-    return F.cross_entropy(outputs, targets)
+def loss(outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
+    """Cross-entropy; with label smoothing, a share of each target is spread evenly over all classes.
+
+    Szegedy et al. 2015, arXiv:1512.00567, section 7. `loss: {label_smoothing: …}` in a space searches it.
+    """
+    return F.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:

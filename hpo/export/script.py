@@ -7,12 +7,13 @@ optimizer's call as it is made. On the same machine it repeats the search's curv
 from __future__ import annotations
 
 import ast
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import reduce
 from importlib.metadata import version
 from importlib.resources import files
 from operator import add
+from textwrap import indent
 from typing import Final
 
 from hpo.config import Config, Value
@@ -21,6 +22,11 @@ from hpo.recipe import Recipe
 from hpo.training.calls import Call, printed
 from hpo.training.optimizers import optimizer_call, parameters_call
 from hpo.training.schedules import schedule_call
+from hpo.training.values import average_calls, gradient_call, initialize_calls, loss_calls
+from hpo.vocabulary import MODEL
+
+_INSTEAD: Final = {"criterion": "loss", "averaged": "network"}
+"""What stands in the place of something that a configuration does without."""
 
 _SEARCHED: Final = {"objective", "epochs", "baseline"}
 
@@ -43,7 +49,7 @@ def main() -> None:
     torch.manual_seed(SEED)
     network = {model}.to(DEVICE)
     optimizer = {optimizer}
-    schedule = {schedule}
+{additions}    schedule = {schedule}
     steps = count_batches(splits["train"], BATCH_SIZE)
     measures = {{"loss": loss{metrics}}}
     print("epoch", "train_loss", *measures, "lr", sep="  ")
@@ -52,8 +58,8 @@ def main() -> None:
         torch.manual_seed(seed)
         factors = epoch_factors(schedule, epoch, steps, EPOCHS)
         batches = zip(factors, load(splits["train"], BATCH_SIZE, seed), strict=True)
-        taken = list(train_epoch(network, loss, optimizer, CLIPPING, batches))
-        measured = evaluate(network, measures, load(splits["validation"], BATCH_SIZE))
+        taken = list(train_epoch(network, {criterion}, optimizer, gradient, CLIPPING, batches))
+        measured = evaluate({averaged}, measures, load(splits["validation"], BATCH_SIZE))
         schedule.hear({cost})
         print(epoch, mean_loss(taken), *measured.values(), taken[-1].lr, sep="  ", flush=True)
 
@@ -77,30 +83,58 @@ def script(  # noqa: PLR0913 - a run has this many sides, and each is named wher
     own = read(recipe.source, _is_of_search(recipe.source))
     run = {"epochs": epochs, "seed": seed, "threads": threads, "device": device}
     values = {name: printed(config[name]) for name in ("batch_size", "clip_norm", "clip_value")}
-    main = _MAIN.format(**run, **values, **_expressions(recipe, config, data_options))
-    ours = used(_loop(config) + read(f"import torch\n\n{main}"))
+    main = _MAIN.format(**run, **values, **_expressions(recipe, config, data_options, device))
+    ours = used(_loop(config) + read(f"import functools\n\nimport torch\n\n{main}"))
     whole = own + ours.apart_from(own)
     gap = "\n" if own.body.startswith(("def ", "class ", "@")) else ""
     return f"{_header(recipe, origin)}\n\n{import_block(whole.imports)}\n\n{gap}{whole.body}\n"
 
 
-def _expressions(recipe: Recipe, config: Config, data_options: Mapping[str, Value]) -> dict[str, str]:
+def _expressions(
+    recipe: Recipe, config: Config, data_options: Mapping[str, Value], device: str
+) -> dict[str, str]:
     parameters = parameters_call(config).source("network")
     sign = "" if recipe.objective.direction == "minimize" else "-"
     expressions = {
         "data": Call("data", data_options).source(),
-        "model": Call("model", config.below("model")).source(),
+        "model": _on(Call("model", config.below(MODEL)).source(), initialize_calls(config)),
         "optimizer": optimizer_call(config).source(parameters),
         "schedule": schedule_call(config).source(),
         "cost": f'{sign}measured["{recipe.objective.metric}"]',
         "metrics": ", **metrics" if recipe.metrics else "",
     }
-    return {name: text.replace("\n", "\n    ") for name, text in expressions.items()}
+    additions = _additions(config, device)
+    expressions |= {name: name if name in additions else plain for name, plain in _INSTEAD.items()}
+    lines = "".join(f"{name} = {text}\n" for name, text in additions.items())
+    return {
+        "additions": indent(lines, "    "),
+        **{name: text.replace("\n", "\n    ") for name, text in expressions.items()},
+    }
+
+
+def _additions(config: Config, device: str) -> dict[str, str]:
+    """Return what this configuration needs besides, by the name that it gets."""
+    additions = [("criterion", call.source("loss")) for call in loss_calls(config)]
+    additions += [("gradient", gradient_call(config, device).source())]
+    additions += [("averaged", call.source("network", "optimizer")) for call in average_calls(config)]
+    return dict(additions)
+
+
+def _on(subject: str, calls: Iterable[Call]) -> str:
+    """Print calls around a subject, or the subject alone."""
+    return reduce(lambda inner, call: call.source(inner), calls, subject)
 
 
 def _loop(config: Config) -> Piece:
     """Return what trains: the definitions that this configuration calls, clipping and the loop."""
-    calls = (parameters_call(config), optimizer_call(config), schedule_call(config))
+    calls = (
+        *initialize_calls(config),
+        *average_calls(config),
+        gradient_call(config, "cpu"),
+        parameters_call(config),
+        optimizer_call(config),
+        schedule_call(config),
+    )
     wanted: dict[str, set[str]] = {}
     for module, name in (pair for call in calls for pair in call.ours):
         wanted.setdefault(module, set()).add(name)

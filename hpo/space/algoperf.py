@@ -6,7 +6,7 @@
 
 Such a file does not name its optimizer: `space.optimizer=adamw` does. The schedule is the benchmark's, a
 warmup and then a cosine. What only some of its workloads use (dropout, label smoothing) holds where the
-recipe's model has an option for it, and means nothing elsewhere, as in the benchmark.
+recipe's model or loss has an option for it, and means nothing elsewhere, as in the benchmark.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Any, Final
 from hpo.errors import did_you_mean
 from hpo.space.document import Document, Path
 from hpo.space.grammar import ONE_OF, Mistake, shown
-from hpo.vocabulary import MODEL, Vocabulary, Word
+from hpo.vocabulary import Vocabulary, Word
 
 _OPTIMIZER: Final = "optimizer"
 _ONE_MINUS: Final = "one_minus_"
@@ -33,7 +33,7 @@ _BESIDE: Final[Mapping[str, Path]] = {
     "grad_clip": ("clip_norm",),
     "end_factor": ("schedule", ONE_OF, "cosine", "end_factor"),
 }
-_IN_MODEL: Final = {"dropout_rate": "dropout", "label_smoothing": "label_smoothing"}
+_IN_RECIPE: Final = {"dropout_rate": "dropout", "label_smoothing": "label_smoothing"}
 _SCALINGS: Final = {"log": "log", "linear": "uniform"}
 
 
@@ -65,13 +65,14 @@ def translate(document: Document, vocabulary: Vocabulary, optimizer: str | None)
 def _path(name: str, optimizer: Word, vocabulary: Vocabulary) -> Path | None:
     """Return where a space says what AlgoPerf calls `name`; None if the recipe has no use for it."""
     plain = name.removeprefix(_ONE_MINUS)
-    if plain in _IN_MODEL:
-        option = _IN_MODEL[plain]
-        return (MODEL, option) if option in vocabulary.model else None
+    if plain in _IN_RECIPE:
+        option = _IN_RECIPE[plain]
+        owners = (owner for owner, options in vocabulary.options.items() if option in options)
+        return next(((owner, option) for owner in owners), None)
     if plain in _BESIDE:
         return _BESIDE[plain]
     if plain not in _IN_OPTIMIZER:
-        hint = did_you_mean(plain, [*_IN_OPTIMIZER, *_BESIDE, *_IN_MODEL])
+        hint = did_you_mean(plain, [*_IN_OPTIMIZER, *_BESIDE, *_IN_RECIPE])
         raise Mistake(f"{name!r} has no translation.{hint}")
     for own in _IN_OPTIMIZER[plain]:
         if own in optimizer.names:

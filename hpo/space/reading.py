@@ -13,7 +13,7 @@ from hpo.space.document import Document, Path
 from hpo.space.grammar import ONE_OF, PRIOR, Mistake, leaf, shown, verb_of, weights
 from hpo.space.nodes import Fixed, Leaf, Node, OneOf, can_be
 from hpo.space.space import Space
-from hpo.vocabulary import MODEL, Contradiction, Hyperparameter, Vocabulary, Word
+from hpo.vocabulary import Contradiction, Hyperparameter, Vocabulary, Word
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -128,9 +128,9 @@ class _Reader:
             return {} if branch is None else {key: branch}
         if key in self.vocabulary.values:
             return self._leaves((), {key: raw}, self.vocabulary.values, "A space")
-        if key == MODEL:
-            leaves = self._leaves((MODEL,), raw, self.vocabulary.model, "The recipe's model")
-            return {f"{MODEL}.{name}": node for name, node in leaves.items()}
+        if key in self.vocabulary.options:
+            leaves = self._leaves((key,), raw, self.vocabulary.options[key], f"The recipe's {key}")
+            return {f"{key}.{name}": node for name, node in leaves.items()}
         self.document.complain((key,), f"There is no {key!r}.{did_you_mean(key, self.vocabulary.keys)}")
         return {}
 

@@ -10,7 +10,6 @@ from typing import final
 from hpo.config import Config, Value
 from hpo.space.nodes import Node, OneMinusLog, OneOf, Suggest
 from hpo.space.writing import write
-from hpo.vocabulary import MODEL
 
 
 @final
@@ -72,11 +71,11 @@ class Space:
     def to_yaml(self) -> str:
         """Return the space as YAML; reading it gives an equal space."""
         form: dict[str, object] = {}
-        model: dict[str, object] = {}
+        owners: dict[str, dict[str, object]] = {}
         for key, node in self.nodes.items():
             head, _, option = key.partition(".")
-            (model if option else form)[option or head] = node.form
-        return write(form | ({MODEL: model} if model else {}))
+            (owners.setdefault(head, {}) if option else form)[option or head] = node.form
+        return write(form | owners)
 
     def _walk(self, choose: Callable[[Parameter], Value]) -> Iterator[tuple[Parameter, Value]]:
         """Yield each place with the value chosen for it, and go into the branches that were chosen."""

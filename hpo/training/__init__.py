@@ -1,6 +1,6 @@
 """What a configuration means in torch: optimizers, schedules, clipping, the training loop and its engines.
 
-`words`, `optimizers`, `schedules`, `state`, `calls` and `engine` are definitions: they do not import torch,
-so that the command line can check a person's words against them at once. `loop`, `clipping`, `groups`,
-`muon` and `plain` train, `memory` tells what that takes.
+`words`, `optimizers`, `schedules`, `values`, `state`, `calls` and `engine` are definitions: they do not
+import torch, so that the command line can check a person's words against them at once. `loop`, `gradients`,
+`clipping`, `averaging`, `groups`, `muon`, `initialization` and `plain` train, `memory` tells what that takes.
 """

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
 from hpo.training.clipping import Clipping, clip_gradients
+from hpo.training.gradients import Batch, Gradient, Loss
 from hpo.training.schedules import Schedule
 
-Batch = tuple[Tensor, ...]
 BatchSize = int | Literal["full"]
 Split = Any  # a Dataset with a length, which torch's own type lacks, or a DataLoader
 
@@ -79,8 +79,9 @@ def epoch_factors(schedule: Schedule, epoch: int, steps: int, epochs: int) -> li
 
 def train_epoch(
     model: nn.Module,
-    loss: Callable[[Tensor, Tensor], Tensor],
+    loss: Loss,
     optimizer: torch.optim.Optimizer,
+    gradient: Gradient,
     clipping: Clipping,
     batches: Iterable[tuple[float, Batch]],
 ) -> Iterator[Step]:
@@ -90,13 +91,14 @@ def train_epoch(
     for factor, (inputs, targets) in batches:
         for group in optimizer.param_groups:
             group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
-        yield take_step(model, loss, optimizer, clipping, (inputs.to(device), targets.to(device)))
+        yield take_step(model, loss, optimizer, gradient, clipping, (inputs.to(device), targets.to(device)))
 
 
 def take_step(
     model: nn.Module,
-    loss: Callable[[Tensor, Tensor], Tensor],
+    loss: Loss,
     optimizer: torch.optim.Optimizer,
+    gradient: Gradient,
     clipping: Clipping,
     batch: Batch,
 ) -> Step:
@@ -104,19 +106,17 @@ def take_step(
 
     What a step reports is the first look.
     """
-    inputs, targets = batch
     looks: list[tuple[float, float, float]] = []
 
     def look() -> float:
         optimizer.zero_grad()
-        value = loss(model(inputs), targets)
-        value.backward()
-        looks.append((value.item(), *clip_gradients(model.parameters(), clipping)))
+        value = gradient(optimizer, model, loss, batch)
+        looks.append((value, *clip_gradients(model.parameters(), clipping)))
         return looks[-1][0]
 
-    optimizer.step(look)
+    gradient.step(optimizer, look)
     value, grad_norm, clipped_norm = looks[0]
-    return Step(value, len(targets), optimizer.param_groups[0]["lr"], grad_norm, clipped_norm)
+    return Step(value, len(batch[-1]), optimizer.param_groups[0]["lr"], grad_norm, clipped_norm)
 
 
 def mean_loss(steps: Iterable[Step]) -> float:

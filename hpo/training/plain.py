@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import math
 import time
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Final, cast
 
 import torch
+from torch.nn.modules.batchnorm import _BatchNorm
 
+from hpo.config import Config
 from hpo.training.clipping import Clipping, gradient_moments
 from hpo.training.engine import Member, Progress, Task
+from hpo.training.gradients import Gradient, Loss
 from hpo.training.loop import (
     BatchSize,
     Split,
@@ -27,7 +31,12 @@ from hpo.training.loop import (
 )
 from hpo.training.optimizers import optimizer_call, parameters_call
 from hpo.training.schedules import Schedule, schedule_call
+from hpo.training.values import average_calls, gradient_call, initialize_calls, loss_calls
 from hpo.trial import Divergence, Point
+from hpo.vocabulary import MODEL
+
+FEW: Final = 8
+"""Batches of fewer samples are too small for batch normalization: Wu and He 2018, arXiv:1803.08494."""
 
 DIVERGED: Final = 100.0
 """A loss this many times the trial's first one counts as diverged."""
@@ -46,6 +55,15 @@ def train(task: Task, members: Sequence[Member]) -> Progress:
             return
 
 
+def _model(task: Task, config: Config) -> torch.nn.Module:
+    """Make the model and draw its weights, from the search's seed."""
+    torch.manual_seed(task.seed)
+    model: torch.nn.Module = task.recipe.model(**config.below(MODEL))
+    for call in initialize_calls(config):
+        model = call.build(model)
+    return model.to(task.device)
+
+
 class _Training:
     """One member under way: its model, its optimizer and its schedule."""
 
@@ -55,11 +73,18 @@ class _Training:
         self.batch_size = cast("BatchSize", config["batch_size"])
         limits = (cast("float | None", config[name]) for name in ("clip_norm", "clip_value"))
         self.clipping = Clipping(*limits)
+        self.loss: Loss = task.recipe.loss
+        for call in loss_calls(config):
+            self.loss = call.build(self.loss)
         self.measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
-        torch.manual_seed(task.seed)
-        self.model: torch.nn.Module = task.recipe.model(**config.below("model")).to(task.device)
+        self.model = _model(task, config)
         parameters = parameters_call(config).build(self.model)
         self.optimizer: torch.optim.Optimizer = optimizer_call(config).build(parameters)
+        self.micro_batches = cast("int", config["accumulate"])
+        self.gradient: Gradient = gradient_call(config, task.device).build()
+        self.evaluated = self.model
+        for call in average_calls(config):
+            self.evaluated = call.build(self.model, self.optimizer)
         self.schedule: Schedule = schedule_call(config).build()
         self.steps = count_batches(splits["train"], self.batch_size)
         self.limit = math.inf
@@ -71,10 +96,10 @@ class _Training:
         for step in self._steps(epoch):
             steps.append(step)
             if epoch == 1 and len(steps) == 1:
-                self.limit = DIVERGED * abs(step.loss)
+                self._begin(step)
             if not math.isfinite(step.loss) or step.loss > self.limit:
                 return self._divergence(epoch, steps, step.loss)
-        measured = evaluate(self.model, self.measures, load(self.splits["validation"], self.batch_size))
+        measured = evaluate(self.evaluated, self.measures, load(self.splits["validation"], self.batch_size))
         score = measured[self.task.objective.metric]
         if not (math.isfinite(measured["loss"]) and math.isfinite(score)):
             return self._divergence(epoch, steps, measured["loss"])
@@ -96,12 +121,20 @@ class _Training:
             grad_std=grad_std,
         )
 
+    def _begin(self, first: Step) -> None:
+        """Note what the first step tells."""
+        self.limit = DIVERGED * abs(first.loss)
+        samples = min(first.samples, max(2, first.samples // self.micro_batches))
+        if samples < FEW and any(isinstance(layer, _BatchNorm) for layer in self.model.modules()):
+            message = f"Trial {self.number}: batch normalization trains on {samples} samples at a time"
+            warnings.warn(f"{message}; fewer than {FEW} make its statistics noise.", stacklevel=1)
+
     def _steps(self, epoch: int) -> Iterator[Step]:
         seed = epoch_seed(self.task.seed, epoch)
         torch.manual_seed(seed)
         factors = epoch_factors(self.schedule, epoch, self.steps, self.task.epochs)
         batches = zip(factors, load(self.splits["train"], self.batch_size, seed), strict=True)
-        return train_epoch(self.model, self.task.recipe.loss, self.optimizer, self.clipping, batches)
+        return train_epoch(self.model, self.loss, self.optimizer, self.gradient, self.clipping, batches)
 
     def _divergence(self, epoch: int, steps: Sequence[Step], loss: float) -> Divergence:
         return Divergence(self.number, epoch, len(steps) - 1, loss, steps[-1].grad_norm)

@@ -6,6 +6,7 @@ from typing import Final
 
 from hpo.training.optimizers import MATRICES, OPTIMIZERS, WEIGHT_DECAY_ON
 from hpo.training.schedules import SCHEDULES, SEQUELS
+from hpo.training.values import ACCUMULATE, EMA, FULL_PRECISION, INIT, L1, PRECISION
 from hpo.vocabulary import But, Contradiction, Hyperparameter, Vocabulary
 
 FULL: Final = "full"
@@ -39,6 +40,11 @@ _VALUES: Final = (
         high=0.5,
     ),
     WEIGHT_DECAY_ON,
+    L1,
+    INIT,
+    ACCUMULATE,
+    PRECISION,
+    EMA,
 )
 
 _CONTRADICTIONS: Final = (
@@ -56,6 +62,16 @@ _CONTRADICTIONS: Final = (
     Contradiction({"clip_norm": But(None), "clip_value": But(None)}, "Clip by norm or by value, not by both"),
     Contradiction(
         {"optimizer": "lbfgs", WEIGHT_DECAY_ON.name: MATRICES}, "lbfgs has no weight decay to leave out"
+    ),
+    Contradiction(
+        {"optimizer": "lbfgs", L1.name: But(0)}, "lbfgs needs the gradient of the loss that it sees: l1 0"
+    ),
+    Contradiction(
+        {"optimizer": "lbfgs", ACCUMULATE.name: But(1)}, "lbfgs needs all data at once: accumulate 1"
+    ),
+    Contradiction(
+        {"optimizer": "lbfgs", PRECISION.name: But(FULL_PRECISION)},
+        "lbfgs needs gradients as they are: precision fp32",
     ),
 )
 

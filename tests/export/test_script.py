@@ -26,6 +26,11 @@ ROWS = [
     {"optimizer": "muon", "schedule": "one_cycle", "weight_decay_on": "matrices", "batch_size": 16},
     {"optimizer": "lbfgs", "schedule": "wsd", "batch_size": "full", "optimizer.max_iter": 4},
     {"schedule": "plateau", "schedule.patience": 0, "schedule.threshold": 1, "schedule.gamma": 0.5},
+    {"init": "orthogonal", "loss.label_smoothing": 0.1},
+    {"init": "kaiming_uniform", "model.width": 16},
+    {"l1": 0.01, "weight_decay_on": "matrices", "accumulate": 2},
+    {"ema": 0.9, "optimizer": "muon", "precision": "bf16"},
+    {"precision": "fp16", "clip_norm": 1.0, "accumulate": 3, "l1": 1e-3, "ema": 0.5},
 ]
 
 # A recipe may use any name that the rest of the script uses, too.
@@ -33,12 +38,14 @@ CROWDED = """
 cut = evaluate = load = Batch = main = EPOCHS = SEED = clip_gradients = nn = Iterable = "mine"
 DEVICE = CosineSchedule = Schedule = Step = take_step = mean_loss = epoch_seed = place = train_epoch = "mine"
 WARMUP = CLIPPING = Clipping = BATCH_SIZE = THREADS = Split = Mapping = NamedTuple = Any = Callable = "mine"
+Gradient = Wrapped = Penalized = Forward = Loss = gradient = average = criterion = averaged = "mine"
+AveragedModel = functools = dataclass = field = math = initialize = LAYERS = matrices = weighted = "mine"
 """
 
 
 def complete(recipe, values):
-    config = VOCABULARY.with_model(recipe.model).defaults(Config(values))
-    assert not VOCABULARY.with_model(recipe.model).check(config, "")
+    config = VOCABULARY.with_options(recipe.options).defaults(Config(values))
+    assert not VOCABULARY.with_options(recipe.options).check(config, "")
     return config
 
 
@@ -87,7 +94,7 @@ def test_a_plateau_drops_in_the_script_as_in_the_search(tiny, tmp_path):
 
 
 def test_data_options_are_passed_on(tiny, tmp_path):
-    config = complete(tiny, {"batch_size": 7})
+    config = complete(tiny, {"batch_size": 9})
     options = {"samples": 45}
     assert run(export(tiny, config, data_options=options), tmp_path) == curve(tiny, config, options)
 
@@ -96,7 +103,7 @@ def test_names_of_the_recipe_and_of_the_loop_are_kept_apart(tiny, tmp_path):
     source = tiny.source.replace("from torch import Tensor, nn", "import torch.nn\nfrom torch import Tensor")
     source = source.replace("nn.", "torch.nn.").replace("torch.torch.", "torch.")
     crowded = recipe.read(source.replace("\n\nobjective", f"\n{CROWDED}\nobjective"), "crowded.py")
-    config = complete(crowded, {"schedule": "cosine"})
+    config = complete(crowded, {"schedule": "cosine", "l1": 0.01, "ema": 0.5, "init": "orthogonal"})
     assert run(export(crowded, config), tmp_path) == curve(crowded, config)
 
 

@@ -32,7 +32,7 @@ def train(run):
 
     def train(name, epochs, splits=None, values=None):
         found, module = recipe.find(name), run(name)
-        config = VOCABULARY.with_model(found.model).defaults(Config({**found.baseline, **(values or {})}))
+        config = VOCABULARY.with_options(found.options).defaults(Config({**found.baseline, **(values or {})}))
         task = Task(module, splits or module.data(), found.objective, epochs, seed=0)
         points = [results[0] for results in plain.train(task, [Member(0, config)])]
         assert all(isinstance(point, Point) for point in points)

@@ -42,7 +42,7 @@ def test_it_says_what_it_is_in_a_line(name):
 @every_recipe
 def test_the_baseline_can_be_trained(name):
     found = recipe.find(name)
-    vocabulary = VOCABULARY.with_model(found.model)
+    vocabulary = VOCABULARY.with_options(found.options)
     assert vocabulary.check(found.baseline, name) == []
     assert {"optimizer", "optimizer.lr", "schedule", "batch_size"} <= found.baseline.keys()
 

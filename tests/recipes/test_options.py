@@ -6,6 +6,9 @@ import torch
 from sklearn.datasets import load_digits
 from torch.utils.data import TensorDataset
 
+from hpo import recipe
+from hpo.errors import InputError
+
 
 @pytest.mark.parametrize("table", ["breast_cancer", "wine", "digits", "diabetes"])
 def test_each_table_trains(table, run, train):
@@ -111,3 +114,20 @@ def test_images_come_from_openml(data, known_as, pixels, run, monkeypatch):
     assert module.model(data=data)(inputs).shape == (36, 10)
     assert isinstance(parts["test"], TensorDataset)
     assert set(targets.tolist()) <= set(range(10))
+
+
+def test_an_argument_of_the_loss_is_an_option_and_needs_a_default():
+    found = recipe.find("cnn")
+    assert found.loss == {"label_smoothing": 0.0}
+    assert recipe.find("rnn").loss == {}
+    broken = found.source.replace("label_smoothing: float = 0.0", "label_smoothing: float")
+    with pytest.raises(InputError, match=r"loss\(label_smoothing\)\n +Give this argument a default value"):
+        recipe.read(broken, "broken.py")
+
+
+def test_label_smoothing_moves_targets_towards_all_classes(run):
+    outputs = torch.tensor([[4.0, 0.0, -2.0]])
+    target = torch.tensor([0])
+    away = torch.tensor([[0.8 + 0.2 / 3, 0.2 / 3, 0.2 / 3]])
+    smooth = run("cnn").loss(outputs, target, label_smoothing=0.2)
+    assert smooth == pytest.approx(torch.nn.functional.cross_entropy(outputs, away))

@@ -34,7 +34,12 @@ VOCABULARY = Vocabulary(
         "batch_size": Hyperparameter("batch_size", int, 64, "samples", low=1),
         "clip_norm": Hyperparameter("clip_norm", float, None, "bound", 0, open_low=True, optional=True),
     },
-).with_model({"dropout": 0.2, "width": 16, "activation": "relu", "free": None})
+).with_options(
+    {
+        "model": {"dropout": 0.2, "width": 16, "activation": "relu", "free": None},
+        "loss": {"label_smoothing": 0.0},
+    }
+)
 
 
 @dataclass
@@ -139,5 +144,9 @@ def spaces() -> st.SearchStrategy[Space]:
     """Every space in this vocabulary."""
     tops = {name: branches(words) for name, words in VOCABULARY.branches.items()}
     values = {name: leaves(item) for name, item in VOCABULARY.values.items()}
-    model = {f"model.{name}": leaves(item) for name, item in VOCABULARY.model.items()}
-    return st.fixed_dictionaries({}, optional=tops | values | model).map(Space)
+    options = {
+        f"{owner}.{name}": leaves(item)
+        for owner, own in VOCABULARY.options.items()
+        for name, item in own.items()
+    }
+    return st.fixed_dictionaries({}, optional=tops | values | options).map(Space)

@@ -132,3 +132,11 @@ def test_all_mistakes_are_told_at_once(space):
 def test_a_missing_file_is_told_by_its_path():
     with pytest.raises(InputError, match=r"space=nonesuch\.json"):
         find("nonesuch.json", VOCABULARY, {})
+
+
+def test_label_smoothing_goes_to_the_loss_that_takes_it(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "space.json").write_text(json.dumps(FILE))
+    vocabulary = VOCABULARY.with_options({"loss": {"label_smoothing": 0.0}})
+    nodes = find("space.json", vocabulary, {"optimizer": "adamw"}).nodes
+    assert nodes["loss.label_smoothing"] == Choice((0.1, 0.2))

@@ -49,7 +49,7 @@ NODES = {
 }
 
 KNOWN = "Known: choice, int, log, one_minus_log, uniform."
-KEYS = "Known: batch_size, clip_norm, model, optimizer, schedule."
+KEYS = "Known: batch_size, clip_norm, loss, model, optimizer, schedule."
 BAD = {
     # bounds
     "optimizer: {one_of: {sgd: {lr: {log: [1e-1, 1e-4]}}}}": (

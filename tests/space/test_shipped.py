@@ -36,7 +36,7 @@ every_space = pytest.mark.parametrize("name", SPACES)
 
 
 def vocabulary_of(recipe_name):
-    return VOCABULARY.with_model(recipe.find(recipe_name).model)
+    return VOCABULARY.with_options(recipe.find(recipe_name).options)
 
 
 @pytest.fixture

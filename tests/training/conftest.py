@@ -39,6 +39,6 @@ def make_member(tiny):
 
     def make(number=0, /, **values):
         given = Config({name.replace("__", "."): value for name, value in values.items()})
-        return Member(number, VOCABULARY.with_model(tiny.model).defaults(given))
+        return Member(number, VOCABULARY.with_options(tiny.options).defaults(given))
 
     return make

@@ -97,6 +97,61 @@ def test_the_score_is_the_objectives_metric(train, make_task, make_member):
     assert all(points[0].score == points[0].metrics["accuracy"] for points in train(task, [make_member()]))
 
 
+def test_loss_options_hold_for_training_and_leave_validation_comparable(train, make_task, make_member):
+    """A learning rate of almost 0 leaves the model at its start."""
+    start = {"optimizer__lr": 1e-12, "batch_size": "full", "model__dropout": 0.0}
+    plain, smooth = (
+        next(train(make_task(), [make_member(**start, loss__label_smoothing=value)]))[0]
+        for value in (0.0, 0.3)
+    )
+    assert plain.loss == smooth.loss
+    assert plain.train_loss != smooth.train_loss
+
+
+@pytest.mark.parametrize(
+    ("values", "samples"), [({"batch_size": 7}, 7), ({"batch_size": 16, "accumulate": 4}, 4)], ids=str
+)
+def test_batch_norm_on_few_samples_is_warned_of_once(train, make_task, make_member, values, samples):
+    with pytest.warns(UserWarning, match=f"Trial 4: batch normalization trains on {samples} samples") as told:
+        list(train(make_task(), [make_member(4, **values)]))
+    assert len(told) == 1
+
+
+def test_a_small_batch_without_batch_norm_is_fine(train, make_task, make_member):
+    task, member = flawed(make_task, make_member)
+    assert list(train(task, [member]))
+
+
+def test_validation_is_measured_with_the_averaged_weights(train, make_task, make_member):
+    """A decay near 1 leaves the average at the weights after the first step."""
+    values = {"batch_size": "full", "model__dropout": 0.0, "optimizer__lr": 0.1}
+    plain, averaged = (
+        curves(train(make_task(), [make_member(**values, ema=decay)]))[0] for decay in (None, 0.0)
+    )
+    assert plain == averaged
+    slow = curves(train(make_task(), [make_member(**values, ema=0.999999)]))[0]
+    assert slow[0].loss == plain[0].loss
+    assert [point.train_loss for point in slow] == [point.train_loss for point in plain]
+    assert slow[-1].loss > plain[-1].loss
+
+
+@pytest.mark.parametrize("precision", ["bf16", "fp16"])
+def test_half_precision_learns_and_is_near(train, make_task, make_member, precision):
+    values = {"optimizer": "adam", "optimizer__lr": 0.02, "batch_size": 8, "model__dropout": 0.0}
+    task = make_task(epochs=8)
+    whole, half = (
+        curves(train(task, [make_member(**values, precision=name)]))[0] for name in ("fp32", precision)
+    )
+    assert half[0].train_loss != whole[0].train_loss
+    assert half[-1].loss == pytest.approx(whole[-1].loss, rel=0.1)
+
+
+def test_a_precision_that_cannot_be_had_ends_the_trial_at_its_start(train, make_task, make_member):
+    task = replace(make_task(), device="meta")
+    with pytest.raises(ValueError, match="Precision float16 cannot be had on meta: "):
+        next(train(task, [make_member(precision="fp16")]))
+
+
 def test_training_learns(train, make_task, make_member):
     member = make_member(optimizer="adam", optimizer__lr=0.02, batch_size=8)
     points = curves(train(make_task(epochs=8), [member]))[0]
@@ -166,7 +221,7 @@ def flawed(make_task, make_member, **options):
     """Return a task whose model breaks, and a member with these options of it."""
     values = {f"model.{name}": value for name, value in options.items()}
     member = make_member(batch_size=2)
-    bare = {name: value for name, value in member.config.items() if not name.startswith("model.")}
+    bare = {name: value for name, value in member.config.items() if not name.startswith(("model.", "loss."))}
     return make_task(FLAWED), replace(member, config=VOCABULARY.defaults(type(member.config)(bare | values)))
 
 

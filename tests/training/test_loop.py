@@ -6,6 +6,7 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset, TensorDataset
 
 from hpo.training.clipping import Clipping
+from hpo.training.gradients import Gradient
 from hpo.training.loop import (
     count_batches,
     cut,
@@ -112,7 +113,9 @@ def test_each_batch_is_one_step_at_its_own_rate(network):
     optimizer = torch.optim.SGD(network.parameters(), lr=1.0)
     before = network[0].weight.clone()
     batches = zip([0.5, 0.25], load(NUMBERS, 4), strict=True)
-    steps = list(train_epoch(network, nn.functional.cross_entropy, optimizer, Clipping(0.01), batches))
+    steps = list(
+        train_epoch(network, nn.functional.cross_entropy, optimizer, Gradient(), Clipping(0.01), batches)
+    )
     assert [(step.lr, step.samples) for step in steps] == [(0.5, 4), (0.25, 5)]
     assert all(step.clipped_norm == pytest.approx(0.01, rel=1e-3) for step in steps)
     assert all(step.grad_norm > 0.01 for step in steps)
@@ -134,7 +137,16 @@ def test_every_group_keeps_its_own_rate(network):
     groups = [{"params": network[0].parameters()}, {"params": network[3].parameters(), "lr": 0.1}]
     optimizer = torch.optim.SGD(groups, lr=1.0)
     for factor in (0.5, 0.25):
-        list(train_epoch(network, nn.functional.cross_entropy, optimizer, Clipping(), [(factor, NUMBERS[:])]))
+        list(
+            train_epoch(
+                network,
+                nn.functional.cross_entropy,
+                optimizer,
+                Gradient(),
+                Clipping(),
+                [(factor, NUMBERS[:])],
+            )
+        )
         assert [group["lr"] for group in optimizer.param_groups] == pytest.approx([factor, 0.1 * factor])
 
 
@@ -144,7 +156,7 @@ def test_an_optimizer_may_look_more_than_once_and_the_first_look_is_reported(net
     first = nn.functional.cross_entropy(network(inputs), targets)
     optimizer = torch.optim.LBFGS(network.parameters(), max_iter=5)
     [step] = train_epoch(
-        network, nn.functional.cross_entropy, optimizer, Clipping(), [(1.0, (inputs, targets))]
+        network, nn.functional.cross_entropy, optimizer, Gradient(), Clipping(), [(1.0, (inputs, targets))]
     )
     assert step.loss == first.item()
     assert nn.functional.cross_entropy(network(inputs), targets) < 0.9 * first

@@ -9,6 +9,7 @@ from hpo.errors import InputError
 from hpo.space import read
 from hpo.training.engine import Member
 from hpo.training.plain import train
+from hpo.training.values import INIT
 from hpo.training.words import VOCABULARY
 
 ONLY_FULL = {"lbfgs": {"batch_size": "full"}}
@@ -18,6 +19,11 @@ CHOICES = [
     *({"schedule": name} for name in VOCABULARY.branches["schedule"]),
     *({"then": name} for name in VOCABULARY.branches["then"]),
     *({"weight_decay_on": name} for name in ("all", "matrices")),
+    *({"init": name} for name in INIT.choices),
+    {"l1": 0.01},
+    {"accumulate": 2},
+    *({"precision": name} for name in ("fp32", "bf16", "fp16")),
+    {"ema": 0.9},
     {"clip_norm": 0.5},
     {"clip_value": 0.5},
     {"warmup": 0.5},
@@ -37,7 +43,7 @@ def test_nothing_of_torch_is_imported_to_check_words():
 
 @pytest.mark.parametrize("choice", CHOICES, ids=str)
 def test_every_word_can_be_written_down_and_trained(choice, tiny, make_task):
-    vocabulary = VOCABULARY.with_model(tiny.model)
+    vocabulary = VOCABULARY.with_options(tiny.options)
     config = vocabulary.defaults(Config(choice))
     assert Config.from_json(config.to_json()) == config
     assert vocabulary.check(config, "") == []
@@ -66,6 +72,14 @@ LBFGS = {"optimizer": "lbfgs", "batch_size": "full"}
         (LBFGS | {"weight_decay_on": "matrices"}, "lbfgs has no weight decay to leave out."),
         (LBFGS | {"optimizer.weight_decay": 0.1}, "lbfgs has no 'weight_decay'."),
         ({"weight_decay_on": "biases"}, "weight_decay_on must be one of all, matrices, got 'biases'."),
+        ({"l1": -1}, "l1 must be a number in [0, inf), got -1."),
+        (LBFGS | {"l1": 0.1}, "lbfgs needs the gradient of the loss that it sees: l1 0."),
+        ({"accumulate": 0}, "accumulate must be a whole number in [1, inf), got 0."),
+        (LBFGS | {"accumulate": 2}, "lbfgs needs all data at once: accumulate 1."),
+        ({"precision": "fp8"}, "precision must be one of fp32, bf16, fp16, got 'fp8'."),
+        (LBFGS | {"precision": "fp16"}, "lbfgs needs gradients as they are: precision fp32."),
+        ({"ema": 1}, "ema must be a number in [0, 1) or null, got 1."),
+        ({"init": "he"}, "init must be one of default, xavier_uniform, "),
         ({"then.gamma": 0.1}, "same has no 'gamma'."),
         ({"then": "step", "then.power": 2}, "step has no 'power'. Known: gamma, "),
         ({"then": "step", "then.switch": 1.5}, "switch must be a number in (0, 1], got 1.5."),
@@ -103,9 +117,21 @@ weight_decay_on: {choice: [all, matrices]}
 """
 
 
+def test_the_losss_own_options_are_searched_by_name(tiny):
+    vocabulary = VOCABULARY.with_options(tiny.options)
+    space = read("loss: {label_smoothing: {uniform: [0, 0.2]}}", "my.yaml", vocabulary)
+    assert read(space.to_yaml(), "again", vocabulary) == space
+    config = space.sample(Answers({"loss.label_smoothing": 0.1}))
+    assert config["loss.label_smoothing"] == 0.1
+    with pytest.raises(InputError, match="The recipe's loss has no 'smoothing'"):
+        read("loss: {smoothing: 0.1}", "my.yaml", vocabulary)
+    with pytest.raises(InputError, match="The recipe's loss has no 'label_smoothing'"):
+        read("loss: {label_smoothing: 0.1}", "my.yaml", VOCABULARY)
+
+
 @pytest.mark.parametrize("seed", range(6))
 def test_a_space_gives_configurations_that_train(seed, tiny, make_task):
-    vocabulary = VOCABULARY.with_model(tiny.model)
+    vocabulary = VOCABULARY.with_options(tiny.options)
     space = read(SPACE, "my.yaml", vocabulary)
     assert read(space.to_yaml(), "again", vocabulary) == space
     drawn = space.draw(random.Random(seed))

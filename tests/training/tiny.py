@@ -31,9 +31,9 @@ def data(samples: int = 99) -> dict[str, TensorDataset]:
     return {name: TensorDataset(features[rows], labels[rows]) for name, rows in parts.items()}
 
 
-def loss(outputs: Tensor, targets: Tensor) -> Tensor:
+def loss(outputs: Tensor, targets: Tensor, label_smoothing: float = 0.0) -> Tensor:
     """Cross-entropy."""
-    return nn.functional.cross_entropy(outputs, targets)
+    return nn.functional.cross_entropy(outputs, targets, label_smoothing=label_smoothing)
 
 
 def accuracy(outputs: Tensor, targets: Tensor) -> Tensor:

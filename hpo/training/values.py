@@ -1,0 +1,104 @@
+"""Single values beside the optimizer and the schedule: each one definition with two readers.
+
+As for those, an engine builds the call that a value amounts to and an export prints it. A value that is
+off amounts to no call.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hpo.config import Config
+from hpo.training.calls import Call
+from hpo.vocabulary import LOSS, Hyperparameter
+
+_DEFAULT: Final = "default"
+INIT: Final = Hyperparameter(
+    "init",
+    str,
+    _DEFAULT,
+    "how weights of linear, convolutional and recurrent layers are drawn, their biases being 0; default: "
+    "as the recipe does (xavier: Glorot and Bengio 2010; kaiming: arXiv:1502.01852; orthogonal: "
+    "arXiv:1312.6120)",
+    choices=(
+        _DEFAULT,
+        "xavier_uniform",
+        "xavier_normal",
+        "kaiming_uniform",
+        "kaiming_normal",
+        "orthogonal",
+    ),
+)
+L1: Final = Hyperparameter(
+    "l1",
+    float,
+    0.0,
+    "times the signs of the weights, added to the gradient before it is clipped; where, weight_decay_on says",
+    low=0,
+)
+ACCUMULATE: Final = Hyperparameter(
+    "accumulate",
+    int,
+    1,
+    "micro-batches that a batch is processed in, one after the other, for less memory",
+    low=1,
+)
+FULL_PRECISION: Final = "fp32"
+_DTYPES: Final = {"bf16": "bfloat16", "fp16": "float16"}
+PRECISION: Final = Hyperparameter(
+    "precision",
+    str,
+    FULL_PRECISION,
+    "of training, by autocast, for fp16 with loss scaling; validation is in full precision "
+    "(arXiv:1710.03740)",
+    choices=(FULL_PRECISION, *_DTYPES),
+)
+EMA: Final = Hyperparameter(
+    "ema",
+    float,
+    None,
+    "decay, for each step, of an average of the weights, with which validation is then measured; null for "
+    "none (doi.org/10.1137/0330046)",
+    low=0,
+    high=1,
+    open_high=True,
+    optional=True,
+)
+
+
+def initialize_calls(config: Config) -> list[Call]:
+    """Return the call that takes a model and gives it with its weights drawn anew."""
+    scheme = config[INIT.name]
+    return [Call("hpo.training.initialization.initialize", {"scheme": scheme})] if scheme != _DEFAULT else []
+
+
+def loss_calls(config: Config) -> list[Call]:
+    """Return the call that takes the recipe's loss and gives it with its options, for training."""
+    options = config.below(LOSS)
+    return [Call("functools.partial", options)] if options else []
+
+
+def gradient_call(config: Config, device: str) -> Call:
+    """Return the call that makes what takes the gradient: each wrapper around those before it."""
+    device_type = device.partition(":")[0]
+    call = _wrap("Gradient")
+    if config[PRECISION.name] != FULL_PRECISION:
+        dtype = _DTYPES[str(config[PRECISION.name])]
+        call = _wrap("Autocast", inner=call, device_type=device_type, dtype=dtype)
+    if config[ACCUMULATE.name] != 1:
+        call = _wrap("Accumulated", inner=call, steps=config[ACCUMULATE.name])
+    if config[PRECISION.name] == "fp16":
+        call = _wrap("Scaled", inner=call, device_type=device_type)
+    if config[L1.name]:
+        call = _wrap("Penalized", inner=call, l1=config[L1.name])
+    return call
+
+
+def _wrap(name: str, **arguments: object) -> Call:
+    return Call(f"hpo.training.gradients.{name}", arguments)
+
+
+def average_calls(config: Config) -> list[Call]:
+    """Return the call that takes a model and its optimizer and gives the average of the weights."""
+    decay = config[EMA.name]
+    return [Call("hpo.training.averaging.average", {"decay": decay})] if decay is not None else []
