@@ -220,7 +220,7 @@ def export(name: str, store: str, trial: int | None, to: str) -> Path:
     plan = Plan.of(search)
     text = script(
         plan.recipe,
-        chosen.proposal.config,
+        plan.vocabulary.defaults(chosen.proposal.config),
         epochs=plan.epochs,
         seed=plan.setting("seed"),
         threads=plan.setting("threads"),
