@@ -44,7 +44,6 @@ FRESH_SHARE = 10
 ROWS = ("bare", "tune", "tune fresh", "hpo", "hpo + MLflow")
 
 
-@cache
 def plan_of(trials: int) -> Any:
     from hpo.plan import Plan, order
     from hpo.settings import SearchSettings
@@ -80,9 +79,14 @@ def bare(trials: int) -> None:
         assert len(list(train(plan.vocabulary.defaults(sampled)))) == EPOCHS
 
 
+@cache
+def space_of_all() -> Any:
+    return plan_of(START)
+
+
 def define(trial: Any) -> dict[str, Any]:
     """Return a configuration, as text: hpo's space as OptunaSearch wants it, and where pickle finds it."""
-    plan = plan_of(START)
+    plan = space_of_all()
     return {"json": plan.vocabulary.defaults(plan.space.sample(trial)).to_json()}
 
 
