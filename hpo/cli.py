@@ -112,10 +112,13 @@ def _options(*, version: Annotated[bool, typer.Option("--version")] = False) -> 
 def search(words: Words = None, *, as_json: Json = False) -> None:
     """Search for the best configuration."""
     chosen = settings.SearchSettings.from_words(words or ())
+    from hpo.plan import order
+
+    ordered = order(chosen)  # what is wrong is said before anything heavy is imported
     from hpo.search import run
     from hpo.terminal.live import viewer
 
-    found, history = run(chosen, viewer())
+    found, history = run(ordered, chosen.store, viewer())
     _show(found, history, chosen, as_json=as_json)
 
 

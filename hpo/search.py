@@ -18,8 +18,8 @@ from hpo.config import Value
 from hpo.errors import InputError, InterruptedSearch, Problem, SearchError
 from hpo.history import History, Search, State, Trial
 from hpo.ledger import Ledger
-from hpo.plan import Plan, order
-from hpo.settings import SearchSettings, StoreSettings
+from hpo.plan import Plan
+from hpo.settings import StoreSettings
 
 if TYPE_CHECKING:  # Ray takes its time to import, and what is wrong with the words is said before
     from hpo.cluster import Share
@@ -48,20 +48,19 @@ class Result(NamedTuple):
     history: History
 
 
-def run(settings: SearchSettings, viewer: Viewer) -> Result:
-    """Run a search from its first trial to its end.
+def run(search: Search, store: str, viewer: Viewer) -> Result:
+    """Run a search that was ordered (`hpo.plan.order`) from its first trial to its end.
 
     Raises:
-        InputError: something is wrong with the settings; nothing was started or written.
+        InputError: its name is taken, or the machine lacks what it asks for; nothing was started or written.
         SearchError: no trial came to its end.
         InterruptedSearch: Ctrl-C, SIGTERM or SIGHUP.
     """
-    search = order(settings)
+    ledger = Ledger(store)
+    if search.name and ledger.exists() and search.name in {it.name for it in ledger.searches()}:
+        raise InputError(ledger.name_taken(search.name))
     workers, share = _machine(search)
     search = replace(search, settings={**search.settings, **_decided(workers, share)})
-    ledger = Ledger(settings.store)
-    if settings.name and ledger.exists() and settings.name in {it.name for it in ledger.searches()}:
-        raise InputError(ledger.name_taken(settings.name))
     return _Conductor(ledger, ledger.create_search(search), viewer).conduct(resumed=False)
 
 
