@@ -134,7 +134,7 @@ def store(tape: Tape, tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path}/hpo.db"
     ledger = Ledger(url)
     search = ledger.create_search(tape.search("cnn-1"))
-    writer = Writer(ledger, search)
+    writer = Writer(ledger, search, ledger.open_session(search))
     for record in tape.tape:
         writer.append(record)
     writer.flush()
