@@ -14,7 +14,7 @@ time into pieces, with no probe in the product:
 
     python benchmarks/start.py [--rounds 7] [--against ANOTHER_CHECKOUT] [--json FILE]
 
-Aims: first epoch in ≤ 5 s, help and refusal in ≤ 0.3 s, on 2 cores.
+Aims: first epoch in ≤ 5 s, help in ≤ 0.3 s, refusal in ≤ 1 s, on 2 cores.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ from typing import Any
 HERE = Path(__file__).resolve().parent.parent
 PIECES = ("read", "ray", "data", "epoch")
 WORDS = ["recipe=cnn", "trials=2", "epochs=1"]  # nothing of the start depends on how many trials there are
-AIMS = {"first epoch": 5.0, "help": 0.3, "refusal": 0.3}
+AIMS = {"first epoch": 5.0, "help": 0.3, "refusal": 1.0}
 
 
 def hpo(checkout: Path, folder: str, *words: str) -> tuple[float, float, int]:
