@@ -54,15 +54,14 @@ class Referee(Protocol):
         """Return once the endings are durable."""
 
 
-def train(job: Job, cohort: str, referee: Referee, size: int = 1) -> int:
-    """Train a cohort to its end and return how many trials it had.
+def train(job: Job, cohort: str, referee: Referee, size: int = 1) -> None:
+    """Train a cohort of up to `size` trials to its end.
 
     An error of the recipe ends its trials as failed, with the recipe's own line as the reason.
     """
     trials = referee.ask(cohort, size)
     if trials:
         _train(job, trials, referee)
-    return len(trials)
 
 
 def _train(job: Job, trials: Sequence[Proposal], referee: Referee) -> None:
@@ -77,7 +76,7 @@ def _train(job: Job, trials: Sequence[Proposal], referee: Referee) -> None:
             live |= set(kept)
             reports = _send(progress, kept)
     except Exception as error:  # noqa: BLE001 - whatever a recipe raises belongs in the ledger
-        referee.tell([Ending(number, Outcome.FAILED, *_cause(error)) for number in sorted(live)])
+        referee.tell([Ending(number, Outcome.FAILED, *_cause(error, job.path)) for number in sorted(live)])
     else:
         referee.tell([Ending(number, Outcome.FINISHED) for number in sorted(live)])
 
@@ -98,10 +97,10 @@ def prepare(job: Job) -> Task:
     return Task(module, splits, job.objective, job.epochs, job.seed, job.device)
 
 
-def _cause(error: Exception) -> tuple[str, None, Mapping[str, str]]:
+def _cause(error: Exception, recipe: str) -> tuple[str, None, Mapping[str, str]]:
     """Return the error in one line with the recipe's own line, no score, and the whole traceback."""
     frames = traceback.extract_tb(error.__traceback__)
-    last = next((frame for frame in reversed(frames) if "/hpo/" not in frame.filename), frames[-1])
+    last = next((frame for frame in reversed(frames) if frame.filename == recipe), frames[-1])
     where = f"{last.filename}:{last.lineno}"
     text = "".join(traceback.format_exception(error))
     return f"{type(error).__name__}: {error} ({where})", None, {"traceback": text[-20000:]}
