@@ -66,18 +66,16 @@ class Referee:
         return [self._history.trials[number].proposal for number in self._cohorts[cohort]]
 
     def _take(self, cohort: str) -> int | None:
-        if self._over:
-            return None
         if self._waiting:
             return self._waiting.popleft()
-        if self._study.size >= self._plan.setting("trials"):
+        if not self._proposes:
             return None
         return self._record(replace(self._study.propose(), cohort=cohort)).number
 
     @property
     def ready(self) -> bool:
         """Whether there is a trial to hand out now."""
-        return not self._over and self._left
+        return bool(self._waiting) or self._proposes
 
     @property
     def exhausted(self) -> bool:
@@ -85,8 +83,8 @@ class Referee:
         return not self._history.running and not self.ready
 
     @property
-    def _left(self) -> bool:
-        return bool(self._waiting) or self._study.size < self._plan.setting("trials")
+    def _proposes(self) -> bool:
+        return not self._over and self._study.size < self._plan.setting("trials")
 
     @property
     def _over(self) -> bool:

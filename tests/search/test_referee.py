@@ -212,6 +212,17 @@ def test_time_over_stops_what_runs_and_asks_for_nothing_more(url):
     assert referee.exhausted
 
 
+def test_a_trial_that_waits_when_time_is_over_still_comes_to_its_end(url):
+    _, referee = make(url, "timeout=0.5s")
+    (trial,) = referee.ask("c", 1)
+    referee.lost("c", "killed")
+    time.sleep(0.6)
+    assert referee.ready
+    assert [again.number for again in referee.ask("d", 1)] == [trial.number]
+    assert referee.report([measured(trial.number, trial.config, 1)]) == []
+    assert referee.exhausted
+
+
 def test_the_same_seed_proposes_the_same_and_another_does_not(url):
     first, second, other = (
         make(url, seed, "pruner=none")[1].ask("c", 12) for seed in ("seed=1", "seed=1", "seed=2")
