@@ -145,10 +145,6 @@ class Vocabulary:
     options: Mapping[str, Mapping[str, Hyperparameter]] = field(default_factory=lambda: {MODEL: {}, LOSS: {}})
     contradictions: tuple[Contradiction, ...] = ()
 
-    def with_model(self, options: Mapping[str, Value]) -> Vocabulary:
-        """Return the same with only a model's options."""
-        return self.with_options({MODEL: options})
-
     def with_options(self, options: Mapping[str, Mapping[str, Value]]) -> Vocabulary:
         """Return the same with a recipe's options, `model` and `loss`, typed by their defaults."""
         typed = {

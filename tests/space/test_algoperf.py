@@ -36,7 +36,7 @@ def space(tmp_path, monkeypatch):
         text = contents if isinstance(contents, str) else json.dumps(contents, indent=2)
         (tmp_path / "space.json").write_text(text)
         named = {name.replace("__", "."): value for name, value in overrides.items()}
-        return find("space.json", VOCABULARY.with_model(model or {}), named)
+        return find("space.json", VOCABULARY.with_options({"model": model or {}}), named)
 
     return space
 
