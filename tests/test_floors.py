@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 FLOORS = {
-    0: ["errors", "config", "trial", "shipped", "recipe", "vocabulary", "history"],
+    0: ["errors", "config", "trial", "shipped", "signature", "recipe", "vocabulary", "history"],
     1: ["space", "training", "settings", "summary"],
     2: ["export", "plan", "cohort"],
     3: ["study", "cluster", "tracking", "ledger"],
@@ -23,7 +23,7 @@ FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 RIMS = {"optuna": "study", "ray": "cluster", "mlflow": "tracking", "sqlalchemy": "ledger"}
 
 # What a room may import besides the standard library, where the design says so.
-ALONE = {"space": {"omegaconf", "yaml"}, "training": {"torch"}}
+ALONE = {"space": {"omegaconf", "yaml"}, "training": {"torch", "safetensors"}}
 
 
 def room(path: Path) -> str:

@@ -58,6 +58,7 @@ def read(text: str, where: str, vocabulary: Vocabulary, overrides: Mapping[str, 
 
 
 def _space(document: Document, vocabulary: Vocabulary, overrides: Mapping[str, str]) -> Space:
+    vocabulary = vocabulary.saying([*map(str, document.values), *overrides])
     for path, value in sorted(overrides.items(), key=lambda item: _turn(vocabulary, *item)):
         _override(document, path, value, vocabulary)
     nodes = _Reader(document, vocabulary).nodes()

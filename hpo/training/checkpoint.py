@@ -1,7 +1,7 @@
 """Weights on disk: one safetensors file that says what it holds, and by which damage is found.
 
-Whatever reads safetensors reads it, and nothing in it is ever run, as a pickle would be. Its header's metadata
-are `hpo` (1), `notes` (JSON: recipe, config, epoch, score) and `sha256` of all the rest, header and tensors.
+Whatever reads safetensors reads it, and nothing in it is ever run, as a pickle would be. In its header, the
+metadata are `hpo` (1), `notes` (JSON: recipe, config, epoch, score) and `sha256` of all else, tensors too.
 Files of other writers are read, too; those can only be seen to be complete. Torch is imported where it is
 needed, so that a command line can check a file at once.
 """
@@ -34,7 +34,7 @@ class Checkpoint(NamedTuple):
 
 
 def write_checkpoint(path: str | Path, tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> None:
-    """Write parameters and buffers, with JSON notes, all or nothing: a reader meets the old file or the new.
+    """Write parameters and buffers, with notes; a reader meets the file before or this one, never a part.
 
     Raises:
         CheckpointError: the file cannot be written.
@@ -88,19 +88,20 @@ def read_whole(path: str | Path) -> tuple[bytes, dict[str, Any]]:
     try:
         content = Path(path).read_bytes()
         header, data = split_safetensors(content)
-        about = header.get("__metadata__", {})
-        signed = SIGNED & about.keys()
-        if signed and about.get("sha256") != checksum(header, data):
-            raise ValueError("its checksum is not that of what it holds: it was damaged. Write or copy it again")
-        return content, json.loads(about["notes"]) if signed else {}
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}.") from None
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}.") from None
+    about = header.get("__metadata__", {})
+    if not SIGNED & about.keys():
+        return content, {}
+    if about.get("sha256") != checksum(header, data):
+        raise CheckpointError(f"{path}: its checksum does not fit: it was damaged. Write or copy it again.")
+    return content, json.loads(about["notes"])
 
 
 def split_safetensors(content: bytes) -> tuple[dict[str, Any], bytes]:
-    """Return the header and the tensors' bytes: 8 bytes for the header's length, the header as JSON, the rest.
+    """Return header and tensors' bytes: 8 bytes with the header's length, the header as JSON, the rest.
 
     The format is that of huggingface.co/docs/safetensors.
     """
@@ -115,7 +116,7 @@ def split_safetensors(content: bytes) -> tuple[dict[str, Any], bytes]:
     except (ValueError, LookupError, TypeError):
         raise ValueError("its header was damaged. Write or copy it again") from None
     if len(content) != end + size:
-        raise ValueError(f"it has {len(content)} of {end + size} bytes; it is torn. Write or copy it again")
+        raise ValueError(f"it has {len(content)} of {end + size} bytes: it is torn. Write or copy it again")
     return header, content[end:]
 
 

@@ -60,7 +60,9 @@ class MuonAdamW(torch.optim.Optimizer):
     def _share(self) -> None:
         """Let both work on what this one has: its groups, Muon's first, and its state."""
         half = len(self.param_groups) // 2
-        for part, groups in zip(self.parts, (self.param_groups[:half], self.param_groups[half:]), strict=True):
+        for part, groups in zip(
+            self.parts, (self.param_groups[:half], self.param_groups[half:]), strict=True
+        ):
             part.param_groups, part.state = groups, self.state
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:

@@ -31,7 +31,16 @@ from hpo.training.loop import (
 )
 from hpo.training.optimizers import optimizer_call, parameters_call
 from hpo.training.schedules import Schedule, schedule_call
-from hpo.training.values import average_calls, gradient_call, initialize_calls, loss_calls
+from hpo.training.transfer import Start
+from hpo.training.values import (
+    average_calls,
+    freeze_calls,
+    gradient_call,
+    initialize_calls,
+    loss_calls,
+    slow_calls,
+    start_calls,
+)
 from hpo.trial import Divergence, Point
 from hpo.vocabulary import MODEL
 
@@ -64,6 +73,16 @@ def _model(task: Task, config: Config) -> torch.nn.Module:
     return model.to(task.device)
 
 
+def _start(model: torch.nn.Module, task: Task, config: Config) -> Start:
+    """Fill the model from a checkpoint and freeze a part of it, as the configuration says."""
+    started = Start([], [])
+    for call in start_calls(config, task.recipe.__name__):
+        started = call.build(model)
+    for call in freeze_calls(config):
+        call.build(model)
+    return started
+
+
 class _Training:
     """One member under way: its model, its optimizer and its schedule."""
 
@@ -78,14 +97,17 @@ class _Training:
             self.loss = call.build(self.loss)
         self.measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
         self.model = _model(task, config)
+        self.started = _start(self.model, task, config)
         parameters = parameters_call(config).build(self.model)
-        self.optimizer: torch.optim.Optimizer = optimizer_call(config).build(parameters)
+        for call in slow_calls(config):
+            parameters = call.build(parameters, self.model, self.started.filled)
+        self.optimizer: torch.optim.Optimizer = optimizer_call(config, task.recipe.__name__).build(parameters)
         self.micro_batches = cast("int", config["accumulate"])
         self.gradient: Gradient = gradient_call(config, task.device).build()
         self.evaluated = self.model
         for call in average_calls(config):
             self.evaluated = call.build(self.model, self.optimizer)
-        self.schedule: Schedule = schedule_call(config).build()
+        self.schedule: Schedule = schedule_call(config, task.recipe.__name__).build()
         self.steps = count_batches(splits["train"], self.batch_size)
         self.limit = math.inf
 
@@ -119,6 +141,7 @@ class _Training:
             clipped_share=fmean(step.clipped_norm < step.grad_norm for step in steps),
             grad_mean=grad_mean,
             grad_std=grad_std,
+            notes={"start": str(self.started)} if epoch == 1 and self.started.filled else {},
         )
 
     def _begin(self, first: Step) -> None:

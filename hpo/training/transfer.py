@@ -41,7 +41,9 @@ def start(model: nn.Module, path: str | Path) -> Start:
     if not {name for name, _ in model.named_parameters()}.intersection(filled):
         theirs = {name: list(item.shape) for name, item in found.items()}
         ours = {name: list(item.shape) for name, item in model.named_parameters()}
-        raise CheckpointError(f"{path}: no parameter fits. The file has {shapes(theirs)}; the model {shapes(ours)}.")
+        raise CheckpointError(
+            f"{path}: no parameter fits. The file has {shapes(theirs)}; the model {shapes(ours)}."
+        )
     for name in filled:
         own[name].copy_(found[name])
     return Start(filled, [name for name in own if name not in filled])
@@ -49,7 +51,7 @@ def start(model: nn.Module, path: str | Path) -> Start:
 
 def shapes(tensors: dict[str, list[int]]) -> str:
     """Name the first of some tensors, with their shapes."""
-    named = [f"{name} {shape}" for name, shape in list(tensors.items())[:4]]
+    named = [f"{name} {shape}" for name, shape in sorted(tensors.items())[:4]]
     return ", ".join(named) + (", …" if len(tensors) > len(named) else "")
 
 
@@ -66,9 +68,11 @@ def freeze(model: nn.Module, names: str) -> None:
     for pattern in patterns:
         if not matching(parameters, [pattern]):
             near = difflib.get_close_matches(pattern, parameters, n=3, cutoff=0.0)
-            raise ValueError(f"freeze: no parameter is called {pattern!r}. The nearest are {', '.join(near)}.")
+            raise ValueError(
+                f"freeze: no parameter is called {pattern!r}. The nearest are {', '.join(near)}."
+            )
     for name in matching(parameters, patterns):
-        parameters[name].requires_grad_(requires_grad=False)
+        parameters[name].requires_grad_(False)  # noqa: FBT003
     if not any(item.requires_grad for item in parameters.values()):
         raise ValueError(f"freeze: {names!r} leaves nothing to learn; it matches every parameter.")
     for name, layer in model.named_modules():
@@ -94,7 +98,7 @@ def hold(layer: nn.Module, _inputs: object) -> None:
 
 
 def slow(parameters: Groups, model: nn.Module, names: Collection[str], factor: float) -> list[dict[str, Any]]:
-    """Group parameters, which may be groups already, so that those of these names have `factor` times the rate.
+    """Group parameters, or groups of them, so that those of these names have `factor` times the rate.
 
     The others come first: a step reports the rate of the first group.
     """

@@ -10,7 +10,7 @@ import pytest
 
 from hpo import recipe
 from hpo.space import find, names, read
-from hpo.training.words import VOCABULARY
+from hpo.training.words import vocabulary_of
 
 SPACES = (
     "adagrad",
@@ -18,6 +18,7 @@ SPACES = (
     "adamw",
     "cnn",
     "default",
+    "finetune",
     "regularization",
     "rmsprop",
     "rnn",
@@ -35,15 +36,15 @@ HOLDS_THE_BASELINE = {
 every_space = pytest.mark.parametrize("name", SPACES)
 
 
-def vocabulary_of(recipe_name):
-    return VOCABULARY.with_options(recipe.find(recipe_name).options)
+def vocabulary_for(recipe_name):
+    return vocabulary_of(recipe.find(recipe_name))
 
 
 @pytest.fixture
 def vocabulary(name):
     """All that can be said about the recipe in the space's first line."""
     first = names()[name].read_text().splitlines()[0]
-    return vocabulary_of(re.search(r"recipe=(\w+)", first)[1])
+    return vocabulary_for(re.search(r"recipe=(\w+)", first)[1])
 
 
 def test_all_are_tested():
@@ -76,7 +77,7 @@ def test_all_that_is_drawn_can_be_trained(name, vocabulary):
     ("name", "of"), [(name, of) for name, recipes in HOLDS_THE_BASELINE.items() for of in recipes]
 )
 def test_the_baseline_lies_in_the_space(name, of):
-    baseline, space, rng = recipe.find(of).baseline, find(name, vocabulary_of(of), {}), random.Random(0)
+    baseline, space, rng = recipe.find(of).baseline, find(name, vocabulary_for(of), {}), random.Random(0)
     drawn = {name: value for _ in range(100) for name, value in space.draw(rng).items()}
     config = space.sample(optuna.trial.FixedTrial({**drawn, **space.locate(baseline)}))
     chosen = {key: config[key] for key in baseline if name != "default" or key != "batch_size"}
@@ -84,5 +85,5 @@ def test_the_baseline_lies_in_the_space(name, of):
 
 
 def test_model_options_join_from_the_command_line():
-    space = find("default", vocabulary_of("cnn"), {"model.dropout": "{uniform: [0, 0.5]}"})
+    space = find("default", vocabulary_for("cnn"), {"model.dropout": "{uniform: [0, 0.5]}"})
     assert "model.dropout" in {parameter.name for parameter in space.parameters}

@@ -58,7 +58,9 @@ def test_tied_weights_views_and_other_types_come_back(tmp_path):
     write_checkpoint(tmp_path / "w.safetensors", tensors, {})
     found = read_checkpoint(tmp_path / "w.safetensors").tensors
     assert found.keys() == tensors.keys()
-    assert all(torch.equal(found[name], item) and found[name].dtype == item.dtype for name, item in tensors.items())
+    assert all(
+        torch.equal(found[name], item) and found[name].dtype == item.dtype for name, item in tensors.items()
+    )
 
 
 def test_every_changed_byte_is_found(tmp_path):
@@ -80,7 +82,7 @@ def test_every_torn_file_is_found(tmp_path):
         with pytest.raises(CheckpointError):
             read_checkpoint(path)
     path.write_bytes(sound[:-1])
-    with pytest.raises(CheckpointError, match=f"it has {len(sound) - 1} of {len(sound)} bytes; it is torn"):
+    with pytest.raises(CheckpointError, match=f"it has {len(sound) - 1} of {len(sound)} bytes: it is torn"):
         read_checkpoint(path)
 
 
