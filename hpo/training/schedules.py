@@ -77,25 +77,29 @@ class ExponentialSchedule(Schedule):
 
 @dataclass
 class LinearSchedule(Schedule):
-    """Fall along a straight line, from 1 to `end_factor` at the end: LinearLR."""
+    """Fall along a straight line, from 1 to `end_factor` after a share `decay_size`, and stay: LinearLR."""
 
     end_factor: float
+    decay_size: float
 
     def factor(self, step: int, steps: int) -> float:
-        """Return 1 - (1 - end_factor) step / steps."""
-        return 1 - (1 - self.end_factor) * step / steps
+        """Return 1 - (1 - end_factor) step / decay, with no more steps than those of the decay."""
+        decay = max(1, round(self.decay_size * steps))
+        return 1 - (1 - self.end_factor) * min(step, decay) / decay
 
 
 @dataclass
 class PolynomialSchedule(Schedule):
-    """Fall along a power of the share that is left, from 1 to `end_factor` at the end: PolynomialLR."""
+    """Fall along a power of the share that is left of `decay_size`, from 1 to `end_factor`: PolynomialLR."""
 
     power: float
     end_factor: float
+    decay_size: float
 
     def factor(self, step: int, steps: int) -> float:
-        """Return end_factor + (1 - end_factor) (1 - step / steps)^power."""
-        return self.end_factor + (1 - self.end_factor) * math.pow(1 - step / steps, self.power)
+        """Return end_factor + (1 - end_factor) (1 - step / decay)^power, and stay when the decay is over."""
+        decay = max(1, round(self.decay_size * steps))
+        return self.end_factor + (1 - self.end_factor) * math.pow(1 - min(step, decay) / decay, self.power)
 
 
 @dataclass
@@ -291,6 +295,7 @@ def _end_factor(default: float, *, open_low: bool = False) -> Hyperparameter:
     return Hyperparameter("end_factor", float, default, doc, low=0, high=1, open_low=open_low)
 
 
+_DECAY_SIZE: Final = _share("decay_size", 1.0, "share of the run that goes down; then it stays")
 _GAMMA: Final = _share("gamma", 0.1, "what is left after a drop")
 
 _WORDS: Final = (
@@ -336,13 +341,14 @@ _WORDS: Final = (
         reference="Loshchilov and Hutter 2016, arXiv:1608.03983",
         target=CosineRestartsSchedule,
     ),
-    ScheduleWord("linear", "A straight line down", (_end_factor(0.0),), target=LinearSchedule),
+    ScheduleWord("linear", "A straight line down", (_end_factor(0.0), _DECAY_SIZE), target=LinearSchedule),
     ScheduleWord(
         "polynomial",
         "A power of the share that is left of the run",
         (
             Hyperparameter("power", float, 2.0, "1 is a straight line, more is steeper at first", 0, 10),
             _end_factor(0.0),
+            _DECAY_SIZE,
         ),
         reference="Chen et al. 2016, arXiv:1606.00915",
         target=PolynomialSchedule,

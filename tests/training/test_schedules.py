@@ -53,14 +53,14 @@ ROWS = {
         lambda opt: torchs.CosineAnnealingWarmRestarts(opt, T_0=4, T_mult=2, eta_min=0.1),
     ),
     "linear": (
-        {"end_factor": 0.2},
-        lambda step: 1 - 0.8 * step / STEPS,
-        lambda opt: torchs.LinearLR(opt, 1.0, 0.2, total_iters=STEPS),
+        {"end_factor": 0.2, "decay_size": 0.75},
+        lambda step: 1 - 0.8 * min(step, 30) / 30,
+        lambda opt: torchs.LinearLR(opt, 1.0, 0.2, total_iters=30),
     ),
     "polynomial": (
-        {"power": 2.5, "end_factor": 0.0},
-        lambda step: (1 - step / STEPS) ** 2.5,
-        lambda opt: torchs.PolynomialLR(opt, total_iters=STEPS, power=2.5),
+        {"power": 2.5, "end_factor": 0.0, "decay_size": 0.5},
+        lambda step: (1 - min(step, 20) / 20) ** 2.5,
+        lambda opt: torchs.PolynomialLR(opt, total_iters=20, power=2.5),
     ),
     "inverse_sqrt": (
         {"timescale": 0.1},
