@@ -14,7 +14,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -56,8 +56,8 @@ class Referee(Protocol):
     def ask(self, cohort: str, size: int) -> list[Proposal]:
         """Return trials for a cohort."""
 
-    def attempt(self, trials: Collection[int], worker: str) -> None:
-        """Note who trains these trials."""
+    def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
+        """Note who trains these trials, and in what way."""
 
     def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
         """Return the trials that go on."""
@@ -106,8 +106,8 @@ class _Host:
         await self._durable()
         return trials
 
-    async def attempt(self, trials: list[int], worker: str) -> None:
-        self._referee.attempt(trials, worker)
+    async def attempt(self, trials: list[int], worker: str, notes: Mapping[str, Any]) -> None:
+        self._referee.attempt(trials, worker, notes)
         self._soon()
 
     async def report(self, reports: list[Point | Divergence]) -> list[int]:
@@ -153,8 +153,8 @@ class _Line:
         trials: list[Proposal] = ray.get(self._host.ask.remote(cohort, size))
         return trials
 
-    def attempt(self, trials: Collection[int], worker: str) -> None:
-        ray.get(self._host.attempt.remote(list(trials), worker))
+    def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
+        ray.get(self._host.attempt.remote(list(trials), worker, notes))
 
     def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
         kept: list[int] = ray.get(self._host.report.remote(list(reports)))

@@ -68,6 +68,11 @@ class Trial:
         return self.ending.outcome if self.ending else None
 
     @property
+    def at_once(self) -> int:
+        """How many trials its worker trained at once."""
+        return int(self.attempts[-1].notes.get("at once", 1)) if self.attempts else 1
+
+    @property
     def score(self) -> float | None:
         """The objective on validation data after the last epoch that was trained."""
         return self.points[-1].score if self.points else None
@@ -108,7 +113,7 @@ class History:
     @property
     def counts(self) -> Counter[str]:
         """The number of ended trials by outcome."""
-        return Counter(trial.outcome.value for trial in self.trials.values() if trial.outcome)
+        return Counter(trial.outcome.value for trial in self.searched if trial.outcome)
 
     @property
     def running(self) -> list[Trial]:
@@ -124,15 +129,38 @@ class History:
         return last[0].reason if len(last) == FAILURES and failed and same else None
 
     @property
+    def searched(self) -> list[Trial]:
+        """The trials of the search itself: all but the winner's proof."""
+        return [trial for trial in self.trials.values() if not trial.proposal.proves]
+
+    @property
     def ranking(self) -> list[Trial]:
         """Finished trials, best first; only these trained for all epochs, so only these compare."""
-        finished = [trial for trial in self.trials.values() if trial.outcome is Outcome.FINISHED]
+        finished = [trial for trial in self.searched if trial.outcome is Outcome.FINISHED]
         return sorted(finished, key=lambda trial: (self.objective.cost(trial.score), trial.number))
 
     @property
     def best(self) -> Trial | None:
         """The finished trial with the best score."""
         return next(iter(self.ranking), None)
+
+    @property
+    def at_once(self) -> int:
+        """The most trials that a worker has trained at once."""
+        return max((trial.at_once for trial in self.searched), default=1)
+
+    @property
+    def occupancy(self) -> float:
+        """The share of trained epochs that were of use; a row that diverges is idle to its epoch's end."""
+        diverged = self.counts[Outcome.DIVERGED.value]
+        return self.epochs / (self.epochs + diverged) if self.epochs else 1.0
+
+    @property
+    def proof(self) -> Trial | None:
+        """The winner trained once more, alone: what an export of it repeats digit for digit."""
+        best = self.best
+        proofs = (trial for trial in self.trials.values() if trial.proposal.proves)
+        return next((it for it in proofs if best and it.proposal.config == best.proposal.config), None)
 
     @property
     def epochs(self) -> int:

@@ -27,6 +27,9 @@ from hpo.vocabulary import Vocabulary
 
 OPTION: Final = "recipe."
 
+_ROUNDS: Final = 4
+"""So often, at least, a sampler that learns is to learn something before it proposes again."""
+
 _LIBRARIES: Final = ("hpo", "torch", "optuna", "ray", "scikit-learn", "numpy")
 
 
@@ -45,6 +48,21 @@ class Plan:
     def epochs(self) -> int:
         """How long a full training is."""
         return int(self.search.settings["epochs"] or self.recipe.epochs)
+
+    @property
+    def at_once(self) -> int | None:
+        """How many trials a worker trains at once; None: what a measurement recommends."""
+        fuse = self.search.settings.get("fuse", "off")
+        return None if fuse == "auto" else 1 if fuse == "off" else int(str(fuse))
+
+    @property
+    def most_at_once(self) -> int:
+        """The most that a worker may train at once and leave its share to others.
+
+        A sampler that learns needs to see results before it proposes again.
+        """
+        rounds = 1 if self.setting("sampler") in ("random", "qmc") else _ROUNDS
+        return max(1, self.setting("trials") // (rounds * self.setting("at_work")))
 
     def setting(self, name: str) -> Any:
         """Return one of the words that the search was started with."""

@@ -12,13 +12,13 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
 from hpo.history import History, Trial
 from hpo.ledger import Ledger, Writer
 from hpo.plan import Plan
 from hpo.study import Study
-from hpo.trial import Attempt, Divergence, Ending, Outcome, Point, Proposal, Record
+from hpo.trial import PROOF, Attempt, Divergence, Ending, Outcome, Point, Proposal, Record
 
 R = TypeVar("R", bound=Record)
 
@@ -39,8 +39,9 @@ class Referee:
         self._study = Study(self._plan)
         self._history = History(self._plan.search.objective)
         for record in ledger.records(self._plan.search):
-            self._study.restore(record)
             self._history.add(record)
+            if not self._proves(record):
+                self._study.restore(record)
         self._writer = Writer(ledger, self._plan.search, session)
         self._cohorts: dict[str, list[int]] = {}
         for trial in self._history.running:
@@ -68,14 +69,33 @@ class Referee:
     def _take(self, cohort: str) -> int | None:
         if self._waiting:
             return self._waiting.popleft()
-        if not self._proposes:
-            return None
-        return self._record(replace(self._study.propose(), cohort=cohort)).number
+        if self._proposes:
+            return self._record(replace(self._study.propose(), cohort=cohort)).number
+        if self._unproved:
+            number = len(self._history.trials)
+            proof = Proposal(number, self._unproved.proposal.config, PROOF, cohort=cohort)
+            return self._record(proof).number
+        return None
+
+    def _proves(self, record: Record) -> bool:
+        """Whether a record is of the winner's proof, of which the sampler is to know nothing."""
+        number = record.number if isinstance(record, Proposal) else record.trial
+        return self._history.trials[number].proposal.proves
 
     @property
     def ready(self) -> bool:
         """Whether there is a trial to hand out now."""
-        return bool(self._waiting) or self._proposes
+        return bool(self._waiting) or self._proposes or self._unproved is not None
+
+    @property
+    def _unproved(self) -> Trial | None:
+        """The winner, if the search is over and it was only ever trained among others.
+
+        What an export promises to repeat is the curve of a trial that was trained alone.
+        """
+        best = self._history.best
+        settled = not (self._over or self._history.running or self._history.proof)
+        return best if settled and best and best.at_once > 1 else None
 
     @property
     def exhausted(self) -> bool:
@@ -90,10 +110,10 @@ class Referee:
     def _over(self) -> bool:
         return time.monotonic() > self._deadline or self._history.hopeless is not None
 
-    def attempt(self, trials: Iterable[int], worker: str) -> None:
-        """Note that a worker took up these trials."""
+    def attempt(self, trials: Iterable[int], worker: str, notes: Mapping[str, Any]) -> None:
+        """Note that a worker took up these trials, and in what way."""
         for trial in trials:
-            self._record(Attempt(trial, worker))
+            self._record(Attempt(trial, worker, notes))
 
     def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
         """Take in what a cohort's last epoch measured; return the trials that go on."""
@@ -110,11 +130,16 @@ class Referee:
             return False
         if report.epoch <= trial.epochs:
             return True  # trained again after an interruption; the first measurement stands
-        kept, notes = self._study.report(report.trial, report.epoch, report.score)
+        kept, notes = self._judge(trial, report)
         self._record(replace(report, notes=notes))
         if not kept or self._out_of_time(report):
             self._end(trial, Outcome.PRUNED, "" if not kept else "timeout")
         return trial.ending is None
+
+    def _judge(self, trial: Trial, point: Point) -> tuple[bool, dict[str, Any]]:
+        if trial.proposal.proves:
+            return True, {}
+        return self._study.report(trial.number, point.epoch, point.score)
 
     def _out_of_time(self, point: Point) -> bool:
         return point.epoch < self._plan.epochs and time.monotonic() > self._deadline
@@ -147,7 +172,8 @@ class Referee:
     def _end(
         self, trial: Trial, outcome: Outcome, reason: str = "", notes: Mapping[str, float] | None = None
     ) -> None:
-        self._study.end(trial.number, outcome, trial.score)
+        if not trial.proposal.proves:
+            self._study.end(trial.number, outcome, trial.score)
         self._record(Ending(trial.number, outcome, reason, trial.score, notes or {}))
 
     def _record(self, record: R) -> R:

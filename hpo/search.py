@@ -95,7 +95,7 @@ def _decided(workers: int, share: Share) -> dict[str, Value]:
     from hpo import cluster
 
     threads = max(1, cluster.cpus() // workers)
-    return {"threads": threads, "device": "cuda" if share.gpus else "cpu"}
+    return {"threads": threads, "device": "cuda" if share.gpus else "cpu", "at_work": workers}
 
 
 class _Conductor:
@@ -215,7 +215,8 @@ def export(name: str, store: str, trial: int | None, to: str) -> Path:
 
     ledger = Ledger(store)
     search = ledger.search(name)
-    chosen = _chosen(ledger.history(search), trial, name)
+    history = ledger.history(search)
+    chosen = _chosen(history, trial, name)
     plan = Plan.of(search)
     text = script(
         plan.recipe,
@@ -225,9 +226,19 @@ def export(name: str, store: str, trial: int | None, to: str) -> Path:
         threads=plan.setting("threads"),
         data_options=plan.data_options,
         device=plan.setting("device"),
-        origin=f"trial {chosen.number} of {name}: {search.objective.metric} {chosen.score:.6g}",
+        origin=_origin(search, history, chosen),
     )
     return _write(Path(to), text)
+
+
+def _origin(search: Search, history: History, chosen: Trial) -> str:
+    """Say whose curve a script repeats."""
+    curve, how = chosen, ""
+    if chosen is history.best and history.proof:
+        curve, how = history.proof, f", trained once more alone as trial {history.proof.number}"
+    elif chosen.at_once > 1:
+        how = ", trained among others, so equal but for rounding"
+    return f"trial {chosen.number} of {search.name}{how}: {search.objective.metric} {curve.score:.6g}"
 
 
 def _chosen(history: History, trial: int | None, name: str) -> Trial:
@@ -280,5 +291,9 @@ def _work(plan: Plan, cohort: str, referee: Any) -> None:
         data_options=tuple(plan.data_options.items()),
         threads=plan.setting("threads"),
         device=plan.setting("device"),
+        baseline=plan.baseline,
+        at_once=plan.at_once,
+        most=plan.most_at_once,
+        workers=plan.setting("at_work"),
     )
     train(job, cohort, referee)

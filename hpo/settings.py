@@ -127,6 +127,13 @@ def _workers(value: object) -> int | str:
         raise ValueError(f"must be a whole number ≥ 1, or auto, got {str(value)!r}.") from None
 
 
+def _fuse(value: object) -> int | str:
+    try:
+        return str(value) if value in ("auto", "off") else _whole(1)(value)
+    except ValueError:
+        raise ValueError(f"must be auto, off or a whole number ≥ 1, got {str(value)!r}.") from None
+
+
 def _seconds(value: object) -> float:
     match = re.fullmatch(rf"({_NUMBER})([smh]?)", str(value))
     seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
@@ -176,6 +183,7 @@ PrunerName = Literal["halving", "hyperband", "median", "none"]
 Count = Annotated[int, BeforeValidator(_whole(1))]
 Number = Annotated[int, BeforeValidator(_whole(0))]
 Workers = Annotated[int | Literal["auto"], BeforeValidator(_workers)]
+Fuse = Annotated[int | Literal["auto", "off"], BeforeValidator(_fuse)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Gpus = Annotated[float, BeforeValidator(_gpus)]
 Name = Annotated[str, BeforeValidator(_name)]
@@ -314,6 +322,7 @@ class SearchSettings(StoreSettings):
     sampler: Sampler = Field(default="tpe", description="How to propose: " + ", ".join(get_args(SamplerName)))
     pruner: Pruner = Field(default="halving", description="Stop early by: " + ", ".join(get_args(PrunerName)))
     workers: Workers = Field(default="auto", description="Trainings at the same time")
+    fuse: Fuse = Field(default="auto", description="Trials that a worker trains at once: auto, off, 32 …")
     gpus_per_trial: Gpus | None = Field(default=None, description="0.25, 1, 2 … (one GPU if there is one)")
     seed: Number = Field(default=0, description="The same seed, the same search")
     name: Name | None = Field(default=None, description="What to call the search (recipe and number)")

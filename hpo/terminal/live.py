@@ -106,8 +106,9 @@ class Picture:
         row = Table.grid(padding=(0, 1), expand=True)
         for ratio in (None, 1, None):
             row.add_column(ratio=ratio, no_wrap=True)
+        ended = sum(trial.ending is not None for trial in history.searched)
         bar = ProgressBar(total=self._trials, completed=self._progress(history), width=None)
-        row.add_row(f"{len(history.ended)}/{self._trials}", bar, self._times(history))
+        row.add_row(f"{ended}/{self._trials}", bar, self._times(history))
         waiting = "no trial has ended yet" if history.trials else "starting the workers"
         return Group(row, _line(wording.tally(history.counts) or waiting, style="dim"))
 
@@ -123,7 +124,7 @@ class Picture:
     def _progress(self, history: History) -> float:
         """Return the trials done, with the parts done of those under way."""
         parts = (min(trial.epochs / self._epochs, 1) for trial in history.running)
-        return len(history.ended) + sum(parts)
+        return min(self._trials, len(history.ended) + sum(parts))
 
     def _best(self, history: History) -> Iterator[Text]:
         best = history.best

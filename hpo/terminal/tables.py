@@ -33,7 +33,7 @@ def show(search: Search, history: History, words: Sequence[str] = ()) -> Rendera
     """
     parts: list[RenderableType] = [_header(search, history)]
     if history.best:
-        parts += [_ranking(history), Text(_gain(history))]
+        parts += [_ranking(history), Text(" ".join(filter(None, (_gain(history), _proof(history)))))]
     parts += [Text(line) for line in _complaints(history)]
     return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts), _next(search, history, words))
 
@@ -42,7 +42,7 @@ def _header(search: Search, history: History) -> Text:
     chosen = (
         f"{key} {search.settings[key]}" for key in ("sampler", "pruner", "seed") if key in search.settings
     )
-    trials = f"{len(history.trials)} of {search.settings.get('trials', '?')} trials"
+    trials = f"{len(history.searched)} of {search.settings.get('trials', '?')} trials"
     counts = (wording.tally(history.counts), f"{len(history.running)} open" if history.running else "")
     return Text.assemble(
         (search.name, "bold"),
@@ -51,8 +51,17 @@ def _header(search: Search, history: History) -> Text:
         f"  {wording.first_line(search.reason)}",
         f"\n{search.recipe} · {search.objective} · {' · '.join(chosen)}",
         f"\n{trials}: {' · '.join(filter(None, counts)) or 'none yet'}",
-        f"\n{history.epochs} epochs in {wording.duration(_span(search, history))}",
+        f"\n{history.epochs} epochs in {wording.duration(_span(search, history))}{_company(history)}",
     )
+
+
+def _company(history: History) -> str:
+    """Say how many trials were trained at once, why, and how much of that work was not in vain."""
+    notes = next((trial.attempts[0].notes for trial in history.searched if trial.attempts), {})
+    if not notes.get("because"):
+        return ""
+    share = f", {history.occupancy:.0%} of it live" if history.at_once > 1 else ""
+    return f"\n{notes['because']}{share}"
 
 
 def _span(search: Search, history: History) -> float:
@@ -87,6 +96,17 @@ def _gain(history: History) -> str:
     share = f" ({gain / abs(before):.1%})" if before else ""
     start = f"trial 0, {history.objective.metric} {wording.number(before)}"
     return f"Trial {best.number} beats the baseline ({start}) by {wording.number(gain)}{share}."
+
+
+def _proof(history: History) -> str:
+    """Say how far the winner's curve stood the test of training alone."""
+    proof = history.proof
+    if proof is None or not _comparable(proof):
+        return ""
+    return (
+        f"Trained once more alone (trial {proof.number}) it comes to {wording.number(proof.score or 0.0)}: "
+        "what an export repeats."
+    )
 
 
 def _comparable(trial: Trial) -> bool:

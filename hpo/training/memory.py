@@ -7,6 +7,7 @@ Activations come on top, as do the few copies that an optimizer makes while it s
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
@@ -53,6 +54,15 @@ def measure(optimizer: torch.optim.Optimizer, model: nn.Module) -> Memory:
     """Add up what is there after a step."""
     gradients = (item.grad for item in _trained(model) if item.grad is not None)
     return Memory(_bytes(model.parameters()), _bytes(gradients), _bytes(_tensors(optimizer.state)))
+
+
+def available(device: str) -> int | None:
+    """Return the bytes that are free on a device, or None if this system does not say."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    if "SC_AVPHYS_PAGES" not in os.sysconf_names:
+        return None
+    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
 
 
 def _trained(model: nn.Module) -> list[nn.Parameter]:

@@ -55,13 +55,21 @@ def train(task: Task, members: Sequence[Member]) -> Progress:
             return
 
 
-def _model(task: Task, config: Config) -> torch.nn.Module:
+def make_model(task: Task, config: Config) -> torch.nn.Module:
     """Make the model and draw its weights, from the search's seed."""
     torch.manual_seed(task.seed)
     model: torch.nn.Module = task.recipe.model(**config.below(MODEL))
     for call in initialize_calls(config):
         model = call.build(model)
     return model.to(task.device)
+
+
+def warn_of_few(trial: int, model: torch.nn.Module, samples: int, micro_batches: int) -> None:
+    """Warn if batch normalization sees too few of a batch's samples at a time."""
+    few = min(samples, max(2, samples // micro_batches))
+    if few < FEW and any(isinstance(layer, _BatchNorm) for layer in model.modules()):
+        message = f"Trial {trial}: batch normalization trains on {few} samples at a time"
+        warnings.warn(f"{message}; fewer than {FEW} make its statistics noise.", stacklevel=1)
 
 
 class _Training:
@@ -77,7 +85,7 @@ class _Training:
         for call in loss_calls(config):
             self.loss = call.build(self.loss)
         self.measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
-        self.model = _model(task, config)
+        self.model = make_model(task, config)
         parameters = parameters_call(config).build(self.model)
         self.optimizer: torch.optim.Optimizer = optimizer_call(config).build(parameters)
         self.micro_batches = cast("int", config["accumulate"])
@@ -124,10 +132,7 @@ class _Training:
     def _begin(self, first: Step) -> None:
         """Note what the first step tells."""
         self.limit = DIVERGED * abs(first.loss)
-        samples = min(first.samples, max(2, first.samples // self.micro_batches))
-        if samples < FEW and any(isinstance(layer, _BatchNorm) for layer in self.model.modules()):
-            message = f"Trial {self.number}: batch normalization trains on {samples} samples at a time"
-            warnings.warn(f"{message}; fewer than {FEW} make its statistics noise.", stacklevel=1)
+        warn_of_few(self.number, self.model, first.samples, self.micro_batches)
 
     def _steps(self, epoch: int) -> Iterator[Step]:
         seed = epoch_seed(self.task.seed, epoch)

@@ -80,6 +80,51 @@ class TestRebuilding:
         assert told(url, broken) == told(url, whole)
 
 
+class TestCompany:
+    """Trials that are trained several at once."""
+
+    WORDS = (f"epochs={EPOCHS}", "trials=17", "seed=5")
+
+    def history(self, url, size, workers=2):
+        name = started(url, *self.WORDS)
+        run(url, name, Workers(workers, EPOCHS, size))
+        return history_of(url, name)
+
+    def test_the_winner_is_trained_once_more_alone(self, url):
+        history = self.history(url, size=4)
+        assert len(history.searched) == 17
+        assert len(history.trials) == 18
+        assert history.proof.number == 17
+        assert history.proof.outcome is Outcome.FINISHED
+        assert history.proof.proposal.config == history.best.proposal.config
+        assert not history.best.proposal.proves
+        assert sum(history.counts.values()) == 17
+
+    def test_a_winner_that_was_trained_alone_needs_no_proof(self, url):
+        assert self.history(url, size=1).proof is None
+
+    def test_a_referee_that_dies_at_any_time_changes_nothing(self, url):
+        whole, broken = started(url, *self.WORDS), started(url, *self.WORDS)
+        run(url, whole, Workers(2, EPOCHS, 4))
+        workers = Workers(2, EPOCHS, 4)
+        while run(url, broken, workers, turns=3):
+            pass
+        assert told(url, broken) == told(url, whole)
+
+    def test_an_interrupted_proof_is_made_good_on_resuming(self, url):
+        name = started(url, *self.WORDS)
+        workers = Workers(2, EPOCHS, 4)
+        while not any(trial.proposal.proves for trial in history_of(url, name).trials.values()):
+            run(url, name, workers, turns=1)
+        judge = new_referee(url, name)
+        judge.requeue()
+        again = Workers(2, EPOCHS, 4)
+        again.cohorts = 1000
+        run(url, name, again, judge=judge)
+        assert history_of(url, name).proof.outcome is Outcome.FINISHED
+        assert len(history_of(url, name).trials) == 18
+
+
 def test_the_baseline_is_trial_0_as_it_stands(url):
     _, referee = make(url)
     (trial,) = referee.ask("c", 1)
@@ -178,7 +223,7 @@ def test_a_lost_worker_s_trial_is_handed_out_again_and_then_given_up(url):
     name, referee = make(url, "trials=1")
     for attempt in range(ATTEMPTS):
         assert [trial.number for trial in referee.ask(f"c{attempt}", 1)] == [0]
-        referee.attempt([0], "host/1")
+        referee.attempt([0], "host/1", {})
         referee.lost(f"c{attempt}", "killed")
     assert referee.exhausted
     referee.flush()
