@@ -11,8 +11,8 @@ clipping, all epochs, with validation after each. They take turns, several round
     python benchmarks/fused.py [--recipes mlp,cnn,rnn,transformer] [--sizes 8,16,32] [--rounds 5] [--epochs 2]
                                [--device cpu] [--threads 1] [--tune WORKERS] [--json FILE]
 
-All but the Ray column needs torch and scikit-learn alone. Aims on a CPU core: fused ≥ 4 times the loop on mlp,
-≥ 2 on cnn and transformer, ≥ 1.2 on rnn. On a GPU ≥ 30 times.
+All but the Ray column needs torch and scikit-learn alone. Aims on a CPU core: fused ≥ 4 times the loop on
+mlp, ≥ 2 on cnn and transformer, ≥ 1.2 on rnn. On a GPU ≥ 30 times.
 """
 
 from __future__ import annotations
@@ -25,7 +25,6 @@ import random
 import statistics
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -51,17 +50,21 @@ def task_of(name: str, epochs: int, device: str) -> tuple[Task, Config]:
     return Task(module, splits, read.objective, epochs, 0, device), baseline
 
 
-def draw(baseline: Config, trials: int, epochs: int) -> list[Member]:
+def draw(baseline: Config, trials: int) -> list[Member]:
     chance = random.Random(0)
+    """Return random configurations; what concerns neither optimizer nor schedule is the baseline's."""
+    changed = ("optimizer", "schedule")
+    common = {name: value for name, value in baseline.items() if name.partition(".")[0] not in changed}
+    common |= {"schedule": "cosine", "warmup": 0.0}
     members = []
     for number in range(trials):
-        common = {name: value for name, value in baseline.items() if name.partition(".")[0] not in ("optimizer", "schedule")}
         lr = math.exp(chance.uniform(math.log(3e-4), math.log(1e-2)))
         if number % 2:
-            own = {"optimizer": "sgd", "optimizer.lr": 10 * lr, "optimizer.momentum": chance.uniform(0.8, 0.95)}
+            own = {"": "sgd", ".lr": 10 * lr, ".momentum": chance.uniform(0.8, 0.95)}
         else:
-            own = {"optimizer": "adamw", "optimizer.lr": lr, "optimizer.weight_decay": chance.uniform(0, 0.1)}
-        config = Config({**common, **own, "schedule": "cosine", "warmup": 0.0, "clip_norm": chance.choice([0.5, 1.0, 5.0])})
+            own = {"": "adamw", ".lr": lr, ".weight_decay": chance.uniform(0, 0.1)}
+        named = {f"optimizer{name}": value for name, value in own.items()}
+        config = Config({**common, **named, "clip_norm": chance.choice([0.5, 1.0, 5.0])})
         members.append(Member(number, VOCABULARY.defaults(config)))
     return members
 
@@ -80,7 +83,8 @@ def by_hand(task: Task, member: Member) -> list[float]:
     held_inputs, held_targets = task.splits["validation"].tensors
     size = int(config["batch_size"])
     steps = task.epochs * math.ceil(len(inputs) / size)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: (1 + math.cos(math.pi * step / steps)) / 2)
+    cosine = lambda step: (1 + math.cos(math.pi * step / steps)) / 2  # noqa: E731
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, cosine)
     scores = []
     for epoch in range(1, task.epochs + 1):
         torch.manual_seed(epoch_seed(task.seed, epoch))
@@ -148,7 +152,7 @@ def run_tune(name: str, task: Task, members: Sequence[Member], workers: int) -> 
 def measure(name: str, options: argparse.Namespace) -> dict[str, float]:
     """Return each way's trials per hour."""
     task, baseline = task_of(name, options.epochs, options.device)
-    members = draw(baseline, max(options.sizes), options.epochs)
+    members = draw(baseline, max(options.sizes))
     few = members[: options.few]
     ways: dict[str, tuple[Callable[[], None], int]] = {
         "loop": (lambda: run_by_hand(task, few), len(few)),
@@ -174,13 +178,22 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, float]:
     return found
 
 
+def _words(text: str) -> list[str]:
+    return text.split(",")
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(word) for word in text.split(",")]
+
+
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--recipes", type=lambda text: text.split(","), default=["mlp", "cnn", "rnn", "transformer"])
-    parser.add_argument("--sizes", type=lambda text: [int(it) for it in text.split(",")], default=[8, 16, 32])
+    raw = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=raw)
+    parser.add_argument("--recipes", type=_words, default=_words("mlp,cnn,rnn,transformer"))
+    parser.add_argument("--sizes", type=_numbers, default=_numbers("8,16,32"))
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--epochs", type=int, default=2)
-    parser.add_argument("--few", type=int, default=4, help="trials that the loop and plain hpo train in a round")
+    parser.add_argument("--few", type=int, default=4, help="trials of the loop and of plain hpo in a round")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--tune", type=int, default=0, help="workers of Ray Tune; 0 leaves the column out")
@@ -190,11 +203,13 @@ def main() -> None:
     table = {}
     for name in options.recipes:
         table[name] = found = measure(name, options)
-        line = "  ".join(f"{label} {rate:,.0f} ({rate / found['loop']:.2f}x)" for label, rate in found.items())
-        print(f"{name:12s} {line}", flush=True)
-    about = {"torch": torch.__version__, "machine": platform.processor() or platform.machine(), **vars(options)}
+        cells = (f"{label} {rate:,.0f} ({rate / found['loop']:.2f}x)" for label, rate in found.items())
+        print(f"{name:12s} {'  '.join(cells)}", flush=True)
+    machine = platform.processor() or platform.machine()
+    about = {"torch": torch.__version__, "machine": machine, **vars(options)}
     if options.json:
-        options.json.write_text(json.dumps({"trials per hour": table, "about": about}, indent=2, default=str))
+        told = {"trials per hour": table, "about": about}
+        options.json.write_text(json.dumps(told, indent=2, default=str))
 
 
 if __name__ == "__main__":

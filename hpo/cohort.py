@@ -131,9 +131,7 @@ def choose(job: Job) -> Choice:
     if job.most == 1:
         return Choice(1, 2, "there are too few trials to train several at once")
     memory = available(job.device)
-    return probe.choose(
-        prepare(job), job.baseline, job.most, memory and memory * _MEMORY_SHARE / job.workers
-    )
+    return probe.choose(prepare(job), job.baseline, job.most, memory and memory * _MEMORY_SHARE / job.workers)
 
 
 def _send(progress: Progress, kept: list[int]) -> list[Point | Divergence] | None:

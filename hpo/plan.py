@@ -62,7 +62,7 @@ class Plan:
         A sampler that learns needs to see results before it proposes again.
         """
         rounds = 1 if self.setting("sampler") in ("random", "qmc") else _ROUNDS
-        return max(1, self.setting("trials") // (rounds * self.setting("at_work")))
+        return max(1, int(self.setting("trials")) // (rounds * int(self.setting("at_work"))))
 
     def setting(self, name: str) -> Any:
         """Return one of the words that the search was started with."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Mapping, Sequence
-from typing import NamedTuple, cast
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -19,15 +19,14 @@ from hpo.training.engine import Member, Progress, Task
 from hpo.training.fused.gradients import Shaping
 from hpo.training.fused.grouping import Group, split
 from hpo.training.fused.measures import Losses, Measure
+from hpo.training.fused.record import Record, Report, Steps
 from hpo.training.fused.stack import Stack
 from hpo.training.fused.updates import Average, Updates
 from hpo.training.gradients import Batch
 from hpo.training.loop import BatchSize, Split, count_batches, epoch_factors, epoch_seed, load, place
 from hpo.training.schedules import schedule_call
 from hpo.training.values import ACCUMULATE
-from hpo.trial import Divergence, Point
-
-Report = Point | Divergence
+from hpo.trial import Point
 
 
 def train(task: Task, members: Sequence[Member], least: int = 2) -> Progress:
@@ -86,20 +85,6 @@ def _on(device: str, batch: Sequence[Tensor]) -> Batch:
     return tuple(tensor.to(device) for tensor in batch)
 
 
-class _Steps(NamedTuple):
-    """An epoch's steps, for each member: losses and norms before and after clipping, shape [steps, K].
-
-    `samples` has shape [steps]; `mean` and `square` are of the last gradient's entries, shape [K].
-    """
-
-    losses: Tensor
-    norms: Tensor
-    clipped: Tensor
-    samples: Tensor
-    mean: Tensor
-    square: Tensor
-
-
 class _Training:
     """A group under way: rows of one stack."""
 
@@ -143,43 +128,52 @@ class _Training:
         """Train and evaluate for one epoch, counted from 1."""
         start = time.perf_counter()
         factors = self._factors(epoch)
-        steps = self._train(epoch, factors)
+        steps = self._train(epoch_seed(self.task.seed, epoch), factors)
         if epoch == 1:
             self._begin(steps)
         measured = self._evaluate()
         share = (time.perf_counter() - start) / len(self.members)
-        return [self._report(row, epoch, factors, steps, measured, share) for row in range(len(self.members))]
+        record = Record(epoch, steps, factors[-1], measured, share)
+        return [self._report(record, row) for row in range(len(self.members))]
+
+    def _report(self, record: Record, row: int) -> Report:
+        objective = self.task.objective
+        report = record.report(row, self.members[row], float(self.limits[row]), objective)
+        if isinstance(report, Point):
+            self.schedules[row].hear(objective.cost(report.score))
+        return report
 
     def _factors(self, epoch: int) -> Tensor:
         each = [epoch_factors(schedule, epoch, self.steps, self.task.epochs) for schedule in self.schedules]
         return torch.tensor(each, dtype=torch.float64).T
 
-    def _begin(self, steps: _Steps) -> None:
+    def _begin(self, steps: Steps) -> None:
         """Note what the first step tells."""
         self.limits = plain.DIVERGED * steps.losses[0].abs()
         for member in self.members:
             plain.warn_of_few(member.number, self.stack.model, int(steps.samples[0]), self.micro_batches)
 
-    def _train(self, epoch: int, factors: Tensor) -> _Steps:
-        seed = epoch_seed(self.task.seed, epoch)
+    def _train(self, seed: int, factors: Tensor) -> Steps:
         self.stack.seed(seed)
         self.stack.train()
-        self.updates.plan(factors.to(self.task.device))
-        seen: list[tuple[Tensor, Tensor, Tensor]] = []
-        samples = []
+        self.updates.plan(factors)
+        seen, samples, moments = [], [], (torch.empty(0), torch.empty(0))
         for batch in load(self.splits["train"], self.batch_size, seed):
             losses = self._look(_on(self.task.device, batch))
-            norms, clipped = self.shaping(self.stack.weights, self.gradients)
-            seen.append((losses, norms, clipped))
+            seen.append((losses, *self.shaping(self.stack.weights, self.gradients)))
             samples.append(len(batch[-1]))
             if len(samples) == self.steps:
-                mean = self.gradients.mean(dim=1)
-                square = torch.linalg.vector_norm(self.gradients, dim=1).double().square()
-            self.updates.step(self.stack.weights, self.gradients)
+                moments = self._moments()
+            self.updates.step(self.stack.weights, self.gradients)  # which uses the gradients up
             self.average.follow(self.stack.weights)
-        columns = (torch.stack(column).double().cpu() for column in zip(*seen, strict=True))
-        square = square.cpu() / self.gradients.shape[1]
-        return _Steps(*columns, torch.tensor(samples, dtype=torch.float64), mean.double().cpu(), square)
+        losses, norms, clipped = (torch.stack(each).double().cpu() for each in zip(*seen, strict=True))
+        return Steps(losses, norms, clipped, torch.tensor(samples, dtype=torch.float64), *moments)
+
+    def _moments(self) -> tuple[Tensor, Tensor]:
+        """Return the mean and the mean square of each gradient's entries."""
+        square = torch.linalg.vector_norm(self.gradients, dim=1).double().square()
+        entries = self.gradients.shape[1]
+        return self.gradients.mean(dim=1).double().cpu(), square.cpu() / entries
 
     def _look(self, batch: Batch) -> Tensor:
         """Leave the gradients of a batch, and return its losses, shape [K]."""
@@ -219,41 +213,3 @@ class _Training:
             for name, measure in self.measures.items():
                 sums[name] += measure(outputs, targets, len(self.members)) * len(targets)
         return {name: total / samples for name, total in sums.items()}
-
-    def _report(
-        self,
-        row: int,
-        epoch: int,
-        factors: Tensor,
-        steps: _Steps,
-        measured: Mapping[str, Tensor],
-        seconds: float,
-    ) -> Report:
-        """Return what an epoch of one member came to."""
-        member = self.members[row]
-        losses, norms, clipped = (column[:, row] for column in steps[:3])
-        bad = (~losses.isfinite() | (losses > self.limits[row])).nonzero()
-        if len(bad):
-            step = int(bad[0])
-            return Divergence(member.number, epoch, step, float(losses[step]), float(norms[step]))
-        values = {name: float(column[row]) for name, column in measured.items()}
-        loss, score = values["loss"], values[self.task.objective.metric]
-        if not (math.isfinite(loss) and math.isfinite(score)):
-            return Divergence(member.number, epoch, len(losses) - 1, loss, float(norms[-1]))
-        self.schedules[row].hear(self.task.objective.cost(score))
-        mean = float(steps.mean[row])
-        return Point(
-            trial=member.number,
-            epoch=epoch,
-            score=score,
-            loss=values.pop("loss"),
-            train_loss=float((losses * steps.samples).sum() / steps.samples.sum()),
-            lr=cast("float", member.config["optimizer.lr"]) * float(factors[-1, row]),
-            grad_norm=float(norms.mean()),
-            clipped_norm=float(clipped.mean()),
-            seconds=seconds,
-            metrics=values,
-            clipped_share=float((clipped < norms).double().mean()),
-            grad_mean=mean,
-            grad_std=math.sqrt(max(0.0, float(steps.square[row]) - mean * mean)),
-        )

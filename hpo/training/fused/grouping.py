@@ -1,4 +1,4 @@
-"""Who trains with whom: trials whose models differ only in numbers share a stack; this says why others don't."""
+"""Who trains with whom: trials whose models differ only in numbers share a stack; others say why not."""
 
 from __future__ import annotations
 

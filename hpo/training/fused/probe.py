@@ -7,7 +7,7 @@ way back, before any of it is used.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -64,10 +64,11 @@ def _choice(times: dict[int, float], because: str) -> Choice:
     gains = {size: times[1] / seconds for size, seconds in times.items()}
     best = max(gains, key=lambda size: gains[size])
     tried = ", ".join(f"{size}: {gain:.1f}x" for size, gain in gains.items() if size > 1) or "none"
+    told = f"(several at once, against one by one: {tried}){because}"
     if gains[best] < _GAIN:
-        return Choice(1, 2, f"one at a time, which is fastest here (at once, against one by one: {tried}){because}")
+        return Choice(1, 2, f"1 at a time {told}")
     least = min(size for size, gain in gains.items() if size > 1 and gain >= _GAIN)
-    return Choice(best, least, f"{best} at a time (at once, against one by one: {tried}){because}")
+    return Choice(best, least, f"{best} at a time {told}")
 
 
 def _within(task: Task, config: Config, most: int, budget: float | None) -> tuple[int, str]:
@@ -140,5 +141,3 @@ def _cut(split: Split, rows: int) -> Split:
 def _batch_size(config: Config) -> BatchSize:
     size = config["batch_size"]
     return "full" if size == "full" else int(size)  # type: ignore[arg-type]
-
-

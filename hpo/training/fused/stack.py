@@ -90,10 +90,11 @@ class Stack:
         """Put one model's tensors, all of them stand-ins for K, in their places, and run it."""
         for owner, key, index in self._places:
             owner[key] = own[index]
-        for layer, rate in zip(self._droppers, own[len(own) - len(self._droppers) :], strict=True):
-            layer.p = rate  # type: ignore[assignment]
-        for layer in self._recurrent:
-            layer._flat_weights = [getattr(layer, name) for name in layer._flat_weights_names]
+        rates = own[len(own) - len(self._droppers) :]
+        for dropper, rate in zip(self._droppers, rates, strict=True):
+            dropper.p = rate  # type: ignore[assignment]
+        for cells in self._recurrent:
+            cells._flat_weights = [cells._parameters[name] for name in cells._flat_weights_names]
         outputs = self.model(inputs)
         if any(owner[key] is not own[index] for owner, key, index in self._places):
             raise NotImplementedError("the model assigns a buffer anew, rather than in place")

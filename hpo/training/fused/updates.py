@@ -69,8 +69,12 @@ class Average:
 
     def follow(self, weights: Tensor) -> None:
         """Move towards the weights after a step; a row without an average is at them."""
-        if self._wanted:
-            self.weights = weights.clone() if self.weights is None else self.weights.lerp_(weights, self._share)
+        if not self._wanted:
+            return
+        if self.weights is None:
+            self.weights = weights.clone()
+        else:
+            self.weights.lerp_(weights, self._share)
 
     def keep(self, rows: Tensor) -> None:
         """Go on with these rows only."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from itertools import accumulate, pairwise
 
+from torch import Tensor
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -30,6 +32,11 @@ class Layout:
         """The columns of each parameter."""
         ends = accumulate(map(math.prod, self.shapes), initial=0)
         return tuple(slice(start, stop) for start, stop in pairwise(ends))
+
+    def views(self, rows: Tensor) -> list[Tensor]:
+        """Return each parameter, shape [K, *its own], as a view of rows of shape [K, size]."""
+        pairs = zip(self.columns, self.shapes, strict=True)
+        return [rows[:, columns].view(len(rows), *shape) for columns, shape in pairs]
 
     @cached_property
     def size(self) -> int:
