@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from hpo.training.fused.rules.adafactor import Adafactor
-from hpo.training.fused.rules.gradient import SGD, Adadelta, Adagrad, RMSprop
+from hpo.training.fused.rules.descent import SGD, Adadelta, Adagrad, RMSprop
 from hpo.training.fused.rules.layout import Layout
 from hpo.training.fused.rules.moments import Adam, Adamax, NAdam, RAdam
 from hpo.training.fused.rules.muon import Muon

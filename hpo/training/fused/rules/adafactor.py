@@ -65,8 +65,9 @@ class Adafactor(Rule):
     def _factored(self, now: Coefficients, name: str, gradient: Tensor) -> Tensor:
         """Return the mean squares that rows and columns tell, of the gradient's shape [k, *stack]."""
         new, eps1 = now["new"][..., None, None], now["eps1"][..., None, None]
-        rows = self.state[_rows(name)].lerp_(_mean_square(gradient, -1), new)
-        columns = self.state[_columns(name)].lerp_(_mean_square(gradient, -2), new)
+        square = gradient * gradient
+        rows = self.state[_rows(name)].lerp_(square.mean(-1, keepdim=True), new)
+        columns = self.state[_columns(name)].lerp_(square.mean(-2, keepdim=True), new)
         return (rows * columns).div_(torch.maximum(rows.mean(-2, keepdim=True), eps1))
 
 
@@ -80,11 +81,6 @@ def _rows(name: str) -> str:
 
 def _columns(name: str) -> str:
     return f"{name}: columns"
-
-
-def _mean_square(gradient: Tensor, dim: int) -> Tensor:
-    norm: Tensor = torch.linalg.vector_norm(gradient, dim=dim, keepdim=True)
-    return norm.square_().div_(gradient.size(dim))
 
 
 def _size(part: Tensor) -> Tensor:
