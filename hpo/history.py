@@ -150,6 +150,12 @@ class History:
         return max((trial.at_once for trial in self.searched), default=1)
 
     @property
+    def because(self) -> str:
+        """How many trials are trained at once and why, in words."""
+        noted = (trial.attempts[0].notes for trial in self.searched if trial.attempts)
+        return next((str(notes["because"]) for notes in noted if "because" in notes), "")
+
+    @property
     def occupancy(self) -> float:
         """The share of trained epochs that were of use; a row that diverges is idle to its epoch's end."""
         diverged = self.counts[Outcome.DIVERGED.value]

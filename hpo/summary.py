@@ -39,6 +39,8 @@ def describe_briefly(search: Search, history: History) -> dict[str, Any]:
         "created": search.created,
         "counts": ({"running": len(history.running)} if history.running else {}) | dict(history.counts),
         "best": best and describe_trial(best, search.objective),
+        "proof": history.proof and describe_trial(history.proof, search.objective),
+        "at_once": {"most": history.at_once, "because": history.because, "live": history.occupancy},
     }
 
 
@@ -53,6 +55,7 @@ def describe_trial(trial: Trial, objective: Objective) -> dict[str, Any]:
         "epochs": trial.epochs,
         "seconds": seconds(trial),
         "origin": trial.proposal.origin,
+        "at_once": trial.at_once,
         "config": dict(trial.proposal.config),
     }
 

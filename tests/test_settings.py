@@ -100,7 +100,10 @@ def test_a_bare_word_is_the_name_where_a_verb_takes_one():
     assert parse(["cnn-1"], bare="name") == ({"name": "cnn-1"}, [])
 
 
-KNOWN = "recipe, space, trials, epochs, timeout, sampler, pruner, workers, fuse, gpus_per_trial, seed, name, store"
+KNOWN = (
+    "recipe, space, trials, epochs, timeout, sampler, pruner, workers, fuse, gpus_per_trial, seed, name, "
+    "store"
+)
 WHOLE = "Must be a whole number ≥ 1, got "
 DURATION = "Must be a duration such as 90, 90s, 10m or 2h, got "
 SHARE = "Must be a share such as 0.25, or whole GPUs such as 2, got "

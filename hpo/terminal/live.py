@@ -37,6 +37,7 @@ class LineView:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._seen = 0
+        self._told = ""
 
     def start(self, plan: Plan, history: History) -> None:
         """Say what starts, or goes on: the trials of earlier sessions are not told again."""
@@ -46,7 +47,10 @@ class LineView:
         self._say(f"{search.name}  {search.recipe} · {search.objective} · {trials}")
 
     def update(self, history: History) -> None:
-        """Print the trials that ended since the last time."""
+        """Print how many trials train at once, and those that ended since the last time."""
+        if history.because != self._told:
+            self._told = history.because
+            self._say(self._told)
         for trial in history.ended[self._seen :]:
             self._say(wording.ended(trial, history.objective))
         self._seen = len(history.ended)
@@ -95,8 +99,12 @@ class Picture:
 
     def of(self, history: History) -> RenderableType:
         """Return the picture of a search: progress, the best so far, what each worker does."""
-        rows = [self._title(), self._bar(history), *self._best(history), *self._workers(history)]
-        return Group(*rows)
+        rows = [self._title(), self._bar(history), *self._company(history), *self._best(history)]
+        return Group(*rows, *self._workers(history))
+
+    def _company(self, history: History) -> Iterator[Text]:
+        if history.because:
+            yield _line(history.because, style="dim")
 
     def _title(self) -> Text:
         search = self._search

@@ -57,11 +57,8 @@ def _header(search: Search, history: History) -> Text:
 
 def _company(history: History) -> str:
     """Say how many trials were trained at once, why, and how much of that work was not in vain."""
-    notes = next((trial.attempts[0].notes for trial in history.searched if trial.attempts), {})
-    if not notes.get("because"):
-        return ""
-    share = f", {history.occupancy:.0%} of it live" if history.at_once > 1 else ""
-    return f"\n{notes['because']}{share}"
+    share = f"; {history.occupancy:.0%} of it live" if history.at_once > 1 else ""
+    return f"\n{history.because}{share}" if history.because else ""
 
 
 def _span(search: Search, history: History) -> float:

@@ -85,6 +85,7 @@ def tell_trial(message: Message, record: Record, trial: Trial, objective: Object
             message.configure(record.config)
         case Attempt():
             message.tag({"hpo.worker": record.worker, "hpo.attempts": str(len(trial.attempts))})
+            message.tag({"hpo.at_once": str(trial.at_once)})
         case Point():
             best = min((point.score for point in trial.points), key=objective.cost)
             message.measure(_curves(record) | {"best_score": best}, record.epoch, record.at)
@@ -127,6 +128,8 @@ def note(search: Search, history: History) -> str:
         f"`{search.objective}` of recipe `{search.recipe}`: **{search.state}**. {search.reason}".strip(),
         f"Ended trials: {counts or 'none'}.",
     ]
+    if history.because:
+        parts.append(f"Trained {history.because}.")
     if history.best:
         rows = [f"| {name} | {value} |" for name, value in history.best.proposal.config.items()]
         parts.append(f"Best: trial {history.best.number}, score {history.best.score}")

@@ -3,7 +3,6 @@
 import random
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
 
 import pytest
 import torch
@@ -106,8 +105,14 @@ def held_to_plain(task, members, rel, train=stacked):
 
 
 def reasons(task, members, least=2):
-    first = lambda config: next(iter(load(task.splits["train"], config["batch_size"])))
-    return {group.reason for group in grouping.split(task, members, plain.make_model, first, least)}
+    return {group.reason for group in split(task, members, least)}
+
+
+def split(task, members, least=2):
+    def first(config):
+        return next(iter(load(task.splits["train"], config["batch_size"])))
+
+    return grouping.split(task, members, plain.make_model, first, least)
 
 
 RECIPES = [
@@ -136,13 +141,29 @@ def test_in_single_precision_they_are_near(name, values):
 
 
 @pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("count", [1, 3, 16])
 @pytest.mark.parametrize("optimizer", RULES)
-def test_every_optimizer_s_curves_are_the_plain_ones(make_task, make_member, optimizer):
-    task = in_double(make_task())
-    own = {"model__dropout": 0.2, "batch_size": 16, "clip_norm": 1.0}
+def test_every_optimizer_s_curves_are_the_plain_ones(optimizer, count):
+    """Without a bias before batch normalization: its gradient is 0 but for rounding, which Adam scales up."""
+    task, baseline = small("mlp", batch=16)
+    common = {name: it for name, it in baseline.items() if name.partition(".")[0] != "optimizer"}
+    chance = random.Random(1)
     members = [
-        make_member(number, **own, optimizer=optimizer, optimizer__lr=lr, weight_decay_on=on)
-        for number, (lr, on) in enumerate([(1e-2, "all"), (3e-2, "matrices"), (1e-3, "all")])
+        Member(
+            number,
+            VOCABULARY.defaults(
+                Config(
+                    common
+                    | {
+                        "optimizer": optimizer,
+                        "optimizer.lr": 10 ** chance.uniform(-3, -1.5),
+                        "weight_decay_on": chance.choice(["all", "matrices"]),
+                        "clip_norm": chance.choice([None, 0.5]),
+                    }
+                )
+            ),
+        )
+        for number in range(count)
     ]
     held_to_plain(task, members, rel=1e-9)
 
@@ -234,8 +255,7 @@ class TestGrouping:
     """Who shares a stack, and why others do not."""
 
     def split(self, task, members, least=2):
-        first = lambda config: next(iter(load(task.splits["train"], config["batch_size"])))
-        groups = grouping.split(task, members, plain.make_model, first, least)
+        groups = split(task, members, least)
         return [({member.number for member in group.members}, group.reason) for group in groups]
 
     def test_what_only_differs_in_numbers_shares_a_stack(self, make_task, make_member):

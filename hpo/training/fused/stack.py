@@ -46,7 +46,7 @@ class Stack:
         self._places += [(*owner, index) for index, owner in enumerate(still.values(), start=len(names))]
         found = [_still(model) for model in models]
         rates = [[float(layer.p) for layer in droppers(model)] for model in models]
-        self._chance = Chance(_classes(rates), next(self.model.parameters()).device)
+        self._chance = Chance(_classes(rates), str(next(self.model.parameters()).device))
         self._kernels = Kernels(self._chance)
         self._place(
             torch.stack([torch.cat([own[name].detach().flatten() for name in names]) for own in trained]),
