@@ -1,0 +1,1 @@
+"""The fused engine: K trials in one set of kernels."""
