@@ -10,7 +10,7 @@ from typing import Final
 
 from hpo.config import Value
 from hpo.recipe import Objective
-from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
+from hpo.trial import ALONE, Attempt, Ending, Outcome, Point, Proposal, Record
 
 FAILURES: Final = 3
 """So many equal failures in a row, and a search gives up."""
@@ -70,7 +70,12 @@ class Trial:
     @property
     def at_once(self) -> int:
         """How many trials its worker trained at once."""
-        return int(self.attempts[-1].notes.get("at once", 1)) if self.attempts else 1
+        return int(self.attempts[-1].notes.get("at once", 1)) if self.attempts and not self.alone else 1
+
+    @property
+    def alone(self) -> str:
+        """Why it trained plainly, if it could have trained in a stack with others."""
+        return str(self.points[0].notes.get(ALONE, "")) if self.points else ""
 
     @property
     def score(self) -> float | None:

@@ -131,7 +131,7 @@ class Referee:
         if report.epoch <= trial.epochs:
             return True  # trained again after an interruption; the first measurement stands
         kept, notes = self._judge(trial, report)
-        self._record(replace(report, notes=notes))
+        self._record(replace(report, notes={**report.notes, **notes}))
         if not kept or self._out_of_time(report):
             self._end(trial, Outcome.PRUNED, "" if not kept else "timeout")
         return trial.ending is None

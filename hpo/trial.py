@@ -26,6 +26,8 @@ class Outcome(StrEnum):
 
 
 PROOF: Final = "proof"
+ALONE: Final = "alone"
+"""The note of a first point that says why its trial trained plainly, not in the stack of its cohort."""
 
 
 @dataclass(frozen=True)

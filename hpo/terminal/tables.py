@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -127,6 +128,9 @@ def _complaints(history: History) -> Iterable[str]:
         if trials:
             last = trials[-1]
             yield f"{len(trials)} {outcome}, the last (trial {last.number}): {wording.cause(last)}"
+    alone = Counter(trial.alone for trial in history.searched if trial.alone)
+    for reason, count in alone.most_common():
+        yield f"{count} trained alone: {reason}"
 
 
 def _next(search: Search, history: History, words: Sequence[str]) -> RenderableType:

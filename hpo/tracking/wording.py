@@ -89,6 +89,7 @@ def tell_trial(message: Message, record: Record, trial: Trial, objective: Object
         case Point():
             best = min((point.score for point in trial.points), key=objective.cost)
             message.measure(_curves(record) | {"best_score": best}, record.epoch, record.at)
+            message.tag({"hpo.alone": trial.alone})
         case Ending():
             if record.score is not None and math.isfinite(record.score):
                 message.measure({"final_score": record.score}, trial.epochs, record.at)

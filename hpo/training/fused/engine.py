@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -26,7 +27,7 @@ from hpo.training.gradients import Batch
 from hpo.training.loop import BatchSize, Split, count_batches, epoch_factors, epoch_seed, load, place
 from hpo.training.schedules import schedule_call
 from hpo.training.values import ACCUMULATE
-from hpo.trial import Point
+from hpo.trial import ALONE, Point
 
 
 def train(task: Task, members: Sequence[Member], least: int = 2) -> Progress:
@@ -62,7 +63,16 @@ def _answer(part: Progress, chosen: Collection[int] | None) -> list[Report]:
 
 
 def _plainly(task: Task, group: Group) -> Progress:
-    return plain.train(task, group.members)
+    """Train a group plainly, and note with each member's first point why."""
+    progress = plain.train(task, group.members)
+    reports = [_explained(report, group.reason) for report in next(progress)]
+    while reports:
+        chosen = yield reports
+        reports = _answer(progress, chosen)
+
+
+def _explained(report: Report, reason: str) -> Report:
+    return replace(report, notes={ALONE: reason}) if isinstance(report, Point) else report
 
 
 def _fused(task: Task, splits: Mapping[str, Split], group: Group) -> Progress:

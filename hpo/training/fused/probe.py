@@ -26,6 +26,8 @@ _STEPS: Final = 4
 _SECONDS: Final = 1.0
 _GAIN: Final = 1.05
 """So many times faster it must be, since a short measurement is rough."""
+_HOPELESS: Final = 1.5
+"""More at once will not do, if so many already take this much longer for each than fewer did."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ def choose(task: Task, config: Config, most: int, budget: float | None = None) -
         if size > most or time.perf_counter() - started > _SECONDS:
             break
         times[size] = _seconds(fused.train, small, config, size) / size
-        if times[size] > 1.5 * min(times.values()):
+        if times[size] > _HOPELESS * min(times[other] for other in times if other > 1):
             break
     return _choice(times, because)
 
