@@ -7,7 +7,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from hpo.training.fused.kernels.channels import fold, unfold
+
 Sizes = int | tuple[int, ...] | str
+
+LARGE = 50_000_000
+"""Multiplications of one trial from which one convolution per trial is faster than one of K groups."""
 
 
 def convolve(
@@ -23,19 +28,26 @@ def convolve(
     """Convolve inputs [K, batch, channels, ...] with kernels [K, outputs, channels / groups, ...]."""
     if input.dim() != weight.dim():  # without a batch dimension
         return NotImplemented
-    options = {"stride": stride, "padding": padding, "dilation": dilation}
     trials = max(len(part) for part in (input, weight, bias) if part is not None)
-    outputs = weight.shape[1]
-    flat_bias = None if bias is None else bias.expand(trials, -1).flatten()
-    weight = weight.expand(trials, *weight.shape[1:]).flatten(0, 1)
-    if len(input) == 1 and groups == 1:  # all kernels see the same: one kernel of many outputs
-        found = function(input[0], weight, flat_bias, **options)
-    else:
-        folded = input.expand(trials, *input.shape[1:]).transpose(0, 1).flatten(1, 2)
-        found = function(folded, weight, flat_bias, groups=trials * groups, **options)
-    return found.unflatten(1, (trials, outputs)).movedim(1, 0)
+    weight = weight.expand(trials, *weight.shape[1:])
+    bias = None if bias is None else bias.expand(trials, -1)
+    run = partial(function, stride=stride, padding=padding, dilation=dilation)
+    if len(input) == 1 and groups == 1:  # all see the same: one kernel of many outputs
+        return unfold(run(fold(input, 1), *_flat(weight, bias)), trials)
+    if input[0].numel() * weight[0, :, 0].numel() > LARGE * groups:
+        return _one_by_one(partial(run, groups=groups), input.expand(trials, *input.shape[1:]), weight, bias)
+    return unfold(run(fold(input, trials), *_flat(weight, bias), groups=trials * groups), trials)
 
 
-KERNELS: dict[Any, Callable[..., Tensor]] = {
+def _flat(weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
+    return weight.flatten(0, 1), None if bias is None else bias.flatten()
+
+
+def _one_by_one(run: Callable[..., Tensor], inputs: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    biases = [None] * len(weight) if bias is None else bias.unbind()
+    return torch.stack([run(*each) for each in zip(inputs.unbind(), weight.unbind(), biases, strict=True)])
+
+
+KERNELS: dict[Any, Callable[..., Any]] = {
     function: partial(convolve, function) for function in (torch.conv1d, torch.conv2d, torch.conv3d)
 }

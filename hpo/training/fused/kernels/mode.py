@@ -20,11 +20,9 @@ from torch.overrides import TorchFunctionMode
 
 from hpo.training.fused.kernels import (
     attention,
+    channels,
     convolution,
     losses,
-    normalization,
-    pointwise,
-    pooling,
     products,
     recurrent,
 )
@@ -53,9 +51,7 @@ class Kernels(TorchFunctionMode):
             **convolution.KERNELS,
             **dropout.kernels(),
             **losses.KERNELS,
-            **normalization.KERNELS,
-            **pointwise.KERNELS,
-            **pooling.KERNELS,
+            **channels.KERNELS,
             **products.KERNELS,
             **recurrent.kernels(dropout),
         }
