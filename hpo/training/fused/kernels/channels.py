@@ -16,12 +16,18 @@ from torch.nn import functional as F
 def fold(inputs: Tensor, trials: int) -> Tensor:
     """Bring [K or 1, batch, channels, ...] to [batch, K * channels, ...]."""
     folded = inputs.expand(trials, *inputs.shape[1:]).transpose(0, 1).flatten(1, 2)
-    return folded.contiguous(memory_format=torch.channels_last) if folded.dim() == 4 else folded
+    return _put_channels_last(folded) if folded.dim() == 4 else folded
 
 
 def unfold(folded: Tensor, trials: int) -> Tensor:
     """Bring [batch, K * channels, ...] to [K, batch, channels, ...]."""
+    if folded.dim() == 4 and folded.requires_grad:
+        folded.register_hook(_put_channels_last)  # else torch's backward works, and returns, channels first
     return folded.unflatten(1, (trials, -1)).transpose(0, 1)
+
+
+def _put_channels_last(images: Tensor) -> Tensor:
+    return images.contiguous(memory_format=torch.channels_last)
 
 
 def pool(function: Callable[..., Any], dimensions: int, input: Tensor, *args: Any, **kwargs: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from hpo.training.fused.kernels.channels import fold, unfold
 
@@ -33,10 +34,32 @@ def convolve(
     bias = None if bias is None else bias.expand(trials, -1)
     run = partial(function, stride=stride, padding=padding, dilation=dilation)
     if len(input) == 1 and groups == 1:  # all see the same: one kernel of many outputs
+        if function is torch.conv2d and not isinstance(padding, str):
+            return unfold(_multiply(input[0], *_flat(weight, bias), stride, padding, dilation), trials)
         return unfold(run(fold(input, 1), *_flat(weight, bias)), trials)
     if input[0].numel() * weight[0, :, 0].numel() > LARGE * groups:
         return _one_by_one(partial(run, groups=groups), input.expand(trials, *input.shape[1:]), weight, bias)
     return unfold(run(fold(input, trials), *_flat(weight, bias), groups=trials * groups), trials)
+
+
+def _multiply(
+    images: Tensor, weight: Tensor, bias: Tensor | None, stride: Sizes, padding: Sizes, dilation: Sizes
+) -> Tensor:
+    """Convolve as one matrix product, which leaves channels last in memory; the patches serve all trials."""
+    size = weight.shape[2:]
+    spans = [_pair(value) for value in (stride, padding, dilation)]
+    patches = F.unfold(images, size, stride=spans[0], padding=spans[1], dilation=spans[2])
+    rows = F.linear(patches.mT.contiguous(), weight.flatten(1), bias)  # [batch, rows * columns, outputs]
+    height, width = (
+        (extent + 2 * pad - gap * (side - 1) - 1) // step + 1
+        for extent, side, step, pad, gap in zip(images.shape[2:], size, *spans, strict=True)
+    )
+    return rows.unflatten(1, (height, width)).permute(0, 3, 1, 2)
+
+
+def _pair(sizes: Sizes) -> tuple[int, int]:
+    first, *rest = (sizes,) if isinstance(sizes, int) else sizes
+    return int(first), int(rest[0] if rest else first)
 
 
 def _flat(weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
