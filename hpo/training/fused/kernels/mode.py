@@ -20,11 +20,10 @@ from torch.overrides import TorchFunctionMode
 
 from hpo.training.fused.kernels import (
     attention,
+    channels,
     convolution,
+    layer_norm,
     losses,
-    normalization,
-    pointwise,
-    pooling,
     products,
     recurrent,
 )
@@ -52,10 +51,9 @@ class Kernels(TorchFunctionMode):
             **attention.kernels(dropout),
             **convolution.KERNELS,
             **dropout.kernels(),
+            **layer_norm.KERNELS,
             **losses.KERNELS,
-            **normalization.KERNELS,
-            **pointwise.KERNELS,
-            **pooling.KERNELS,
+            **channels.KERNELS,
             **products.KERNELS,
             **recurrent.kernels(dropout),
         }
