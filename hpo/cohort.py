@@ -10,7 +10,7 @@ import os
 import platform
 import traceback
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Protocol
 
@@ -19,6 +19,7 @@ import torch
 from hpo.config import Value
 from hpo.recipe import Objective
 from hpo.training import plain
+from hpo.training.distributed import Team
 from hpo.training.engine import Member, Progress, Task
 from hpo.training.execution import execute
 from hpo.trial import Divergence, Ending, Outcome, Point, Proposal
@@ -36,13 +37,11 @@ class Job:
     data_options: tuple[tuple[str, Value], ...] = ()
     threads: int = 1
     device: str = "cpu"
+    parallel: str = "ddp"
 
 
-class Referee(Protocol):
-    """The part of the referee that a worker speaks to."""
-
-    def ask(self, cohort: str, size: int) -> list[Proposal]:
-        """Return the trials of a cohort; none if there is nothing to train now."""
+class Judge(Protocol):
+    """The part of the referee that matters while trials are trained."""
 
     def attempt(self, trials: Collection[int], worker: str) -> None:
         """Note who trains these trials."""
@@ -54,6 +53,16 @@ class Referee(Protocol):
         """Return once the endings are durable."""
 
 
+class Referee(Judge, Protocol):
+    """The part of the referee that a worker speaks to."""
+
+    def ask(self, cohort: str, size: int) -> list[Proposal]:
+        """Return the trials of a cohort; none if there is nothing to train now."""
+
+    def lost(self, cohort: str, reason: str) -> bool:
+        """Take in that a worker of a cohort died; return whether it had trials."""
+
+
 def train(job: Job, cohort: str, referee: Referee, size: int = 1) -> None:
     """Train a cohort of up to `size` trials to its end.
 
@@ -61,14 +70,16 @@ def train(job: Job, cohort: str, referee: Referee, size: int = 1) -> None:
     """
     trials = referee.ask(cohort, size)
     if trials:
-        _train(job, trials, referee)
+        run(job, trials, referee)
 
 
-def _train(job: Job, trials: Sequence[Proposal], referee: Referee) -> None:
+def run(job: Job, trials: Sequence[Proposal], referee: Judge, team: Team | None = None) -> None:
+    """Train these trials to their end, as one of a team or alone."""
     referee.attempt([trial.number for trial in trials], f"{platform.node()}/{os.getpid()}")
     live = {trial.number for trial in trials}
     try:
-        progress = plain.train(prepare(job), [Member(trial.number, trial.config) for trial in trials])
+        task = replace(prepare(job), team=team)
+        progress = plain.train(task, [Member(trial.number, trial.config) for trial in trials])
         reports = next(progress, None)
         while reports is not None:
             live -= {report.trial for report in reports}

@@ -22,7 +22,7 @@ from hpo.history import Search
 from hpo.recipe import Recipe
 from hpo.settings import SearchSettings
 from hpo.space import Space
-from hpo.training.words import VOCABULARY
+from hpo.training.words import VOCABULARY, vocabulary_for
 from hpo.vocabulary import Vocabulary
 
 OPTION: Final = "recipe."
@@ -75,7 +75,8 @@ def order(settings: SearchSettings) -> Search:
     """
     recipe = recipes.find(settings.recipe)
     options, problems = _options(recipe, settings.recipe_options)
-    vocabulary = VOCABULARY.with_options(recipe.options)
+    problems += _nothing_to_shard(settings)
+    vocabulary = vocabulary_for(settings.parallel).with_options(recipe.options)
     fixed = {
         f"{owner}.{name}": settings.recipe_options[name]
         for owner, own in recipe.options.items()
@@ -144,6 +145,12 @@ def _said_twice(fixed: Mapping[str, str], overrides: Mapping[str, str]) -> list[
     twice = [name for name in fixed if name in overrides]
     message = "Fixed by recipe.{0} and set by space.{1}: give only one of them."
     return [Problem(f"space.{name}", message.format(name.partition(".")[2], name)) for name in twice]
+
+
+def _nothing_to_shard(settings: SearchSettings) -> list[Problem]:
+    if settings.parallel != "fsdp" or settings.workers_per_trial > 1:
+        return []
+    return [Problem("parallel=fsdp", "It shards the model over workers: write workers_per_trial=2, or more.")]
 
 
 def _baseline(recipe: Recipe, vocabulary: Vocabulary, space: Space) -> Config:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # Ray takes its time to import, and what is wrong with the wo
 
 _GLANCE_SECONDS: Final = 0.25
 _UPLOAD_PATIENCE_SECONDS: Final = 60.0
+_IN_ONE_PROCESS: Final = """One process adds up in another order, so
+losses may differ by a ten-thousandth, and with dropout, which draws other masks, by more."""
 
 
 class Viewer(Protocol):
@@ -86,7 +88,9 @@ def _machine(search: Search) -> tuple[int, Share]:
 
     workers, gpus = search.settings["workers"], search.settings["gpus_per_trial"]
     return cluster.machine(
-        workers if isinstance(workers, int) else None, gpus if isinstance(gpus, int | float) else None
+        workers if isinstance(workers, int) else None,
+        gpus if isinstance(gpus, int | float) else None,
+        int(search.settings["workers_per_trial"] or 1),
     )
 
 
@@ -94,7 +98,7 @@ def _decided(workers: int, share: Share) -> dict[str, Value]:
     """Return what the machine decides about a trial's numbers; it stays so for the whole search."""
     from hpo import cluster
 
-    threads = max(1, cluster.cpus() // workers)
+    threads = max(1, cluster.cpus() // (workers * share.processes))
     return {"threads": threads, "device": "cuda" if share.gpus else "cpu"}
 
 
@@ -135,7 +139,7 @@ class _Conductor:
         make = functools.partial(_referee, _absolute(self.ledger.url), self.search.name, session)
         work = functools.partial(_work, self.plan)
         # Ray sets handlers of its own when it starts, so ours come before and after.
-        with _stoppable(), cluster.local(workers), _stoppable():
+        with _stoppable(), cluster.local(workers * share.processes), _stoppable():
             cluster.train(make, work, workers, share, resumed=resumed)
 
     def _verdict(self) -> tuple[State, str]:
@@ -225,9 +229,19 @@ def export(name: str, store: str, trial: int | None, to: str) -> Path:
         threads=plan.setting("threads"),
         data_options=plan.data_options,
         device=plan.setting("device"),
-        origin=f"trial {chosen.number} of {name}: {search.objective.metric} {chosen.score:.6g}",
+        origin=_origin(plan, chosen),
     )
     return _write(Path(to), text)
+
+
+def _origin(plan: Plan, trial: Trial) -> str:
+    """Say which trial a script repeats, and how nearly, since it runs in one process."""
+    search, workers = plan.search, plan.setting("workers_per_trial")
+    text = f"trial {trial.number} of {search.name}: {search.objective.metric} {trial.score:.6g}"
+    if workers == 1:
+        return text
+    how = f"The search trained it with {workers} workers ({plan.setting('parallel')})."
+    return f"{text}\n\n{how} {_IN_ONE_PROCESS}"
 
 
 def _chosen(history: History, trial: int | None, name: str) -> Trial:
@@ -268,10 +282,10 @@ def _referee(store: str, name: str, session: int) -> Any:
     return Referee(store, name, session)
 
 
-def _work(plan: Plan, cohort: str, referee: Any) -> None:
-    from hpo.cohort import Job, train
+def _work(plan: Plan, name: str, referee: Any, crew: Any) -> None:
+    from hpo import cohort, peers
 
-    job = Job(
+    job = cohort.Job(
         source=plan.search.source,
         path=plan.search.path,
         objective=plan.search.objective,
@@ -280,5 +294,9 @@ def _work(plan: Plan, cohort: str, referee: Any) -> None:
         data_options=tuple(plan.data_options.items()),
         threads=plan.setting("threads"),
         device=plan.setting("device"),
+        parallel=plan.setting("parallel"),
     )
-    train(job, cohort, referee)
+    if crew.size > 1:
+        peers.train(job, name, referee, crew)
+    else:
+        cohort.train(job, name, referee)
