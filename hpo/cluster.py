@@ -17,7 +17,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 # Ray reads these when it is imported or started.
 os.environ.update(
@@ -187,46 +187,48 @@ class _Crew:
     def __init__(self, share: Share) -> None:
         self._share, self.size = share, share.processes
         self.address: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
-        self._tasks: list[Any] = []
-        self._peers = self._hire()
+        self._peers = {rank: self._hire(rank) for rank in range(1, self.size)}
+        self._tasks: dict[int, Any] = {}
 
-    def _hire(self) -> list[Any]:
-        """Start a peer in each bundle of this Tune trial but the first, which is its own."""
-        group: Any = ray.util.get_current_placement_group()
+    def _hire(self, rank: int) -> Any:
+        """Start a peer in its bundle of this Tune trial, of which the first is that of this process."""
         kind: Any = ray.remote(_Peer)
-        return [
-            kind.options(
-                num_cpus=self._share.cpus,
-                num_gpus=self._share.gpus,
-                scheduling_strategy=PlacementGroupSchedulingStrategy(group, rank),
-            ).remote()
-            for rank in range(1, self.size)
-        ]
+        group: Any = ray.util.get_current_placement_group()
+        place = PlacementGroupSchedulingStrategy(group, rank)
+        return kind.options(
+            num_cpus=self._share.cpus, num_gpus=self._share.gpus, scheduling_strategy=place
+        ).remote()
 
     def start(self, task: Callable[[int], None]) -> None:
-        self._tasks = [peer.do.remote(task, rank) for rank, peer in enumerate(self._peers, 1)]
+        self._tasks = {rank: peer.do.remote(task, rank) for rank, peer in self._peers.items()}
 
     def dead(self) -> list[int]:
-        ended, _ = ray.wait(self._tasks, num_returns=len(self._tasks), timeout=_GRACE_SECONDS)
-        return [rank for rank, task in enumerate(self._tasks, 1) if task in ended and _died(task)]
-
-    def dismiss(self) -> None:
-        for peer in self._peers:
-            ray.kill(peer)
+        tasks = list(self._tasks.values())
+        ray.wait(tasks, num_returns=len(tasks), timeout=_GRACE_SECONDS)
+        return [rank for rank, task in self._tasks.items() if _state(task) == "dead"]
 
     def renew(self) -> None:
-        self.dismiss()
-        self._peers = self._hire()
+        for rank, task in self._tasks.items():
+            if _state(task) != "done":
+                ray.kill(self._peers[rank])
+                self._peers[rank] = self._hire(rank)
+
+    def dismiss(self) -> None:
+        for peer in self._peers.values():
+            ray.kill(peer)
 
 
-def _died(task: Any) -> bool:
+def _state(task: Any) -> Literal["done", "dead", "at work"]:
+    """Say what became of a peer's task; an error in it, as of a line that broke, leaves the peer sound."""
     try:
-        ray.get(task)
+        ray.get(task, timeout=0)
+    except ray.exceptions.GetTimeoutError:
+        return "at work"
     except ray.exceptions.RayActorError:
-        return True
+        return "dead"
     except ray.exceptions.RayTaskError:
-        return False
-    return False
+        return "done"
+    return "done"
 
 
 Work = Callable[[str, _Line, _Crew], None]

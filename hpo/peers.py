@@ -8,15 +8,18 @@ none of them waits for ever.
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import asdict
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 
 from hpo import cohort
 from hpo.cohort import Job, Referee
 from hpo.training.distributed import Meeting, Team, meet
 from hpo.trial import Divergence, Ending, Outcome, Point, Proposal
+
+_MOMENT_SECONDS: Final = 1.0
 
 
 class Crew(Protocol):
@@ -37,7 +40,7 @@ class Crew(Protocol):
         """Return whose process has ended, after giving those that still work some time."""
 
     def renew(self) -> None:
-        """Put new processes in the place of all."""
+        """Put new processes in the place of those that have ended or still work."""
 
 
 def train(job: Job, name: str, referee: Referee, crew: Crew) -> None:
@@ -105,11 +108,21 @@ class Follower:
         return [report.trial for report in reports if goes_on]
 
     def tell(self, endings: Sequence[Ending]) -> None:
-        """If this worker failed, say why, and end its process: only that breaks the others' wait for it."""
+        """If this worker failed, say why. If it did so alone, end its process, for which the others wait."""
         for ending in endings:
             if ending.outcome is Outcome.FAILED:
                 self.team.tell_failure(_written(ending))
-                raise SystemExit(1)
+                if not self._first_failed():
+                    raise SystemExit(1)
+
+    def _first_failed(self) -> bool:
+        """Whether the first worker fails as well, at this moment."""
+        until = time.monotonic() + _MOMENT_SECONDS
+        while 0 not in self.team.failures():
+            if time.monotonic() > until:
+                return False
+            time.sleep(_MOMENT_SECONDS / 20)
+        return True
 
 
 def _written(ending: Ending) -> str:

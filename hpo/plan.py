@@ -47,8 +47,9 @@ class Plan:
         return int(self.search.settings["epochs"] or self.recipe.epochs)
 
     def setting(self, name: str) -> Any:
-        """Return one of the words that the search was started with."""
-        return self.search.settings[name]
+        """Return one of the words that the search was started with; one that is younger has its default."""
+        settings = self.search.settings
+        return settings[name] if name in settings else SearchSettings.model_fields[name].default
 
     @classmethod
     def of(cls, search: Search) -> Plan:

@@ -90,7 +90,7 @@ def _machine(search: Search) -> tuple[int, Share]:
     return cluster.machine(
         workers if isinstance(workers, int) else None,
         gpus if isinstance(gpus, int | float) else None,
-        int(search.settings["workers_per_trial"] or 1),
+        int(search.settings.get("workers_per_trial") or 1),
     )
 
 

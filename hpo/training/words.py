@@ -79,12 +79,14 @@ _CONTRADICTIONS: Final = (
 _UNSHARDED: Final = (
     *(
         Contradiction(
-            {"optimizer": name}, f"fsdp keeps parameters in parts, {name} needs them whole: use ddp"
+            {"optimizer": name}, f"fsdp keeps parameters in parts, {name} needs them whole: parallel=ddp"
         )
         for name, optimizer in OPTIMIZERS.items()
         if not optimizer.entrywise
     ),
-    Contradiction({EMA.name: But(None)}, "fsdp cannot copy a model that lies in parts: ema null, or use ddp"),
+    Contradiction(
+        {EMA.name: But(None)}, "fsdp cannot copy a model that lies in parts: ema null, or parallel=ddp"
+    ),
 )
 
 VOCABULARY: Final = Vocabulary(

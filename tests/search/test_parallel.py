@@ -33,7 +33,7 @@ WORDS = (
     "recipe.dropout=0.0",
     "space=sgd",
     "sampler=qmc",
-    "trials=6",
+    "trials=5",
     "epochs=3",
     "space.model.width={choice: [8, 11, 12, 13]}",
 )

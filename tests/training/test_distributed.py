@@ -94,9 +94,14 @@ CASES = [
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    """The two workers' curves of each case."""
+def both(tmp_path_factory):
+    """The two workers' curves of each case, and what one of them noticed of another that hung."""
     return train([case for case, _ in CASES], tmp_path_factory.mktemp("together"))
+
+
+@pytest.fixture(scope="module")
+def found(both):
+    return both[0]
 
 
 def numbers(result):
@@ -121,6 +126,23 @@ def test_all_workers_measure_the_same_to_the_last_digit(found):
 
 def test_the_cases_end_in_both_ways(found):
     assert {type(curve[-1]) for curve, _ in found} == {Point, Divergence}
+
+
+def test_nobody_waits_for_ever(both):
+    seconds, error = both[1]
+    assert 1 < seconds < 10
+    assert "Timed out" in error
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+@pytest.mark.parametrize("parallel", ["ddp", "fsdp"])
+def test_the_curve_of_two_gpus_is_that_of_one(parallel, tmp_path):
+    case = shipped("mlp", parallel, dropout=0.0)
+    ((first, second),), _ = train([case], tmp_path, "cuda")
+    assert first == second
+    for mine, theirs in zip(case.curve(device="cuda:0"), first, strict=True):
+        assert numbers(theirs) == pytest.approx(numbers(mine), rel=SINGLE, abs=SINGLE)
 
 
 def member(rank):
