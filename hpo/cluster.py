@@ -186,7 +186,7 @@ class _Crew:
 
     def __init__(self, share: Share) -> None:
         self._share, self.size = share, share.processes
-        self.address: str = ray.util.get_node_ip_address()  # type: ignore[no-untyped-call]
+        self.address = _address()
         self._peers = {rank: self._hire(rank) for rank in range(1, self.size)}
         self._tasks: dict[int, Any] = {}
 
@@ -216,6 +216,12 @@ class _Crew:
     def dismiss(self) -> None:
         for peer in self._peers.values():
             ray.kill(peer)
+
+
+def _address() -> str:
+    """Return where this trial's other workers reach this one: loopback as long as there is one machine."""
+    alone = len(ray.nodes()) == 1  # type: ignore[no-untyped-call]
+    return "127.0.0.1" if alone else str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
 
 
 def _state(task: Any) -> Literal["done", "dead", "at work"]:
