@@ -11,6 +11,7 @@ Who starts the workers is not known here. The first makes a `Meeting`, all of th
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import socket
@@ -201,6 +202,7 @@ class Meeting:
             yield Team(rank, self.size, parallel, device, store)
         finally:
             dist.destroy_process_group()
+            gc.collect()  # wrapped models refer to themselves, and keep the group's threads and lines
 
 
 def meet(host: str, size: int, patience: float = PATIENCE_SECONDS) -> tuple[Store, Meeting]:
