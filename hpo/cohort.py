@@ -10,7 +10,7 @@ import os
 import platform
 import traceback
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, Final, Protocol
 
@@ -19,6 +19,7 @@ import torch
 from hpo.config import Config, Value
 from hpo.recipe import Objective
 from hpo.training import fused, plain
+from hpo.training.distributed import Team
 from hpo.training.engine import Engine, Member, Progress, Task
 from hpo.training.execution import execute
 from hpo.training.fused import probe
@@ -30,6 +31,7 @@ Cause = tuple[str, None, Mapping[str, str]]
 
 _MEMORY_SHARE: Final = 0.5
 """What a foretelling may claim of the memory that is free: it knows nothing of fragments and scratch."""
+ONE: Final = Choice(1, 2, "")
 
 
 @dataclass(frozen=True)
@@ -49,16 +51,14 @@ class Job:
     data_options: tuple[tuple[str, Value], ...] = ()
     threads: int = 1
     device: str = "cpu"
+    parallel: str = "ddp"
     at_once: int | None = 1
     most: int = 1
     workers: int = 1
 
 
-class Referee(Protocol):
-    """The part of the referee that a worker speaks to."""
-
-    def ask(self, cohort: str, size: int) -> list[Proposal]:
-        """Return the trials of a cohort; none if there is nothing to train now."""
+class Judge(Protocol):
+    """The part of the referee that matters while trials are trained."""
 
     def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note who trains these trials, and in what way."""
@@ -70,6 +70,16 @@ class Referee(Protocol):
         """Return once the endings are durable."""
 
 
+class Referee(Judge, Protocol):
+    """The part of the referee that a worker speaks to."""
+
+    def ask(self, cohort: str, size: int) -> list[Proposal]:
+        """Return the trials of a cohort; none if there is nothing to train now."""
+
+    def lost(self, cohort: str, reason: str) -> bool:
+        """Take in that a worker of a cohort died; return whether it had trials."""
+
+
 def train(job: Job, cohort: str, referee: Referee) -> None:
     """Train a cohort to its end.
 
@@ -77,37 +87,39 @@ def train(job: Job, cohort: str, referee: Referee) -> None:
     meets one, or that runs out of memory, is halved until the trial is found that it is about.
     """
     choice = choose(job)
-    waiting = [referee.ask(cohort, choice.size)]
+    waiting: list[Sequence[Proposal]] = [referee.ask(cohort, choice.size)]
     while waiting:
         trials = waiting.pop()
-        if not trials:
-            continue
-        _note(trials, choice, referee)
-        live, cause = _train(job, trials, choice, referee)
-        if cause is None:
-            referee.tell([Ending(trial.number, Outcome.FINISHED) for trial in live])
-        elif len(live) == 1:
-            referee.tell([Ending(live[0].number, Outcome.FAILED, *cause)])
-        else:
-            middle = len(live) // 2
-            waiting += [live[middle:], live[:middle]]
+        if trials:
+            waiting += run(job, trials, referee, choice)
 
 
-def _note(trials: Sequence[Proposal], choice: Choice, referee: Referee) -> None:
+def run(
+    job: Job, trials: Sequence[Proposal], referee: Judge, choice: Choice = ONE, team: Team | None = None
+) -> list[Sequence[Proposal]]:
+    """Train these trials to their end, as one of a team or alone; return, in halves, those cut short."""
     worker = f"{platform.node()}/{os.getpid()}"
     numbers = [trial.number for trial in trials]
     referee.attempt(numbers, worker, {"at once": len(trials), "because": choice.reason})
+    live, cause = _train(job, trials, referee, choice, team)
+    if cause is not None and len(live) > 1:
+        middle = len(live) // 2
+        return [live[middle:], live[:middle]]
+    verdict = (Outcome.FAILED, *cause) if cause else (Outcome.FINISHED,)
+    referee.tell([Ending(trial.number, *verdict) for trial in live])
+    return []
 
 
 def _train(
-    job: Job, trials: Sequence[Proposal], choice: Choice, referee: Referee
+    job: Job, trials: Sequence[Proposal], referee: Judge, choice: Choice, team: Team | None
 ) -> tuple[list[Proposal], Cause | None]:
     """Train these trials; return those that are left, and what stopped them, if something did."""
     live = {trial.number for trial in trials}
     members = [Member(trial.number, trial.config) for trial in trials]
     cause = None
     try:
-        progress = _engine(choice)(prepare(job), members)
+        task = replace(prepare(job), team=team)
+        progress = _engine(choice)(task, members)
         reports = next(progress, None)
         while reports is not None:
             live -= {report.trial for report in reports}

@@ -22,7 +22,7 @@ from hpo.history import Search
 from hpo.recipe import Recipe
 from hpo.settings import SearchSettings
 from hpo.space import Space
-from hpo.training.words import VOCABULARY
+from hpo.training.words import VOCABULARY, vocabulary_for
 from hpo.vocabulary import Vocabulary
 
 OPTION: Final = "recipe."
@@ -53,6 +53,8 @@ class Plan:
     def at_once(self) -> int | None:
         """How many trials a worker trains at once; None: what a measurement recommends."""
         fuse = self.search.settings.get("fuse", "off")
+        if self.setting("workers_per_trial") > 1:
+            return 1
         return None if fuse == "auto" else 1 if fuse == "off" else int(str(fuse))
 
     @property
@@ -65,8 +67,9 @@ class Plan:
         return max(1, int(self.setting("trials")) // (rounds * int(self.setting("at_work"))))
 
     def setting(self, name: str) -> Any:
-        """Return one of the words that the search was started with."""
-        return self.search.settings[name]
+        """Return one of the words that the search was started with; one that is younger has its default."""
+        settings = self.search.settings
+        return settings[name] if name in settings else SearchSettings.model_fields[name].default
 
     @classmethod
     def of(cls, search: Search) -> Plan:
@@ -93,7 +96,8 @@ def order(settings: SearchSettings) -> Search:
     """
     recipe = recipes.find(settings.recipe)
     options, problems = _options(recipe, settings.recipe_options)
-    vocabulary = VOCABULARY.with_options(recipe.options)
+    problems += _nothing_to_shard(settings) + _fused_and_spread(settings)
+    vocabulary = vocabulary_for(settings.parallel).with_options(recipe.options)
     fixed = {
         f"{owner}.{name}": settings.recipe_options[name]
         for owner, own in recipe.options.items()
@@ -162,6 +166,19 @@ def _said_twice(fixed: Mapping[str, str], overrides: Mapping[str, str]) -> list[
     twice = [name for name in fixed if name in overrides]
     message = "Fixed by recipe.{0} and set by space.{1}: give only one of them."
     return [Problem(f"space.{name}", message.format(name.partition(".")[2], name)) for name in twice]
+
+
+def _nothing_to_shard(settings: SearchSettings) -> list[Problem]:
+    if settings.parallel != "fsdp" or settings.workers_per_trial > 1:
+        return []
+    return [Problem("parallel=fsdp", "It shards the model over workers: write workers_per_trial=2, or more.")]
+
+
+def _fused_and_spread(settings: SearchSettings) -> list[Problem]:
+    if settings.workers_per_trial == 1 or settings.fuse in ("auto", "off", 1):
+        return []
+    message = "Several workers train one trial at a time: leave out fuse, or workers_per_trial."
+    return [Problem(f"fuse={settings.fuse}", message)]
 
 
 def _baseline(recipe: Recipe, vocabulary: Vocabulary, space: Space) -> Config:

@@ -26,6 +26,8 @@ if TYPE_CHECKING:  # Ray takes its time to import, and what is wrong with the wo
 
 _GLANCE_SECONDS: Final = 0.25
 _UPLOAD_PATIENCE_SECONDS: Final = 60.0
+_IN_ONE_PROCESS: Final = """One process adds up in another order, so
+losses may differ by a ten-thousandth, and with dropout, which draws other masks, by more."""
 
 
 class Viewer(Protocol):
@@ -86,7 +88,9 @@ def _machine(search: Search) -> tuple[int, Share]:
 
     workers, gpus = search.settings["workers"], search.settings["gpus_per_trial"]
     return cluster.machine(
-        workers if isinstance(workers, int) else None, gpus if isinstance(gpus, int | float) else None
+        workers if isinstance(workers, int) else None,
+        gpus if isinstance(gpus, int | float) else None,
+        int(search.settings.get("workers_per_trial") or 1),
     )
 
 
@@ -94,7 +98,7 @@ def _decided(workers: int, share: Share) -> dict[str, Value]:
     """Return what the machine decides about a trial's numbers; it stays so for the whole search."""
     from hpo import cluster
 
-    threads = max(1, cluster.cpus() // workers)
+    threads = max(1, cluster.cpus() // (workers * share.processes))
     return {"threads": threads, "device": "cuda" if share.gpus else "cpu", "at_work": workers}
 
 
@@ -135,7 +139,7 @@ class _Conductor:
         make = functools.partial(_referee, _absolute(self.ledger.url), self.search.name, session)
         work = functools.partial(_work, self.plan)
         # Ray sets handlers of its own when it starts, so ours come before and after.
-        with _stoppable(), cluster.local(workers), _stoppable():
+        with _stoppable(), cluster.local(workers * share.processes), _stoppable():
             cluster.train(make, work, workers, share, resumed=resumed)
 
     def _verdict(self) -> tuple[State, str]:
@@ -226,19 +230,23 @@ def export(name: str, store: str, trial: int | None, to: str) -> Path:
         threads=plan.setting("threads"),
         data_options=plan.data_options,
         device=plan.setting("device"),
-        origin=_origin(search, history, chosen),
+        origin=_origin(plan, history, chosen),
     )
     return _write(Path(to), text)
 
 
-def _origin(search: Search, history: History, chosen: Trial) -> str:
-    """Say whose curve a script repeats."""
-    curve, how = chosen, ""
+def _origin(plan: Plan, history: History, chosen: Trial) -> str:
+    """Say whose curve a script repeats, and how nearly, since it runs one trial in one process."""
+    search, workers = plan.search, plan.setting("workers_per_trial")
+    curve, how, caveat = chosen, "", ""
     if chosen is history.best and history.proof:
         curve, how = history.proof, f", trained once more alone as trial {history.proof.number}"
     elif chosen.at_once > 1:
         how = ", trained among others, so equal but for rounding"
-    return f"trial {chosen.number} of {search.name}{how}: {search.objective.metric} {curve.score:.6g}"
+    if workers > 1:
+        parallel = plan.setting("parallel")
+        caveat = f"\n\nThe search trained it with {workers} workers ({parallel}). {_IN_ONE_PROCESS}"
+    return f"trial {chosen.number} of {search.name}{how}: {search.objective.metric} {curve.score:.6g}{caveat}"
 
 
 def _chosen(history: History, trial: int | None, name: str) -> Trial:
@@ -279,10 +287,10 @@ def _referee(store: str, name: str, session: int) -> Any:
     return Referee(store, name, session)
 
 
-def _work(plan: Plan, cohort: str, referee: Any) -> None:
-    from hpo.cohort import Job, train
+def _work(plan: Plan, name: str, referee: Any, crew: Any) -> None:
+    from hpo import cohort, peers
 
-    job = Job(
+    job = cohort.Job(
         source=plan.search.source,
         path=plan.search.path,
         objective=plan.search.objective,
@@ -295,5 +303,9 @@ def _work(plan: Plan, cohort: str, referee: Any) -> None:
         at_once=plan.at_once,
         most=plan.most_at_once,
         workers=plan.setting("at_work"),
+        parallel=plan.setting("parallel"),
     )
-    train(job, cohort, referee)
+    if crew.size > 1:
+        peers.train(job, name, referee, crew)
+    else:
+        cohort.train(job, name, referee)

@@ -179,6 +179,7 @@ def _default_store() -> str:
 
 SamplerName = Literal["tpe", "random", "qmc", "gp", "cmaes"]
 PrunerName = Literal["halving", "hyperband", "median", "none"]
+ParallelName = Literal["ddp", "fsdp"]
 
 Count = Annotated[int, BeforeValidator(_whole(1))]
 Number = Annotated[int, BeforeValidator(_whole(0))]
@@ -190,6 +191,7 @@ Name = Annotated[str, BeforeValidator(_name)]
 Url = Annotated[str, BeforeValidator(_url)]
 Sampler = Annotated[SamplerName, BeforeValidator(_choice(SamplerName))]
 Pruner = Annotated[PrunerName, BeforeValidator(_choice(PrunerName))]
+Parallel = Annotated[ParallelName, BeforeValidator(_choice(ParallelName))]
 
 
 class Settings(BaseModel):
@@ -324,6 +326,8 @@ class SearchSettings(StoreSettings):
     workers: Workers = Field(default="auto", description="Trainings at the same time")
     fuse: Fuse = Field(default="auto", description="Trials that a worker trains at once: auto, off, 32 …")
     gpus_per_trial: Gpus | None = Field(default=None, description="0.25, 1, 2 … (one GPU if there is one)")
+    workers_per_trial: Count = Field(default=1, description="Processes that train a trial together")
+    parallel: Parallel = Field(default="ddp", description="How they do: ddp copies, fsdp shards the model")
     seed: Number = Field(default=0, description="The same seed, the same search")
     name: Name | None = Field(default=None, description="What to call the search (recipe and number)")
     recipe_options: dict[str, str] = Field(default={}, description="Set an argument of the recipe's model")

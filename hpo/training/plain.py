@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from hpo.config import Config
 from hpo.training.clipping import Clipping, gradient_moments
+from hpo.training.distributed import Alone
 from hpo.training.engine import Member, Progress, Task
 from hpo.training.gradients import Gradient, Loss
 from hpo.training.loop import (
@@ -23,7 +24,6 @@ from hpo.training.loop import (
     count_batches,
     epoch_factors,
     epoch_seed,
-    evaluate,
     load,
     mean_loss,
     place,
@@ -85,11 +85,13 @@ class _Training:
         for call in loss_calls(config):
             self.loss = call.build(self.loss)
         self.measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
+        self.team = task.team or Alone()
         self.model = make_model(task, config)
+        self.spread = self.team.spread(self.model)
         parameters = parameters_call(config).build(self.model)
         self.optimizer: torch.optim.Optimizer = optimizer_call(config).build(parameters)
         self.micro_batches = cast("int", config["accumulate"])
-        self.gradient: Gradient = gradient_call(config, task.device).build()
+        self.gradient: Gradient = gradient_call(config, task.device, self.team.innermost).build()
         self.evaluated = self.model
         for call in average_calls(config):
             self.evaluated = call.build(self.model, self.optimizer)
@@ -107,7 +109,8 @@ class _Training:
                 self._begin(step)
             if not math.isfinite(step.loss) or step.loss > self.limit:
                 return self._divergence(epoch, steps, step.loss)
-        measured = evaluate(self.evaluated, self.measures, load(self.splits["validation"], self.batch_size))
+        batches = load(self.splits["validation"], self.batch_size)
+        measured = self.team.evaluate(self.evaluated, self.measures, batches)
         score = measured[self.task.objective.metric]
         if not (math.isfinite(measured["loss"]) and math.isfinite(score)):
             return self._divergence(epoch, steps, measured["loss"])
@@ -139,7 +142,7 @@ class _Training:
         torch.manual_seed(seed)
         factors = epoch_factors(self.schedule, epoch, self.steps, self.task.epochs)
         batches = zip(factors, load(self.splits["train"], self.batch_size, seed), strict=True)
-        return train_epoch(self.model, self.loss, self.optimizer, self.gradient, self.clipping, batches)
+        return train_epoch(self.spread, self.loss, self.optimizer, self.gradient, self.clipping, batches)
 
     def _divergence(self, epoch: int, steps: Sequence[Step], loss: float) -> Divergence:
         return Divergence(self.number, epoch, len(steps) - 1, loss, steps[-1].grad_norm)
