@@ -105,6 +105,8 @@ def run(
     if cause is not None and len(live) > 1:
         middle = len(live) // 2
         return [live[middle:], live[:middle]]
+    if cause is None:
+        _proven.add(job)
     verdict = (Outcome.FAILED, *cause) if cause else (Outcome.FINISHED,)
     referee.tell([Ending(trial.number, *verdict) for trial in live])
     return []
@@ -135,15 +137,31 @@ def _engine(choice: Choice) -> Engine:
     return plain.train if choice.size == 1 else partial(fused.train, least=choice.least)
 
 
-@cache
 def choose(job: Job) -> Choice:
-    """Decide how many trials to train at once; a worker does this once, before its first cohort."""
+    """Decide how many trials to train at once.
+
+    Nothing is measured before a first trial was trained: what goes wrong with a recipe goes wrong there,
+    with a trial that it can be told of, and the first result need not wait.
+    """
     if job.at_once is not None:
-        return Choice(job.at_once, 2, f"{job.at_once} at a time, as asked for")
-    if job.most == 1:
-        return Choice(1, 2, "there are too few trials to train several at once")
+        return Choice(job.at_once, 2, f"{job.at_once} at a time, as asked for" if job.at_once > 1 else "")
+    return _measured(job) if job.most > 1 and job in _proven else ONE
+
+
+_proven: Final[set[Job]] = set()
+"""What this process has trained a trial of to its end."""
+
+
+@cache
+def _measured(job: Job) -> Choice:
     memory = available(job.device)
-    return probe.choose(prepare(job), job.baseline, job.most, memory and memory * _MEMORY_SHARE / job.workers)
+    budget = memory and memory * _MEMORY_SHARE / job.workers
+    try:
+        return probe.choose(prepare(job), job.baseline, job.most, budget)
+    except Exception as error:  # noqa: BLE001 - the baseline may fail where other trials do not
+        return Choice(
+            1, 2, f"1 at a time: the baseline could not be measured ({type(error).__name__}: {error})"
+        )
 
 
 def _send(progress: Progress, kept: list[int]) -> list[Point | Divergence] | None:

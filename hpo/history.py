@@ -158,7 +158,7 @@ class History:
     def because(self) -> str:
         """How many trials are trained at once and why, in words."""
         noted = (trial.attempts[0].notes for trial in self.searched if trial.attempts)
-        return next((str(notes["because"]) for notes in noted if "because" in notes), "")
+        return next((str(notes["because"]) for notes in noted if notes.get("because")), "")
 
     @property
     def occupancy(self) -> float:
