@@ -16,12 +16,15 @@ from typing import Protocol
 
 import torch
 
-from hpo.config import Value
+from hpo.config import Config, Value
+from hpo.plan import Plan
 from hpo.recipe import Objective
 from hpo.training import plain
 from hpo.training.engine import Member, Progress, Task
 from hpo.training.execution import execute
+from hpo.training.memory import Memory, predict
 from hpo.trial import Divergence, Ending, Outcome, Point, Proposal
+from hpo.vocabulary import MODEL
 
 
 @dataclass(frozen=True)
@@ -36,6 +39,20 @@ class Job:
     data_options: tuple[tuple[str, Value], ...] = ()
     threads: int = 1
     device: str = "cpu"
+
+    @classmethod
+    def of(cls, plan: Plan) -> Job:
+        """Return what the workers of a planned search must know."""
+        return cls(
+            source=plan.search.source,
+            path=plan.search.path,
+            objective=plan.search.objective,
+            epochs=plan.epochs,
+            seed=plan.setting("seed"),
+            data_options=tuple(plan.data_options.items()),
+            threads=plan.setting("threads"),
+            device=plan.setting("device"),
+        )
 
 
 class Referee(Protocol):
@@ -95,6 +112,20 @@ def prepare(job: Job) -> Task:
     module = execute(job.source, job.path)
     splits = module.data(**dict(job.data_options))
     return Task(module, splits, job.objective, job.epochs, job.seed, job.device)
+
+
+def foretell(job: Job, config: Config) -> Memory:
+    """Foretell a training's memory. The model is built without its numbers, unless it needs to see them.
+
+    Raises:
+        Exception: whatever the recipe raises.
+    """
+    module = execute(job.source, job.path)
+    try:
+        with torch.device("meta"):
+            return predict(config, module.model(**config.below(MODEL)))
+    except (NotImplementedError, RuntimeError):
+        return predict(config, module.model(**config.below(MODEL)))
 
 
 def _cause(error: Exception, recipe: str) -> tuple[str, None, Mapping[str, str]]:

@@ -16,6 +16,10 @@ FAILURES: Final = 3
 """So many equal failures in a row, and a search gives up."""
 
 
+GIVEN: Final = "given"
+"""The sampler of a search whose one configuration was given, and the origin of its trial."""
+
+
 class State(StrEnum):
     """Where a search stands."""
 
@@ -47,6 +51,11 @@ class Search:
     reason: str = ""
     id: int = 0
 
+    @property
+    def given(self) -> bool:
+        """Whether its one configuration was given (`hpo train`), so that nothing is searched."""
+        return self.settings.get("sampler") == GIVEN
+
 
 @dataclass
 class Trial:
@@ -76,6 +85,12 @@ class Trial:
     def epochs(self) -> int:
         """How many epochs were trained."""
         return len(self.points)
+
+    @property
+    def memory(self) -> Mapping[str, Mapping[str, int]]:
+        """The bytes that it took, `predicted` and `measured`, each by part; nothing until it has ended."""
+        notes: Mapping[str, Mapping[str, int]] = self.ending.notes.get("memory", {}) if self.ending else {}
+        return notes
 
 
 class History:

@@ -14,7 +14,7 @@ FLOORS = {
     0: ["errors", "config", "trial", "shipped", "recipe", "vocabulary", "history"],
     1: ["space", "training", "settings", "summary"],
     2: ["export", "plan", "cohort"],
-    3: ["study", "cluster", "tracking", "ledger"],
+    3: ["study", "single", "cluster", "inprocess", "tracking", "ledger"],
     4: ["referee", "search", "terminal"],
     5: ["cli"],
 }

@@ -52,7 +52,15 @@ def test_a_refusal_starts_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("words", [[], ["search", "recipe=cn"], ["search", "recipe=cnn", "space.lr=1"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["search", "recipe=cn"],
+        ["search", "recipe=cnn", "space.lr=1"],
+        ["train", "recipe=cnn", "optimizer.lr=x"],
+    ],
+)
 def test_the_command_line_and_its_refusals_import_nothing_heavy(words):
     """That is why they take a fraction of a second; benchmarks/start.py measures it."""
     heavy = ["torch", "ray", "mlflow", "optuna", "sqlalchemy", "rich"]

@@ -45,7 +45,7 @@ def curves(progress):
     found = {}
     for results in progress:
         for result in results:
-            timeless = replace(result, seconds=0.0) if isinstance(result, Point) else result
+            timeless = replace(result, seconds=0.0, notes={}) if isinstance(result, Point) else result
             found.setdefault(result.trial, []).append(timeless)
     return found
 
@@ -204,8 +204,8 @@ def test_only_those_chosen_go_on(train, make_task, three):
     next(progress)
     second = progress.send({3, 8})
     third = progress.send([8])
-    assert [replace(point, seconds=0.0) for point in second] == [whole[3][1], whole[8][1]]
-    assert [replace(point, seconds=0.0) for point in third] == [whole[8][2]]
+    assert [replace(point, seconds=0.0, notes={}) for point in second] == [whole[3][1], whole[8][1]]
+    assert [replace(point, seconds=0.0, notes={}) for point in third] == [whole[8][2]]
     with pytest.raises(StopIteration):
         progress.send([8])
 
