@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "show": (settings.NameSettings, "hpo show cnn-1"),
     "list": (settings.StoreSettings, "hpo list"),
     "export": (settings.ExportSettings, "hpo export cnn-1 to=train.py"),
+    "plot": (settings.PlotSettings, "hpo plot cnn-1 to=pictures"),
     "ui": (settings.TrackingSettings, "hpo ui"),
     "sync": (settings.SyncSettings, "hpo sync cnn-1"),
     "recipes": (settings.Settings, "hpo recipes"),
@@ -180,6 +181,16 @@ def export(words: Words = None) -> None:
 
     path = write(chosen.name, chosen.store, chosen.trial, chosen.to)
     typer.echo(f"Written. Run it: python {path}")
+
+
+@app.command(cls=_Verb)
+def plot(words: Words = None) -> None:
+    """Draw a search: curves, gradients, layers."""
+    chosen = settings.PlotSettings.from_words(words or ())
+    from hpo.plot import plot as draw
+
+    for name, path, reason in draw(chosen):
+        typer.echo(path or f"{name} not drawn: {reason}")
 
 
 @app.command(cls=_Verb)

@@ -348,3 +348,14 @@ class TrainSettings(StoreSettings):
     config: dict[str, str] = Field(
         default={}, description="Words of the configuration; others are as in the baseline"
     )
+
+
+class PlotSettings(StoreSettings):
+    """The keys of `hpo plot`."""
+
+    bare: ClassVar[str] = "name"
+
+    name: Name | None = Field(default=None, description="The name of a search; `hpo list` shows them")
+    space: str | None = Field(default=None, description="Or a space, of which the schedules are drawn")
+    recipe: str | None = Field(default=None, description="The recipe that the space is for")
+    to: str = Field(default="pictures", description="The folder to write")
