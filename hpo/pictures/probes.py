@@ -106,7 +106,6 @@ def _first_norm(model: nn.Module) -> tuple[str, nn.Module] | None:
     return next(norms, None)
 
 
-@torch.no_grad()
 def _look(winner: Winner) -> tuple[str, Tensor, Tensor]:
     """Return the layer's name, and what goes in and comes out, each of shape [channels, values]."""
     model = winner.trained()
@@ -121,7 +120,8 @@ def _look(winner: Winner) -> tuple[str, Tensor, Tensor]:
 
     handle = layer.register_forward_hook(hook)
     inputs, _ = next(iter(load(winner.task.splits["validation"], _SAMPLES)))
-    model(inputs.to(winner.task.device))
+    with torch.no_grad():
+        model(inputs.to(winner.task.device))
     handle.remove()
     before, after = (tensor.transpose(0, 1).flatten(start_dim=1).float() for tensor in seen[0])
     return name, before, after
@@ -147,7 +147,6 @@ def _density(panel: Axes, values: Tensor, low: float, high: float, **style: obje
         panel.hist(inside.numpy(), bins=_BINS, range=(low, high), density=True, histtype="step", **style)  # type: ignore[arg-type]
 
 
-@torch.no_grad()
 def fit(winner: Winner) -> Figure:
     """Draw what a model of one input and one output has made of its points.
 
@@ -162,7 +161,8 @@ def fit(winner: Winner) -> Figure:
     grid = torch.linspace(float(inputs.min()), float(inputs.max()), 200, dtype=inputs.dtype)[:, None]
     figure, (panel, *_) = panels("The fitted line and its points", f"{winner.name}, trained again")
     panel.plot(inputs.flatten(), targets.flatten(), "o", color=COLORS[0], alpha=0.6, label="training data")
-    fitted = model(grid.to(winner.task.device)).cpu().flatten()
+    with torch.no_grad():
+        fitted = model(grid.to(winner.task.device)).cpu().flatten()
     panel.plot(grid.flatten(), fitted, color=BLACK, linewidth=2, label=_equation(grid.flatten(), fitted))
     panel.set_xlabel("input")
     panel.set_ylabel("target")
