@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from hpo.plan import Plan
 
 _ROWS: Final = 10
-_WIDTHS: Final = {"epoch": 5, "train_loss": 10, "loss": 9, "grad_norm": 9, "clipped_to": 10, "clipped": 7}
+_WIDTHS: Final = {"epoch": 5, "train_loss": 10, "loss": 9, "grad_norm": 9, "clipped": 9, "share": 5}
 _WIDTH: Final = 8
 
 
@@ -54,8 +54,8 @@ def cells(point: Point, objective: Objective) -> dict[str, str]:
         **{name: wording.loss(it) if name == "loss" else wording.number(it) for name, it in scores.items()},
         "lr": wording.number(point.lr),
         "grad_norm": wording.number(point.grad_norm),
-        "clipped_to": wording.number(point.clipped_norm),
-        "clipped": f"{point.clipped_share:.0%}",
+        "clipped": wording.number(point.clipped_norm),
+        "share": f"{point.clipped_share:.0%}",
     }
 
 
