@@ -35,8 +35,8 @@ def losses(name: str, history: History) -> Figure:
         panel.set_title(title)
         for trial in others:
             _line(panel, trial, measure, color=FAINT, linewidth=0.8, alpha=0.45)
-        for color, trial in reversed(list(zip(COLORS, best, strict=False))):
-            _line(panel, trial, measure, color=color, label=_label(trial, history))
+        for rank, (color, trial) in enumerate(zip(COLORS, best, strict=False)):
+            _line(panel, trial, measure, color=color, label=_label(trial, history), zorder=9 - rank)
     _fit_range(train, [measure(point) for trial in best for point in trial.points for measure in _LOSSES])
     train.set_ylabel("mean loss over the samples of an epoch")
     count_epochs((train, validation))
