@@ -17,6 +17,7 @@ from typing import Any, Final, Protocol
 import torch
 
 from hpo.config import Config, Value
+from hpo.plan import Plan
 from hpo.recipe import Objective
 from hpo.training import fused, plain
 from hpo.training.distributed import Team
@@ -24,8 +25,9 @@ from hpo.training.engine import Engine, Member, Progress, Task
 from hpo.training.execution import execute
 from hpo.training.fused import probe
 from hpo.training.fused.probe import Choice
-from hpo.training.memory import available
+from hpo.training.memory import Memory, available, predict
 from hpo.trial import Divergence, Ending, Outcome, Point, Proposal
+from hpo.vocabulary import MODEL
 
 Cause = tuple[str, None, Mapping[str, str]]
 
@@ -55,6 +57,25 @@ class Job:
     at_once: int | None = 1
     most: int = 1
     workers: int = 1
+
+    @classmethod
+    def of(cls, plan: Plan) -> Job:
+        """Return what the workers of a planned search must know."""
+        return cls(
+            source=plan.search.source,
+            path=plan.search.path,
+            objective=plan.search.objective,
+            epochs=plan.epochs,
+            seed=plan.setting("seed"),
+            data_options=tuple(plan.data_options.items()),
+            threads=plan.setting("threads"),
+            device=plan.setting("device"),
+            parallel=plan.setting("parallel"),
+            baseline=plan.baseline,
+            at_once=plan.at_once,
+            most=plan.most_at_once,
+            workers=plan.at_work,
+        )
 
 
 class Judge(Protocol):
@@ -178,6 +199,20 @@ def prepare(job: Job) -> Task:
     module = execute(job.source, job.path)
     splits = module.data(**dict(job.data_options))
     return Task(module, splits, job.objective, job.epochs, job.seed, job.device)
+
+
+def foretell(job: Job, config: Config) -> Memory:
+    """Foretell a training's memory. The model is built without its numbers, unless it needs to see them.
+
+    Raises:
+        Exception: whatever the recipe raises.
+    """
+    module = execute(job.source, job.path)
+    try:
+        with torch.device("meta"):
+            return predict(config, module.model(**config.below(MODEL)))
+    except (NotImplementedError, RuntimeError):
+        return predict(config, module.model(**config.below(MODEL)))
 
 
 def _cause(error: Exception, recipe: str) -> Cause:

@@ -16,6 +16,10 @@ FAILURES: Final = 3
 """So many equal failures in a row, and a search gives up."""
 
 
+GIVEN: Final = "given"
+"""The sampler of a search whose one configuration was given, and the origin of its trial."""
+
+
 class State(StrEnum):
     """Where a search stands."""
 
@@ -47,6 +51,11 @@ class Search:
     reason: str = ""
     id: int = 0
 
+    @property
+    def given(self) -> bool:
+        """Whether its one configuration was given (`hpo train`), so that nothing is searched."""
+        return self.settings.get("sampler") == GIVEN
+
 
 @dataclass
 class Trial:
@@ -74,8 +83,8 @@ class Trial:
 
     @property
     def alone(self) -> str:
-        """Why it trained plainly, if it could have trained in a stack with others."""
-        return str(self.points[0].notes.get(ALONE, "")) if self.points else ""
+        """Why it trained plainly and not in its cohort's stack; nothing until it has ended."""
+        return str(self.ending.notes.get(ALONE, "")) if self.ending else ""
 
     @property
     def score(self) -> float | None:
@@ -86,6 +95,12 @@ class Trial:
     def epochs(self) -> int:
         """How many epochs were trained."""
         return len(self.points)
+
+    @property
+    def memory(self) -> Mapping[str, Mapping[str, int]]:
+        """The bytes that it took, `predicted` and `measured`, each by part; nothing until it has ended."""
+        notes: Mapping[str, Mapping[str, int]] = self.ending.notes.get("memory", {}) if self.ending else {}
+        return notes
 
 
 class History:

@@ -29,6 +29,7 @@ from hpo.training.loop import (
     place,
     train_epoch,
 )
+from hpo.training.memory import measure, predict
 from hpo.training.optimizers import optimizer_call, parameters_call
 from hpo.training.schedules import Schedule, schedule_call
 from hpo.training.values import average_calls, gradient_call, initialize_calls, loss_calls
@@ -98,6 +99,7 @@ class _Training:
         self.schedule: Schedule = schedule_call(config).build()
         self.steps = count_batches(splits["train"], self.batch_size)
         self.limit = math.inf
+        self.predicted = predict(config, self.model)
 
     def epoch(self, epoch: int) -> Point | Divergence:
         """Train and evaluate for one epoch, counted from 1."""
@@ -130,7 +132,12 @@ class _Training:
             clipped_share=fmean(step.clipped_norm < step.grad_norm for step in steps),
             grad_mean=grad_mean,
             grad_std=grad_std,
+            notes={"memory": self._memory()},
         )
+
+    def _memory(self) -> dict[str, dict[str, int]]:
+        measured = measure(self.optimizer, self.model, self.evaluated)
+        return {"predicted": self.predicted.parts, "measured": measured.parts}
 
     def _begin(self, first: Step) -> None:
         """Note what the first step tells."""

@@ -41,6 +41,7 @@ def test_a_search_is_described():
         "seconds": 2.0,
         "origin": "tpe",
         "at_once": 1,
+        "memory": {},
         "config": dict(HISTORIES["typical"].trials[1].proposal.config),
     }
 

@@ -63,16 +63,18 @@ def _answer(part: Progress, chosen: Collection[int] | None) -> list[Report]:
 
 
 def _plainly(task: Task, group: Group) -> Progress:
-    """Train a group plainly, and note with each member's first point why."""
+    """Train a group plainly, and note why."""
     progress = plain.train(task, group.members)
-    reports = [_explained(report, group.reason) for report in next(progress)]
+    reports: list[Report] = next(progress)
     while reports:
-        chosen = yield reports
+        chosen = yield [_explained(report, group.reason) for report in reports]
         reports = _answer(progress, chosen)
 
 
 def _explained(report: Report, reason: str) -> Report:
-    return replace(report, notes={ALONE: reason}) if isinstance(report, Point) else report
+    if not isinstance(report, Point):
+        return report
+    return replace(report, notes={**report.notes, ALONE: reason})
 
 
 def _fused(task: Task, splits: Mapping[str, Split], group: Group) -> Progress:

@@ -23,7 +23,8 @@ def unfold(folded: Tensor, trials: int) -> Tensor:
     """Bring [batch, K * channels, ...] to [K, batch, channels, ...]."""
     if folded.dim() == 4 and folded.requires_grad:
         folded.register_hook(_put_channels_last)  # else torch's backward works, and returns, channels first
-    return folded.unflatten(1, (trials, -1)).transpose(0, 1)
+    found: Tensor = folded.unflatten(1, (trials, -1)).transpose(0, 1)
+    return found
 
 
 def _put_channels_last(images: Tensor) -> Tensor:
@@ -53,16 +54,20 @@ def batch_norm(
     """
     each = (input, running_mean, running_var, weight, bias)
     trials = max(len(part) for part in each if part is not None)
-    statistics = [
-        part if part is None else (part if training else part.expand(trials, -1).contiguous()).view(-1)
-        for part in (running_mean, running_var)
-    ]
-    scales = [part if part is None else part.expand(trials, -1).flatten() for part in (weight, bias)]
-    found = F.batch_norm(fold(input, trials), *statistics, *scales, training, momentum, eps)
+    mean, variance = (_lay_out(part, trials, in_place=training) for part in (running_mean, running_var))
+    scale, shift = (_lay_out(part, trials) for part in (weight, bias))
+    found = F.batch_norm(fold(input, trials), mean, variance, scale, shift, training, momentum, eps)
     return unfold(found, trials)
 
 
-POOLS = {
+def _lay_out(part: Tensor | None, trials: int, *, in_place: bool = False) -> Tensor | None:
+    """Bring [K or 1, channels] to [K * channels]; a view, or an error, where it is to change in place."""
+    if part is None:
+        return None
+    return part.view(-1) if in_place else part.expand(trials, -1).flatten()
+
+
+POOLS: dict[Any, int] = {
     F.max_pool1d: 1,
     F.max_pool2d: 2,
     F.max_pool3d: 3,

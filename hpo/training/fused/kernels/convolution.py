@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from hpo.training.fused.kernels.channels import fold, unfold
 
-Sizes = int | tuple[int, ...] | str
+Lengths = int | tuple[int, ...]
 
 LARGE = 50_000_000
 """Multiplications of one trial from which one convolution per trial is faster than one of K groups."""
@@ -21,9 +21,9 @@ def convolve(
     input: Tensor,
     weight: Tensor,
     bias: Tensor | None = None,
-    stride: Sizes = 1,
-    padding: Sizes = 0,
-    dilation: Sizes = 1,
+    stride: Lengths = 1,
+    padding: Lengths | str = 0,
+    dilation: Lengths = 1,
     groups: int = 1,
 ) -> Any:
     """Convolve inputs [K, batch, channels, ...] with kernels [K, outputs, channels / groups, ...]."""
@@ -43,7 +43,7 @@ def convolve(
 
 
 def _multiply(
-    images: Tensor, weight: Tensor, bias: Tensor | None, stride: Sizes, padding: Sizes, dilation: Sizes
+    images: Tensor, weight: Tensor, bias: Tensor | None, stride: Lengths, padding: Lengths, dilation: Lengths
 ) -> Tensor:
     """Convolve as one matrix product, which leaves channels last in memory; the patches serve all trials."""
     size = weight.shape[2:]
@@ -54,12 +54,12 @@ def _multiply(
         (extent + 2 * pad - gap * (side - 1) - 1) // step + 1
         for extent, side, step, pad, gap in zip(images.shape[2:], size, *spans, strict=True)
     )
-    return rows.unflatten(1, (height, width)).permute(0, 3, 1, 2)
+    return rows.view(len(images), height, width, -1).permute(0, 3, 1, 2)
 
 
-def _pair(sizes: Sizes) -> tuple[int, int]:
+def _pair(sizes: Lengths) -> tuple[int, int]:
     first, *rest = (sizes,) if isinstance(sizes, int) else sizes
-    return int(first), int(rest[0] if rest else first)
+    return first, rest[0] if rest else first
 
 
 def _flat(weight: Tensor, bias: Tensor | None) -> tuple[Tensor, Tensor | None]:
