@@ -38,6 +38,8 @@ hyperparameters on these pages; a recipe may add [words of its own](recipes.md).
 `space.PATH=YAML` on the command line changes one place: `space.optimizer.sgd.lr='{{log: [1e-3, 1]}}'`,
 `space.batch_size=128`. A branch's bare name keeps that branch with its searches: `space.optimizer=adamw`.
 
+`hpo train` takes one value of each, without a space: `hpo train recipe=cnn optimizer=adamw optimizer.lr=1e-3 clip_norm=1`.
+
 `points` lists configurations, or parts of them, under their dotted names. Each is tried once before any is tried again,
 with whatever else the space searches:
 

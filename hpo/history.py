@@ -10,10 +10,14 @@ from typing import Final
 
 from hpo.config import Value
 from hpo.recipe import Objective
-from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
+from hpo.trial import ALONE, Attempt, Ending, Outcome, Point, Proposal, Record
 
 FAILURES: Final = 3
 """So many equal failures in a row, and a search gives up."""
+
+
+GIVEN: Final = "given"
+"""The sampler of a search whose one configuration was given, and the origin of its trial."""
 
 
 class State(StrEnum):
@@ -47,6 +51,11 @@ class Search:
     reason: str = ""
     id: int = 0
 
+    @property
+    def given(self) -> bool:
+        """Whether its one configuration was given (`hpo train`), so that nothing is searched."""
+        return self.settings.get("sampler") == GIVEN
+
 
 @dataclass
 class Trial:
@@ -68,6 +77,16 @@ class Trial:
         return self.ending.outcome if self.ending else None
 
     @property
+    def at_once(self) -> int:
+        """How many trials its worker trained at once."""
+        return int(self.attempts[-1].notes.get("at once", 1)) if self.attempts and not self.alone else 1
+
+    @property
+    def alone(self) -> str:
+        """Why it trained plainly and not in its cohort's stack; nothing until it has ended."""
+        return str(self.ending.notes.get(ALONE, "")) if self.ending else ""
+
+    @property
     def score(self) -> float | None:
         """The objective on validation data after the last epoch that was trained."""
         return self.points[-1].score if self.points else None
@@ -76,6 +95,12 @@ class Trial:
     def epochs(self) -> int:
         """How many epochs were trained."""
         return len(self.points)
+
+    @property
+    def memory(self) -> Mapping[str, Mapping[str, int]]:
+        """The bytes that it took, `predicted` and `measured`, each by part; nothing until it has ended."""
+        notes: Mapping[str, Mapping[str, int]] = self.ending.notes.get("memory", {}) if self.ending else {}
+        return notes
 
 
 class History:
@@ -108,7 +133,7 @@ class History:
     @property
     def counts(self) -> Counter[str]:
         """The number of ended trials by outcome."""
-        return Counter(trial.outcome.value for trial in self.trials.values() if trial.outcome)
+        return Counter(trial.outcome.value for trial in self.searched if trial.outcome)
 
     @property
     def running(self) -> list[Trial]:
@@ -124,15 +149,44 @@ class History:
         return last[0].reason if len(last) == FAILURES and failed and same else None
 
     @property
+    def searched(self) -> list[Trial]:
+        """The trials of the search itself: all but the winner's proof."""
+        return [trial for trial in self.trials.values() if not trial.proposal.proves]
+
+    @property
     def ranking(self) -> list[Trial]:
         """Finished trials, best first; only these trained for all epochs, so only these compare."""
-        finished = [trial for trial in self.trials.values() if trial.outcome is Outcome.FINISHED]
+        finished = [trial for trial in self.searched if trial.outcome is Outcome.FINISHED]
         return sorted(finished, key=lambda trial: (self.objective.cost(trial.score), trial.number))
 
     @property
     def best(self) -> Trial | None:
         """The finished trial with the best score."""
         return next(iter(self.ranking), None)
+
+    @property
+    def at_once(self) -> int:
+        """The most trials that a worker has trained at once."""
+        return max((trial.at_once for trial in self.searched), default=1)
+
+    @property
+    def because(self) -> str:
+        """How many trials are trained at once and why, in words."""
+        noted = (trial.attempts[0].notes for trial in self.searched if trial.attempts)
+        return next((str(notes["because"]) for notes in noted if notes.get("because")), "")
+
+    @property
+    def occupancy(self) -> float:
+        """The share of trained epochs that were of use; a row that diverges is idle to its epoch's end."""
+        diverged = self.counts[Outcome.DIVERGED.value]
+        return self.epochs / (self.epochs + diverged) if self.epochs else 1.0
+
+    @property
+    def proof(self) -> Trial | None:
+        """The winner trained once more, alone: what an export of it repeats digit for digit."""
+        best = self.best
+        proofs = (trial for trial in self.trials.values() if trial.proposal.proves)
+        return next((it for it in proofs if best and it.proposal.config == best.proposal.config), None)
 
     @property
     def epochs(self) -> int:

@@ -12,18 +12,30 @@ import time
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from hpo.history import History, Trial
 from hpo.ledger import Ledger, Writer
 from hpo.plan import Plan
-from hpo.study import Study
-from hpo.trial import Attempt, Divergence, Ending, Outcome, Point, Proposal, Record
+from hpo.single import Single
+from hpo.trial import PROOF, Attempt, Divergence, Ending, Outcome, Point, Proposal, Record
+
+if TYPE_CHECKING:
+    from hpo.study import Study
 
 R = TypeVar("R", bound=Record)
 
 ATTEMPTS: Final = 3
 """A trial whose worker died is tried this often in all."""
+
+
+def _study(plan: Plan) -> Study | Single:
+    """Return who proposes; Optuna is imported only where there is something to search."""
+    if plan.search.given:
+        return Single(plan)
+    from hpo.study import Study
+
+    return Study(plan)
 
 
 class Referee:
@@ -36,12 +48,14 @@ class Referee:
     def __init__(self, store: str, name: str, session: int) -> None:
         ledger = Ledger(store)
         self._plan = Plan.of(ledger.search(name))
-        self._study = Study(self._plan)
+        self._study = _study(self._plan)
         self._history = History(self._plan.search.objective)
         for record in ledger.records(self._plan.search):
-            self._study.restore(record)
             self._history.add(record)
+            if not self._proves(record):
+                self._study.restore(record)
         self._writer = Writer(ledger, self._plan.search, session)
+        self._noted: dict[int, Mapping[str, Any]] = {}  # what the engine said last of each trial
         self._cohorts: dict[str, list[int]] = {}
         for trial in self._history.running:
             self._cohorts.setdefault(trial.proposal.cohort, []).append(trial.number)
@@ -68,14 +82,33 @@ class Referee:
     def _take(self, cohort: str) -> int | None:
         if self._waiting:
             return self._waiting.popleft()
-        if not self._proposes:
-            return None
-        return self._record(replace(self._study.propose(), cohort=cohort)).number
+        if self._proposes:
+            return self._record(replace(self._study.propose(), cohort=cohort)).number
+        if self._unproved:
+            number = len(self._history.trials)
+            proof = Proposal(number, self._unproved.proposal.config, PROOF, cohort=cohort)
+            return self._record(proof).number
+        return None
+
+    def _proves(self, record: Record) -> bool:
+        """Whether a record is of the winner's proof, of which the sampler is to know nothing."""
+        number = record.number if isinstance(record, Proposal) else record.trial
+        return self._history.trials[number].proposal.proves
 
     @property
     def ready(self) -> bool:
         """Whether there is a trial to hand out now."""
-        return bool(self._waiting) or self._proposes
+        return bool(self._waiting) or self._proposes or self._unproved is not None
+
+    @property
+    def _unproved(self) -> Trial | None:
+        """The winner, if the search is over and it was only ever trained among others.
+
+        What an export promises to repeat is the curve of a trial that was trained alone.
+        """
+        best = self._history.best
+        settled = not (self._over or self._history.running or self._history.proof)
+        return best if settled and best and best.at_once > 1 else None
 
     @property
     def exhausted(self) -> bool:
@@ -90,10 +123,10 @@ class Referee:
     def _over(self) -> bool:
         return time.monotonic() > self._deadline or self._history.hopeless is not None
 
-    def attempt(self, trials: Iterable[int], worker: str) -> None:
-        """Note that a worker took up these trials."""
+    def attempt(self, trials: Iterable[int], worker: str, notes: Mapping[str, Any]) -> None:
+        """Note that a worker took up these trials, and in what way."""
         for trial in trials:
-            self._record(Attempt(trial, worker))
+            self._record(Attempt(trial, worker, notes))
 
     def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
         """Take in what a cohort's last epoch measured; return the trials that go on."""
@@ -108,13 +141,19 @@ class Referee:
             measured = {"loss": report.loss, "grad_norm": report.grad_norm}
             self._end(trial, Outcome.DIVERGED, report.reason, {**where, **measured})
             return False
+        self._noted[trial.number] = report.notes
         if report.epoch <= trial.epochs:
             return True  # trained again after an interruption; the first measurement stands
-        kept, notes = self._study.report(report.trial, report.epoch, report.score)
-        self._record(replace(report, notes={**report.notes, **notes}))
+        kept, notes = self._judge(trial, report)
+        self._record(replace(report, notes=notes))
         if not kept or self._out_of_time(report):
             self._end(trial, Outcome.PRUNED, "" if not kept else "timeout")
         return trial.ending is None
+
+    def _judge(self, trial: Trial, point: Point) -> tuple[bool, dict[str, Any]]:
+        if trial.proposal.proves:
+            return True, {}
+        return self._study.report(trial.number, point.epoch, point.score)
 
     def _out_of_time(self, point: Point) -> bool:
         return point.epoch < self._plan.epochs and time.monotonic() > self._deadline
@@ -145,10 +184,12 @@ class Referee:
             self._end(trial, Outcome.LOST, reason)
 
     def _end(
-        self, trial: Trial, outcome: Outcome, reason: str = "", notes: Mapping[str, float] | None = None
+        self, trial: Trial, outcome: Outcome, reason: str = "", notes: Mapping[str, Any] | None = None
     ) -> None:
-        self._study.end(trial.number, outcome, trial.score)
-        self._record(Ending(trial.number, outcome, reason, trial.score, notes or {}))
+        if not trial.proposal.proves:
+            self._study.end(trial.number, outcome, trial.score)
+        known = {**self._noted.pop(trial.number, {}), **(notes or {})}
+        self._record(Ending(trial.number, outcome, reason, trial.score, known))
 
     def _record(self, record: R) -> R:
         placed = self._writer.append(record)

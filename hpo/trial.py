@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from hpo.config import Config
 
@@ -25,13 +25,19 @@ class Outcome(StrEnum):
     LOST = "lost"  # its worker died, more often than is worth another try
 
 
+PROOF: Final = "proof"
+ALONE: Final = "alone"
+"""The note of a point that says why its trial trains plainly, not in the stack of its cohort."""
+
+
 @dataclass(frozen=True)
 class Proposal:
     """Trial `number` is to train `config`.
 
     `params` and `distributions` are the sampler's own view of it (names of the space, values as
     drawn, distributions as JSON), `notes` what the sampler must find again after a restart, and
-    `origin` says who proposed it: `baseline` or the name of the sampler.
+    `origin` says who proposed it: `baseline`, the name of the sampler, or `proof` for a trial that trains
+    the winner once more, alone, since it was trained among others.
     """
 
     number: int
@@ -44,13 +50,22 @@ class Proposal:
     at: float = 0.0
     seq: int = 0
 
+    @property
+    def proves(self) -> bool:
+        """Whether this is the winner's proof, and so no part of the search."""
+        return self.origin == PROOF
+
 
 @dataclass(frozen=True)
 class Attempt:
-    """A worker (`host/pid`) took up a trial; more than one if a worker died on it."""
+    """A worker (`host/pid`) took up a trial; more than one if a worker died on it.
+
+    `notes` say how many trials it trains at once and why (`hpo.training.fused.probe`).
+    """
 
     trial: int
     worker: str
+    notes: Mapping[str, Any] = field(default_factory=dict)
     at: float = 0.0
     seq: int = 0
 
@@ -65,6 +80,9 @@ class Point:
     clipped. `lr` is that of the epoch's last step, as are `grad_mean` and `grad_std`: mean and standard
     deviation of the entries of the gradient that was stepped along, so after clipping.
     `epoch` counts from 1; `seconds` is the epoch's own duration.
+
+    In `notes` an engine says what else it knows of the trial by now, such as its memory; the referee keeps
+    the last of it for the ending and puts in its place what the pruner must find again after a restart.
     """
 
     trial: int

@@ -13,14 +13,20 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {
     0: ["errors", "config", "trial", "shipped", "signature", "recipe", "vocabulary", "history"],
     1: ["space", "training", "settings", "summary"],
-    2: ["export", "plan", "cohort"],
-    3: ["study", "cluster", "tracking", "ledger"],
-    4: ["referee", "search", "terminal"],
+    2: ["export", "plan", "cohort", "peers", "pictures"],
+    3: ["study", "single", "cluster", "inprocess", "tracking", "ledger"],
+    4: ["referee", "search", "plot", "terminal"],
     5: ["cli"],
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 
-RIMS = {"optuna": "study", "ray": "cluster", "mlflow": "tracking", "sqlalchemy": "ledger"}
+RIMS = {
+    "optuna": "study",
+    "ray": "cluster",
+    "mlflow": "tracking",
+    "sqlalchemy": "ledger",
+    "matplotlib": "pictures",
+}
 
 # What a room may import besides the standard library, where the design says so.
 ALONE = {"space": {"omegaconf", "yaml"}, "training": {"torch", "safetensors"}}

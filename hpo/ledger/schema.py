@@ -78,6 +78,7 @@ attempts = Table(
     _of_search(),
     Column("trial", Integer, nullable=False),
     Column("worker", Text, nullable=False),
+    Column("notes", Text, nullable=False, server_default="{}"),
     Column("at", Float, nullable=False),
     Column("seq", Integer, primary_key=True),
 )

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from hpo import summary
 from hpo.history import History, Trial
-from hpo.terminal import wording
+from hpo.terminal import training, wording
 
 if TYPE_CHECKING:
     from hpo.plan import Plan
@@ -25,9 +25,13 @@ Clock = Callable[[], float]
 PAUSE: Final = 0.25  # seconds between two pictures; more often only flickers
 
 
-def viewer() -> LiveView | LineView:
-    """Return the viewer that suits standard error; standard output is kept for results."""
+def viewer(plan: Plan) -> LiveView | LineView | training.Lines:
+    """Return the viewer that suits a plan and standard error; standard output is kept for results."""
     console = Console(stderr=True)
+    if plan.search.given:
+        return (
+            LiveView(console, picture=training.Picture) if console.is_interactive else training.Lines(console)
+        )
     return LiveView(console) if console.is_interactive else LineView(console)
 
 
@@ -37,6 +41,7 @@ class LineView:
     def __init__(self, console: Console) -> None:
         self._console = console
         self._seen = 0
+        self._told = ""
 
     def start(self, plan: Plan, history: History) -> None:
         """Say what starts, or goes on: the trials of earlier sessions are not told again."""
@@ -46,7 +51,10 @@ class LineView:
         self._say(f"{search.name}  {search.recipe} · {search.objective} · {trials}")
 
     def update(self, history: History) -> None:
-        """Print the trials that ended since the last time."""
+        """Print how many trials train at once, and those that ended since the last time."""
+        if history.because != self._told:
+            self._told = history.because
+            self._say(self._told)
         for trial in history.ended[self._seen :]:
             self._say(wording.ended(trial, history.objective))
         self._seen = len(history.ended)
@@ -61,15 +69,20 @@ class LineView:
 class LiveView:
     """A picture of the search that is drawn over itself and leaves nothing behind."""
 
-    def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        console: Console,
+        clock: Clock = time.monotonic,
+        picture: type[Picture | training.Picture] | None = None,
+    ) -> None:
+        self._clock, self._make = clock, picture or Picture
         self._drawn = -PAUSE
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._picture: Picture | None = None
+        self._picture: Picture | training.Picture | None = None
 
     def start(self, plan: Plan, history: History) -> None:
         """Draw the first picture."""
-        self._picture = Picture(plan, history, self._clock)
+        self._picture = self._make(plan, history, self._clock)
         self._live.start()
         self.update(history)
 
@@ -95,8 +108,12 @@ class Picture:
 
     def of(self, history: History) -> RenderableType:
         """Return the picture of a search: progress, the best so far, what each worker does."""
-        rows = [self._title(), self._bar(history), *self._best(history), *self._workers(history)]
-        return Group(*rows)
+        rows = [self._title(), self._bar(history), *self._company(history), *self._best(history)]
+        return Group(*rows, *self._workers(history))
+
+    def _company(self, history: History) -> Iterator[Text]:
+        if history.because:
+            yield _line(history.because, style="dim")
 
     def _title(self) -> Text:
         search = self._search
@@ -106,8 +123,9 @@ class Picture:
         row = Table.grid(padding=(0, 1), expand=True)
         for ratio in (None, 1, None):
             row.add_column(ratio=ratio, no_wrap=True)
+        ended = sum(trial.ending is not None for trial in history.searched)
         bar = ProgressBar(total=self._trials, completed=self._progress(history), width=None)
-        row.add_row(f"{len(history.ended)}/{self._trials}", bar, self._times(history))
+        row.add_row(f"{ended}/{self._trials}", bar, self._times(history))
         waiting = "no trial has ended yet" if history.trials else "starting the workers"
         return Group(row, _line(wording.tally(history.counts) or waiting, style="dim"))
 
@@ -123,7 +141,7 @@ class Picture:
     def _progress(self, history: History) -> float:
         """Return the trials done, with the parts done of those under way."""
         parts = (min(trial.epochs / self._epochs, 1) for trial in history.running)
-        return len(history.ended) + sum(parts)
+        return min(self._trials, len(history.ended) + sum(parts))
 
     def _best(self, history: History) -> Iterator[Text]:
         best = history.best

@@ -85,15 +85,26 @@ def tell_trial(message: Message, record: Record, trial: Trial, objective: Object
             message.configure(record.config)
         case Attempt():
             message.tag({"hpo.worker": record.worker, "hpo.attempts": str(len(trial.attempts))})
+            message.tag({"hpo.at_once": str(trial.at_once)})
         case Point():
             best = min((point.score for point in trial.points), key=objective.cost)
             message.measure(_curves(record) | {"best_score": best}, record.epoch, record.at)
-            message.tag({"hpo.start": str(record.notes.get("start", ""))})
         case Ending():
             if record.score is not None and math.isfinite(record.score):
                 message.measure({"final_score": record.score}, trial.epochs, record.at)
+            message.measure(_memory(trial), trial.epochs, record.at)
+            message.tag({"hpo.alone": trial.alone, "hpo.start": str(record.notes.get("start", ""))})
             message.tag({"hpo.outcome": record.outcome.value, "hpo.reason": record.reason})
             message.status, message.ended = STATUS[record.outcome], record.at
+
+
+def _memory(trial: Trial) -> dict[str, float]:
+    """Return the bytes of parameters, gradients and optimizer state, predicted beside measured."""
+    return {
+        f"memory_{name}_{part}": count
+        for name, parts in trial.memory.items()
+        for part, count in parts.items()
+    }
 
 
 def _curves(point: Point) -> dict[str, float]:
@@ -128,6 +139,8 @@ def note(search: Search, history: History) -> str:
         f"`{search.objective}` of recipe `{search.recipe}`: **{search.state}**. {search.reason}".strip(),
         f"Ended trials: {counts or 'none'}.",
     ]
+    if history.because:
+        parts.append(f"Trained {history.because}.")
     if history.best:
         rows = [f"| {name} | {value} |" for name, value in history.best.proposal.config.items()]
         parts.append(f"Best: trial {history.best.number}, score {history.best.score}")

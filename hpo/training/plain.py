@@ -7,13 +7,14 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from hpo.config import Config
 from hpo.training.clipping import Clipping, gradient_moments
+from hpo.training.distributed import Alone
 from hpo.training.engine import Member, Progress, Task
 from hpo.training.gradients import Gradient, Loss
 from hpo.training.loop import (
@@ -23,12 +24,12 @@ from hpo.training.loop import (
     count_batches,
     epoch_factors,
     epoch_seed,
-    evaluate,
     load,
     mean_loss,
     place,
     train_epoch,
 )
+from hpo.training.memory import is_known, measure, predict
 from hpo.training.optimizers import optimizer_call, parameters_call
 from hpo.training.schedules import Schedule, schedule_call
 from hpo.training.transfer import Start
@@ -64,7 +65,7 @@ def train(task: Task, members: Sequence[Member]) -> Progress:
             return
 
 
-def _model(task: Task, config: Config) -> torch.nn.Module:
+def make_model(task: Task, config: Config) -> torch.nn.Module:
     """Make the model and draw its weights, from the search's seed."""
     torch.manual_seed(task.seed)
     model: torch.nn.Module = task.recipe.model(**config.below(MODEL))
@@ -83,6 +84,14 @@ def _start(model: torch.nn.Module, task: Task, config: Config) -> Start:
     return started
 
 
+def warn_of_few(trial: int, model: torch.nn.Module, samples: int, micro_batches: int) -> None:
+    """Warn if batch normalization sees too few of a batch's samples at a time."""
+    few = min(samples, max(2, samples // micro_batches))
+    if few < FEW and any(isinstance(layer, _BatchNorm) for layer in model.modules()):
+        message = f"Trial {trial}: batch normalization trains on {few} samples at a time"
+        warnings.warn(f"{message}; fewer than {FEW} make its statistics noise.", stacklevel=1)
+
+
 class _Training:
     """One member under way: its model, its optimizer and its schedule."""
 
@@ -96,20 +105,23 @@ class _Training:
         for call in loss_calls(config):
             self.loss = call.build(self.loss)
         self.measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
-        self.model = _model(task, config)
+        self.team = task.team or Alone()
+        self.model = make_model(task, config)
         self.started = _start(self.model, task, config)
+        self.spread = self.team.spread(self.model)
         parameters = parameters_call(config).build(self.model)
         for call in slow_calls(config):
             parameters = call.build(parameters, self.model, self.started.filled)
         self.optimizer: torch.optim.Optimizer = optimizer_call(config, task.recipe.__name__).build(parameters)
         self.micro_batches = cast("int", config["accumulate"])
-        self.gradient: Gradient = gradient_call(config, task.device).build()
+        self.gradient: Gradient = gradient_call(config, task.device, self.team.innermost).build()
         self.evaluated = self.model
         for call in average_calls(config):
             self.evaluated = call.build(self.model, self.optimizer)
         self.schedule: Schedule = schedule_call(config, task.recipe.__name__).build()
         self.steps = count_batches(splits["train"], self.batch_size)
         self.limit = math.inf
+        self.predicted = predict(config, self.model) if is_known(config) else None
 
     def epoch(self, epoch: int) -> Point | Divergence:
         """Train and evaluate for one epoch, counted from 1."""
@@ -121,7 +133,8 @@ class _Training:
                 self._begin(step)
             if not math.isfinite(step.loss) or step.loss > self.limit:
                 return self._divergence(epoch, steps, step.loss)
-        measured = evaluate(self.evaluated, self.measures, load(self.splits["validation"], self.batch_size))
+        batches = load(self.splits["validation"], self.batch_size)
+        measured = self.team.evaluate(self.evaluated, self.measures, batches)
         score = measured[self.task.objective.metric]
         if not (math.isfinite(measured["loss"]) and math.isfinite(score)):
             return self._divergence(epoch, steps, measured["loss"])
@@ -141,23 +154,27 @@ class _Training:
             clipped_share=fmean(step.clipped_norm < step.grad_norm for step in steps),
             grad_mean=grad_mean,
             grad_std=grad_std,
-            notes={"start": str(self.started)} if epoch == 1 and self.started.filled else {},
+            notes=self._notes(),
         )
+
+    def _notes(self) -> dict[str, Any]:
+        """Say what the trial takes, and what it started from."""
+        taken = {"measured": measure(self.optimizer, self.model, self.evaluated).parts}
+        if self.predicted:
+            taken = {"predicted": self.predicted.parts, **taken}
+        return {"memory": taken} | ({"start": str(self.started)} if self.started.filled else {})
 
     def _begin(self, first: Step) -> None:
         """Note what the first step tells."""
         self.limit = DIVERGED * abs(first.loss)
-        samples = min(first.samples, max(2, first.samples // self.micro_batches))
-        if samples < FEW and any(isinstance(layer, _BatchNorm) for layer in self.model.modules()):
-            message = f"Trial {self.number}: batch normalization trains on {samples} samples at a time"
-            warnings.warn(f"{message}; fewer than {FEW} make its statistics noise.", stacklevel=1)
+        warn_of_few(self.number, self.model, first.samples, self.micro_batches)
 
     def _steps(self, epoch: int) -> Iterator[Step]:
         seed = epoch_seed(self.task.seed, epoch)
         torch.manual_seed(seed)
         factors = epoch_factors(self.schedule, epoch, self.steps, self.task.epochs)
         batches = zip(factors, load(self.splits["train"], self.batch_size, seed), strict=True)
-        return train_epoch(self.model, self.loss, self.optimizer, self.gradient, self.clipping, batches)
+        return train_epoch(self.spread, self.loss, self.optimizer, self.gradient, self.clipping, batches)
 
     def _divergence(self, epoch: int, steps: Sequence[Step], loss: float) -> Divergence:
         return Divergence(self.number, epoch, len(steps) - 1, loss, steps[-1].grad_norm)

@@ -92,6 +92,19 @@ _CONTRADICTIONS: Final = (
     Contradiction({"optimizer": "lbfgs", BODY_LR.name: But(1.0)}, "lbfgs has one learning rate: body_lr 1"),
 )
 
+_UNSHARDED: Final = (
+    *(
+        Contradiction(
+            {"optimizer": name}, f"fsdp keeps parameters in parts, {name} needs them whole: parallel=ddp"
+        )
+        for name, optimizer in OPTIMIZERS.items()
+        if not optimizer.entrywise
+    ),
+    Contradiction(
+        {EMA.name: But(None)}, "fsdp cannot copy a model that lies in parts: ema null, or parallel=ddp"
+    ),
+)
+
 VOCABULARY: Final = Vocabulary(
     branches={"optimizer": OPTIMIZERS, "schedule": SCHEDULES, THEN: SEQUELS},
     values={item.name: item for item in _VALUES},
@@ -100,8 +113,15 @@ VOCABULARY: Final = Vocabulary(
 )
 
 
-def vocabulary_of(recipe: Recipe) -> Vocabulary:
-    """Return the vocabulary with a recipe's options, and with the words that it defines itself.
+def vocabulary_for(parallel: str) -> Vocabulary:
+    """Return the vocabulary of trials whose workers train in this way, `ddp` or `fsdp`."""
+    if parallel != "fsdp":
+        return VOCABULARY
+    return replace(VOCABULARY, contradictions=VOCABULARY.contradictions + _UNSHARDED)
+
+
+def vocabulary_of(recipe: Recipe, parallel: str = "ddp") -> Vocabulary:
+    """Return `vocabulary_for` with a recipe's options, and with the words that it defines itself.
 
     Raises:
         InputError: one of its words has the name of one that is here already.
@@ -112,7 +132,7 @@ def vocabulary_of(recipe: Recipe) -> Vocabulary:
         raise InputError(*problems)
     places = tuple(it.name for it in recipe.checkpoints)
     return replace(
-        VOCABULARY.with_options(recipe.options),
+        vocabulary_for(parallel).with_options(recipe.options),
         branches={
             "optimizer": {**OPTIMIZERS, **optimizers},
             "schedule": {**SCHEDULES, **schedules},

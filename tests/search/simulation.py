@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 
+from hpo.config import Config
 from hpo.ledger import Ledger
 from hpo.plan import order
 from hpo.referee import Referee
@@ -40,33 +41,35 @@ def measured(number: int, config, epoch: int) -> Point | Divergence:
 
 
 class Workers:
-    """Workers that take an epoch each in turn, so that trials overlap, always in the same order."""
+    """Workers that train `size` trials at once and take an epoch each in turn, always in the same order."""
 
-    def __init__(self, count: int, epochs: int) -> None:
-        self.epochs = epochs
-        self.hands: list[tuple[str, object, int] | None] = [None] * count
+    def __init__(self, count: int, epochs: int, size: int = 1) -> None:
+        self.epochs, self.size = epochs, size
+        self.hands: list[tuple[dict[int, Config], int] | None] = [None] * count
         self.cohorts = 0
 
     def turn(self, judge: Referee, hand: int) -> bool:
         """Let one worker do one thing; return whether there was anything to do."""
-        if self.hands[hand] is None:
-            self.cohorts += 1
-            trials = judge.ask(f"cohort-{self.cohorts}", 1)
-            if not trials:
-                return False
-            judge.attempt([trials[0].number], f"worker-{hand}")
-            self.hands[hand] = (f"cohort-{self.cohorts}", trials[0], 1)
-            return True
-        cohort, trial, epoch = self.hands[hand]
-        kept = judge.report([measured(trial.number, trial.config, epoch)])
-        if not kept:
-            self.hands[hand] = None
-        elif epoch == self.epochs:
-            judge.tell([Ending(trial.number, Outcome.FINISHED)])
-            self.hands[hand] = None
-        else:
-            self.hands[hand] = (cohort, trial, epoch + 1)
+        held = self.hands[hand]
+        if held is None:
+            self.hands[hand] = self._take(judge, hand)
+            return self.hands[hand] is not None
+        configs, epoch = held
+        kept = judge.report([measured(number, config, epoch) for number, config in configs.items()])
+        if epoch == self.epochs:
+            judge.tell([Ending(number, Outcome.FINISHED) for number in kept])
+            kept = []
+        self.hands[hand] = ({number: configs[number] for number in kept}, epoch + 1) if kept else None
         return True
+
+    def _take(self, judge: Referee, hand: int) -> tuple[dict[int, Config], int] | None:
+        self.cohorts += 1
+        trials = judge.ask(f"cohort-{self.cohorts}", self.size)
+        if not trials:
+            return None
+        configs = {trial.number: trial.config for trial in trials}
+        judge.attempt(configs, f"worker-{hand}", {"at once": len(trials)})
+        return configs, 1
 
 
 def run(url: str, name: str, workers: Workers, *, turns: int = 10**9, judge: Referee | None = None) -> int:

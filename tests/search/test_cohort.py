@@ -1,38 +1,137 @@
-"""A worker's part: what a recipe raises ends its trial, with the recipe's own line as the reason."""
+"""A worker's part: what it trains at once, and what becomes of an error."""
 
-from hpo import cohort
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+
+from hpo import cohort, recipe
 from hpo.config import Config
-from hpo.recipe import Objective
-from hpo.trial import Outcome, Proposal
+from hpo.training.words import VOCABULARY
+from hpo.trial import Outcome, Point, Proposal
 
-RECIPE = """from torch import nn
+RECIPE = """import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+objective = "minimize loss"
+epochs = 2
+baseline = {"optimizer": "sgd", "batch_size": 4}
+
+def model(width=2, flaw=""):
+    if flaw == "model":
+        return nn.Linear("wide", 1)
+    return nn.Sequential(nn.Linear(3, width), nn.ReLU(), nn.Linear(width, 1))
 
 def data():
-    return nn.Linear("wide", 1)
+    split = TensorDataset(torch.arange(24.0).reshape(8, 3) / 24, torch.ones(8, 1))
+    return {"train": split, "validation": split}
+
+def loss(outputs, targets):
+    return ((outputs - targets) ** 2).mean()
 """
+PATH = "/home/me/hpo/recipes/mine.py"
 
 
 class Listening:
-    """A referee with one trial, who keeps what it is told."""
+    """A referee with these trials, who lets everyone go on and keeps what it is told."""
 
-    def __init__(self):
-        self.told = []
+    def __init__(self, *values):
+        own = recipe.read(RECIPE, PATH)
+        complete = VOCABULARY.with_options(own.options).defaults
+        self.trials = [
+            Proposal(number, complete(Config(own.baseline | value)), "tpe")
+            for number, value in enumerate(values)
+        ]
+        self.told, self.sizes, self.points = [], [], []
 
     def ask(self, cohort, size):
-        return [Proposal(0, Config({}), "baseline")]
+        self.sizes.append(size)
+        return self.trials
 
-    def attempt(self, trials, worker):
-        pass
+    def attempt(self, trials, worker, notes):
+        self.sizes.append(notes["at once"])
+
+    def report(self, reports):
+        self.points += [report for report in reports if isinstance(report, Point)]
+        return [report.trial for report in reports if isinstance(report, Point)]
 
     def tell(self, endings):
         self.told += endings
 
+    @property
+    def outcomes(self):
+        return {ending.trial: ending.outcome for ending in self.told}
+
+
+def job(**changes):
+    own = recipe.read(RECIPE, PATH)
+    baseline = VOCABULARY.with_options(own.options).defaults(Config(own.baseline))
+    values = {"seed": 0, "baseline": baseline, **changes}
+    return cohort.Job(RECIPE, PATH, own.objective, epochs=2, **values)
+
 
 def test_an_error_inside_a_library_is_told_with_the_recipe_s_line():
-    path = "/home/me/hpo/recipes/mine.py"
-    referee = Listening()
-    cohort.train(cohort.Job(RECIPE, path, Objective("minimize", "loss"), epochs=1, seed=0), "c", referee)
+    referee = Listening({"model.flaw": "model"})
+    cohort.train(job(), "c", referee)
     (ending,) = referee.told
     assert ending.outcome is Outcome.FAILED
-    assert ending.reason.endswith(f"({path}:4)")
+    assert ending.reason.endswith(f"({PATH}:11)")
     assert "Traceback" in ending.notes["traceback"]
+
+
+def test_one_trial_s_error_costs_the_others_nothing():
+    referee = Listening({}, {"model.width": 3}, {"model.flaw": "model"}, {"optimizer.lr": 0.1}, {})
+    cohort.train(job(at_once=8), "c", referee)
+    failed = {2: Outcome.FAILED}
+    assert referee.outcomes == dict.fromkeys(range(5), Outcome.FINISHED) | failed
+    assert len(referee.told) == 5
+
+
+def test_out_of_memory_a_cohort_is_halved_until_it_fits(monkeypatch):
+    train, tried = cohort.fused.train, []
+
+    def short_of_memory(task, members, least):
+        tried.append(len(members))
+        if len(members) > 2:
+            raise MemoryError
+        return train(task, members, least)
+
+    monkeypatch.setattr(cohort.fused, "train", short_of_memory)
+    referee = Listening(*[{"optimizer.lr": 0.1 * number} for number in range(1, 8)])
+    cohort.train(job(at_once=7), "c", referee)
+    assert set(referee.outcomes.values()) == {Outcome.FINISHED}
+    assert Counter(point.trial for point in referee.points) == dict.fromkeys(range(7), 2)
+    assert tried[0] == 7
+    assert max(tried[-2:]) <= 2
+
+
+def test_a_worker_asks_for_as_many_as_it_is_told_to():
+    referee = Listening({}, {})
+    cohort.train(job(at_once=16), "c", referee)
+    assert referee.sizes == [16, 2]
+
+
+@pytest.mark.parametrize("most", [1, 4])
+def test_by_itself_it_begins_with_one_and_then_takes_no_more_than_its_share(most):
+    referee = Listening({})
+    own = job(at_once=None, most=most, seed=most)
+    cohort.train(own, "c", referee)
+    assert referee.sizes == [1, 1]
+    choice = cohort.choose(own)
+    assert 1 <= choice.size <= most
+    assert bool(choice.reason) == (most > 1)
+
+
+def test_a_recipe_that_fails_is_not_measured():
+    own = job(at_once=None, most=4, seed=99)
+    cohort.train(own, "c", Listening({"model.flaw": "model"}))
+    assert cohort.choose(own) == cohort.ONE
+
+
+def test_a_baseline_that_fails_where_others_do_not_leaves_one_at_a_time():
+    own = replace(job(at_once=None, most=4), baseline=job().baseline | {"model.flaw": "model"})
+    cohort.train(own, "c", Listening({}))
+    choice = cohort.choose(own)
+    assert choice.size == 1
+    assert "could not be measured (TypeError" in choice.reason

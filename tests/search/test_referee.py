@@ -3,6 +3,7 @@
 import math
 import time
 from collections import Counter
+from dataclasses import replace
 from statistics import fmean
 
 import pytest
@@ -80,6 +81,51 @@ class TestRebuilding:
         assert told(url, broken) == told(url, whole)
 
 
+class TestCompany:
+    """Trials that are trained several at once."""
+
+    WORDS = (f"epochs={EPOCHS}", "trials=17", "seed=5")
+
+    def history(self, url, size, workers=2):
+        name = started(url, *self.WORDS)
+        run(url, name, Workers(workers, EPOCHS, size))
+        return history_of(url, name)
+
+    def test_the_winner_is_trained_once_more_alone(self, url):
+        history = self.history(url, size=4)
+        assert len(history.searched) == 17
+        assert len(history.trials) == 18
+        assert history.proof.number == 17
+        assert history.proof.outcome is Outcome.FINISHED
+        assert history.proof.proposal.config == history.best.proposal.config
+        assert not history.best.proposal.proves
+        assert sum(history.counts.values()) == 17
+
+    def test_a_winner_that_was_trained_alone_needs_no_proof(self, url):
+        assert self.history(url, size=1).proof is None
+
+    def test_a_referee_that_dies_at_any_time_changes_nothing(self, url):
+        whole, broken = started(url, *self.WORDS), started(url, *self.WORDS)
+        run(url, whole, Workers(2, EPOCHS, 4))
+        workers = Workers(2, EPOCHS, 4)
+        while run(url, broken, workers, turns=3):
+            pass
+        assert told(url, broken) == told(url, whole)
+
+    def test_an_interrupted_proof_is_made_good_on_resuming(self, url):
+        name = started(url, *self.WORDS)
+        workers = Workers(2, EPOCHS, 4)
+        while not any(trial.proposal.proves for trial in history_of(url, name).trials.values()):
+            run(url, name, workers, turns=1)
+        judge = new_referee(url, name)
+        judge.requeue()
+        again = Workers(2, EPOCHS, 4)
+        again.cohorts = 1000
+        run(url, name, again, judge=judge)
+        assert history_of(url, name).proof.outcome is Outcome.FINISHED
+        assert len(history_of(url, name).trials) == 18
+
+
 def test_the_baseline_is_trial_0_as_it_stands(url):
     _, referee = make(url)
     (trial,) = referee.ask("c", 1)
@@ -147,6 +193,19 @@ def test_a_pruned_trial_keeps_its_curve(url):
     assert all(0 < trial.epochs < EPOCHS for trial in pruned)
 
 
+def test_what_an_engine_knows_of_a_trial_is_in_its_ending_however_it_ends(url):
+    name, referee = make(url, "trials=2")
+    referee.ask("c", 2)
+    first = measured(0, referee.ask("c", 2)[0].config, 1)
+    referee.report([replace(first, notes={"memory": {"measured": {"total": epoch}}}) for epoch in (1, 2)])
+    referee.report([Divergence(0, 2, 3, math.nan, 5.0)])
+    referee.flush()
+    trial = history_of(url, name).trials[0]
+    assert trial.memory == {"measured": {"total": 2}}
+    assert trial.ending.notes["step"] == 3
+    assert "memory" not in trial.points[0].notes
+
+
 def test_a_diverged_trial_ends_where_it_diverged(url):
     name, referee = make(url)
     referee.ask("c", 1)
@@ -178,7 +237,7 @@ def test_a_lost_worker_s_trial_is_handed_out_again_and_then_given_up(url):
     name, referee = make(url, "trials=1")
     for attempt in range(ATTEMPTS):
         assert [trial.number for trial in referee.ask(f"c{attempt}", 1)] == [0]
-        referee.attempt([0], "host/1")
+        referee.attempt([0], "host/1", {})
         referee.lost(f"c{attempt}", "killed")
     assert referee.exhausted
     referee.flush()

@@ -28,6 +28,7 @@ SPACES = (
     "default",
     "finetune",
     "lbfgs",
+    "linear",
     "muon",
     "nadam",
     "radam",

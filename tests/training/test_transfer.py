@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from hpo.config import Config
+from hpo.training import fused
 from hpo.training.checkpoint import CheckpointError, write_checkpoint
 from hpo.training.clipping import Clipping
 from hpo.training.engine import Member
@@ -17,6 +18,7 @@ from hpo.training.plain import train
 from hpo.training.transfer import freeze, slow, start
 from hpo.training.values import slow_calls
 from hpo.training.words import VOCABULARY, vocabulary_of
+from hpo.trial import ALONE
 
 
 def network(classes=3):
@@ -149,8 +151,26 @@ def test_a_search_starts_from_a_recipes_own_checkpoint_or_from_a_file(own, make_
     assert [point.train_loss for point in named] == [point.train_loss for point in filed]
     assert fresh[0].train_loss != named[0].train_loss
     note = "7 of 9 tensors filled; as initialized: 4.weight, 4.bias"
-    assert [point.notes for point in named] == [{"start": note}, {}, {}]
-    assert fresh[0].notes == {}
+    assert [point.notes["start"] for point in named] == [note] * 3
+    assert "start" not in fresh[0].notes
+
+
+def test_in_company_those_with_a_checkpoint_train_plainly_and_own_schedules_fused(own, make_task):
+    given = [
+        {"schedule": "sawtooth"},
+        {"schedule": "linear", "then": "sawtooth", "then_2": "step"},
+        {"start": "elsewhere", "body_lr": 0.1},
+        {"freeze": "[01].*"},
+        {"optimizer": "Sign"},
+    ]
+    vocabulary = vocabulary_of(own)
+    members = [Member(at, vocabulary.defaults(Config(values))) for at, values in enumerate(given)]
+    together = list(fused.train(make_task(own.source), members))[-1]
+    apart = [points[-1] for points in (list(train(make_task(own.source), [it]))[-1] for it in members)]
+    assert [ALONE in point.notes for point in together] == [False, False, True, True, True]
+    for one, other in zip(together, apart, strict=True):
+        assert one.loss == pytest.approx(other.loss, rel=1e-5)
+        assert one.lr == pytest.approx(other.lr)
 
 
 def test_slower_and_frozen_bodies_train_otherwise(own, make_task):

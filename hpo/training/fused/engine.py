@@ -1,0 +1,227 @@
+"""The fused engine: what the plain engine does for each trial, done for K trials at once.
+
+Equal to it beyond rounding: the same weights to begin with, the same order of the data, the same chance.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from hpo.config import Config
+from hpo.training import plain
+from hpo.training.engine import Member, Progress, Task
+from hpo.training.fused.gradients import Shaping
+from hpo.training.fused.grouping import Group, split
+from hpo.training.fused.measures import Losses, Measure
+from hpo.training.fused.record import Record, Report, Steps
+from hpo.training.fused.stack import Stack
+from hpo.training.fused.updates import Average, Updates
+from hpo.training.gradients import Batch
+from hpo.training.loop import BatchSize, Split, count_batches, epoch_factors, epoch_seed, load, place
+from hpo.training.schedules import schedule_call
+from hpo.training.values import ACCUMULATE
+from hpo.trial import ALONE, Point
+
+
+def train(task: Task, members: Sequence[Member], least: int = 2) -> Progress:
+    """Train the members fused as far as they can be; see `hpo.training.engine.Engine`.
+
+    So many of them, `least`, must be alike for a stack to be worth it; fewer train plainly.
+    """
+    splits = {name: place(task.splits[name], task.device) for name in ("train", "validation")}
+
+    def first(config: Config) -> Batch:
+        return _on(task.device, next(iter(load(splits["train"], _batch_size(config)))))
+
+    groups = split(task, members, plain.make_model, first, least)
+    parts = [_plainly(task, group) if group.reason else _fused(task, splits, group) for group in groups]
+    return _side_by_side(parts, [member.number for member in members])
+
+
+def _side_by_side(parts: Sequence[Progress], order: Sequence[int]) -> Progress:
+    """Run groups epoch by epoch, as if they were one."""
+    live = [(part, next(part)) for part in parts]
+    while live:
+        reports = sorted((it for _, own in live for it in own), key=lambda it: order.index(it.trial))
+        chosen = yield reports
+        answered = [(part, _answer(part, chosen)) for part, _ in live]
+        live = [(part, own) for part, own in answered if own]
+
+
+def _answer(part: Progress, chosen: Collection[int] | None) -> list[Report]:
+    try:
+        return part.send(chosen)
+    except StopIteration:
+        return []
+
+
+def _plainly(task: Task, group: Group) -> Progress:
+    """Train a group plainly, and note why."""
+    progress = plain.train(task, group.members)
+    reports: list[Report] = next(progress)
+    while reports:
+        chosen = yield [_explained(report, group.reason) for report in reports]
+        reports = _answer(progress, chosen)
+
+
+def _explained(report: Report, reason: str) -> Report:
+    if not isinstance(report, Point):
+        return report
+    return replace(report, notes={**report.notes, ALONE: reason})
+
+
+def _fused(task: Task, splits: Mapping[str, Split], group: Group) -> Progress:
+    training = _Training(task, splits, group)
+    for epoch in range(1, task.epochs + 1):
+        reports = training.epoch(epoch)
+        chosen = yield reports
+        sound = (it.trial for it in reports if isinstance(it, Point))
+        kept = [trial for trial in sound if chosen is None or trial in chosen]
+        if not kept:
+            return
+        training.keep(kept)
+
+
+def _batch_size(config: Config) -> BatchSize:
+    return cast("BatchSize", config["batch_size"])
+
+
+def _on(device: str, batch: Sequence[Tensor]) -> Batch:
+    return tuple(tensor.to(device) for tensor in batch)
+
+
+class _Training:
+    """A group under way: rows of one stack."""
+
+    def __init__(self, task: Task, splits: Mapping[str, Split], group: Group) -> None:
+        self.task, self.splits, self.members = task, splits, group.members
+        config = group.members[0].config
+        self.batch_size, self.micro_batches = _batch_size(config), cast("int", config[ACCUMULATE.name])
+        self.stack = Stack(group.models)
+        configs = [member.config for member in group.members]
+        self.updates = Updates(configs, self.stack.layout, self.stack.weights)
+        self.average = Average(configs, self.stack.weights)
+        self.schedules = [schedule_call(member, task.recipe.__name__).build() for member in configs]
+        measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
+        self.measures = {name: Measure(measure) for name, measure in measures.items()}
+        self.steps = count_batches(splits["train"], self.batch_size)
+        self.limits = torch.full((len(configs),), math.inf, dtype=torch.float64)
+        self._settle()
+
+    def _settle(self) -> None:
+        """Make anew what depends on who is there, and keeps nothing."""
+        configs = [member.config for member in self.members]
+        self.losses = Losses(self.task.recipe.loss, configs, self.task.device)
+        self.shaping = Shaping(configs, self.stack.layout, self.stack.weights)
+        self.gradients = torch.empty_like(self.stack.weights)
+        self.views = self.stack.layout.views(self.gradients)
+
+    def keep(self, trials: Collection[int]) -> None:
+        """Go on with these trials only."""
+        places = [row for row, member in enumerate(self.members) if member.number in trials]
+        if len(places) == len(self.members):
+            return
+        rows = torch.tensor(places, device=self.task.device)
+        for part in (self.stack, self.updates, self.average):
+            part.keep(rows)
+        self.limits = self.limits[rows.cpu()]
+        self.members = [self.members[row] for row in places]
+        self.schedules = [self.schedules[row] for row in places]
+        self._settle()
+
+    def epoch(self, epoch: int) -> list[Report]:
+        """Train and evaluate for one epoch, counted from 1."""
+        start = time.perf_counter()
+        factors = self._factors(epoch)
+        steps = self._train(epoch_seed(self.task.seed, epoch), factors)
+        if epoch == 1:
+            self._begin(steps)
+        measured = self._evaluate()
+        share = (time.perf_counter() - start) / len(self.members)
+        record = Record(epoch, steps, factors[-1], measured, share)
+        return [self._report(record, row) for row in range(len(self.members))]
+
+    def _report(self, record: Record, row: int) -> Report:
+        objective = self.task.objective
+        report = record.report(row, self.members[row], float(self.limits[row]), objective)
+        if isinstance(report, Point):
+            self.schedules[row].hear(objective.cost(report.score))
+        return report
+
+    def _factors(self, epoch: int) -> Tensor:
+        each = [epoch_factors(schedule, epoch, self.steps, self.task.epochs) for schedule in self.schedules]
+        return torch.tensor(each, dtype=torch.float64).T
+
+    def _begin(self, steps: Steps) -> None:
+        """Note what the first step tells."""
+        self.limits = plain.DIVERGED * steps.losses[0].abs()
+        for member in self.members:
+            plain.warn_of_few(member.number, self.stack.model, int(steps.samples[0]), self.micro_batches)
+
+    def _train(self, seed: int, factors: Tensor) -> Steps:
+        self.stack.seed(seed)
+        self.stack.train()
+        self.updates.plan(factors)
+        seen, samples, moments = [], [], (torch.empty(0), torch.empty(0))
+        for batch in load(self.splits["train"], self.batch_size, seed):
+            losses = self._look(_on(self.task.device, batch))
+            seen.append((losses, *self.shaping(self.stack.weights, self.gradients)))
+            samples.append(len(batch[-1]))
+            if len(samples) == self.steps:
+                moments = self._moments()
+            self.updates.step(self.stack.weights, self.gradients)  # which uses the gradients up
+            self.average.follow(self.stack.weights)
+        losses, norms, clipped = (torch.stack(each).double().cpu() for each in zip(*seen, strict=True))
+        return Steps(losses, norms, clipped, torch.tensor(samples, dtype=torch.float64), *moments)
+
+    def _moments(self) -> tuple[Tensor, Tensor]:
+        """Return the mean and the mean square of each gradient's entries."""
+        square = torch.linalg.vector_norm(self.gradients, dim=1).double().square()
+        entries = self.gradients.shape[1]
+        return self.gradients.mean(dim=1).double().cpu(), square.cpu() / entries
+
+    def _look(self, batch: Batch) -> Tensor:
+        """Leave the gradients of a batch, and return its losses, shape [K]."""
+        total = None
+        for part, share in self._micro_batches(batch):
+            losses = self.losses(self.stack(part[0]), part[1]) * share
+            found = torch.autograd.grad(losses.sum(), self.stack.leaves)
+            if total is None:
+                torch._foreach_copy_(self.views, found)
+                total = losses.detach()
+            else:
+                torch._foreach_add_(self.views, found)
+                total = total + losses.detach()
+        return cast("Tensor", total)
+
+    def _micro_batches(self, batch: Batch) -> list[tuple[Batch, float]]:
+        """Cut a batch, and say by which share of its samples each part counts; see `Accumulated`."""
+        samples = len(batch[-1])
+        count = max(1, min(self.micro_batches, samples // 2))
+        if count == 1:
+            return [(batch, 1.0)]
+        parts = zip(*(tensor.tensor_split(count) for tensor in batch), strict=True)
+        return [(part, len(part[-1]) / samples) for part in parts]
+
+    @torch.no_grad()
+    def _evaluate(self) -> dict[str, Tensor]:
+        """Return the mean of each measure over the validation data, shape [K]."""
+        self.stack.train(mode=False)
+        average = self.average.weights
+        leaves = None if average is None else self.stack.layout.views(average)
+        sums = {name: torch.zeros(len(self.members), dtype=torch.float64) for name in self.measures}
+        samples = 0
+        for batch in load(self.splits["validation"], self.batch_size):
+            inputs, targets = _on(self.task.device, batch)
+            outputs = self.stack(inputs, leaves)
+            samples += len(targets)
+            for name, measure in self.measures.items():
+                sums[name] += measure(outputs, targets, len(self.members)) * len(targets)
+        return {name: total / samples for name, total in sums.items()}

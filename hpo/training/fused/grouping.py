@@ -1,0 +1,149 @@
+"""Who trains with whom: trials whose models differ only in numbers share a stack; others say why not."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from hpo.config import Config
+from hpo.training.engine import Member, Task
+from hpo.training.fused.measures import Losses
+from hpo.training.fused.rules import RULES
+from hpo.training.fused.stack import Stack, droppers
+from hpo.training.fused.updates import family
+from hpo.training.gradients import Batch
+from hpo.training.values import ACCUMULATE, FREEZE, FULL_PRECISION, PRECISION, START
+
+
+@dataclass(frozen=True)
+class Group:
+    """Members that train together: in one stack of their models, or plainly for a reason."""
+
+    members: list[Member]
+    models: list[nn.Module]
+    reason: str = ""
+
+
+def split(
+    task: Task,
+    members: Sequence[Member],
+    make: Callable[[Task, Config], nn.Module],
+    first: Callable[[Config], Batch],
+    least: int,
+) -> list[Group]:
+    """Split members into groups.
+
+    Args:
+        task: what they have in common.
+        members: with complete configurations.
+        make: makes a member's model.
+        first: gives a first batch by a member's configuration, to try a group's models on.
+        least: how many must be alike to be stacked.
+    """
+    alone, fusible = _sorted_out(members)
+    groups = [Group([member], [], reason) for member, reason in alone]
+    for alike in _alike(fusible, lambda member: make(task, member.config)):
+        if len(alike.members) < least:
+            reason = f"Its cohort has fewer than {least} trials with a like model and batch size"
+        else:
+            reason = _obstacle(task, alike, first(alike.members[0].config))
+        groups.append(Group(alike.members, alike.models, reason))
+    return groups
+
+
+def _sorted_out(members: Sequence[Member]) -> tuple[list[tuple[Member, str]], list[Member]]:
+    reasons = [(member, _said_by(member.config)) for member in members]
+    fusible = [member for member, reason in reasons if not reason]
+    fusible.sort(key=lambda member: family(member.config))
+    return [(member, reason) for member, reason in reasons if reason], fusible
+
+
+def _said_by(config: Config) -> str:
+    """Return what in a configuration alone forbids to fuse it."""
+    if config["optimizer"] not in RULES:
+        return f"There is no fused rule for the optimizer {config['optimizer']}"
+    if config[PRECISION.name] != FULL_PRECISION:
+        return f"Precision {config[PRECISION.name]} trains plainly"
+    if config[START.name] is not None or config[FREEZE.name] is not None:
+        return "What starts from a checkpoint or is frozen in part trains plainly"
+    return ""
+
+
+def _alike(members: Sequence[Member], make: Callable[[Member], nn.Module]) -> list[Group]:
+    groups: list[Group] = []
+    for member in members:
+        model = make(member)
+        group = next((it for it in groups if _fits(it, member, model)), None)
+        if group is None:
+            group = Group([], [])
+            groups.append(group)
+        group.members.append(member)
+        group.models.append(model)
+    return groups
+
+
+def _fits(group: Group, member: Member, model: nn.Module) -> bool:
+    other = group.members[0].config
+    same = all(other[name] == member.config[name] for name in ("batch_size", ACCUMULATE.name))
+    return same and _same_structure(group.models[0], model)
+
+
+def _same_structure(one: nn.Module, other: nn.Module) -> bool:
+    """Tell whether two models differ in nothing but the values of their tensors and dropout rates."""
+    pairs = zip(one.named_modules(), other.named_modules(), strict=False)
+    return len(list(one.modules())) == len(list(other.modules())) and all(
+        name == its_name and type(layer) is type(its_layer) and _equal(_traits(layer), _traits(its_layer))
+        for (name, layer), (its_name, its_layer) in pairs
+    )
+
+
+def _traits(layer: nn.Module) -> dict[str, Any]:
+    """Return what makes a layer what it is: its attributes, and the shapes of its tensors."""
+    own = {name: value for name, value in vars(layer).items() if not name.startswith("_")}
+    if droppers(layer) == [layer]:
+        del own["p"]
+    tensors = {**layer._parameters, **layer._buffers}
+    return own | {name: _form(tensor) for name, tensor in tensors.items()}
+
+
+def _form(tensor: Tensor | None) -> Any:
+    return tensor is not None and (tensor.shape, tensor.dtype, tensor.requires_grad)
+
+
+def _equal(one: dict[str, Any], other: dict[str, Any]) -> bool:
+    """Compare attributes; those that do not know, or that are tensors outside of buffers, differ."""
+    return one.keys() == other.keys() and all((one[name] == other[name]) is True for name in one)
+
+
+def _obstacle(task: Task, group: Group, batch: Batch) -> str:
+    """Take one step's gradient with two of the models, and return why it cannot be taken, if so."""
+    dtypes = {item.dtype for item in group.models[0].parameters() if item.requires_grad}
+    if len(dtypes) != 1:
+        return f"The model's parameters have {len(dtypes)} types"
+    configs = [member.config for member in group.members[:2]]
+    try:
+        with _slowness_refused():
+            stack = Stack(group.models[:2])
+            losses = Losses(task.recipe.loss, configs, task.device)
+            stack.seed(task.seed)
+            stack.train()
+            loss = losses(stack(batch[0]), batch[1]).sum()
+            gradients = torch.autograd.grad(loss, stack.leaves, allow_unused=True)
+    except Exception as error:  # noqa: BLE001 - a fault of the recipe's own comes again in plain training
+        return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    unused = (name for name, item in zip(stack.layout.names, gradients, strict=True) if item is None)
+    return next((f"The loss does not depend on {name}" for name in unused), "")
+
+
+@contextmanager
+def _slowness_refused() -> Iterator[None]:
+    """Make an error of torch's warning that an operation runs row by row."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="There is a performance drop")
+        yield

@@ -1,0 +1,145 @@
+"""How many trials to train at once: measured, for about a second, with the recipe's own baseline.
+
+What is slower is never chosen. How many fit into memory is foretold from what one of them keeps for its
+way back, before any of it is used.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Subset, TensorDataset
+
+from hpo.config import Config
+from hpo.training import memory, plain
+from hpo.training.engine import Engine, Member, Task
+from hpo.training.fused import engine as fused
+from hpo.training.loop import BatchSize, Split, load, place
+
+LADDER: Final = (2, 4, 8, 16, 32, 64, 128, 256, 512)
+_STEPS: Final = 4
+_SECONDS: Final = 1.0
+_GAIN: Final = 1.05
+"""So many times faster it must be, since a short measurement is rough."""
+_HOPELESS: Final = 1.5
+"""More at once will not do, if so many already take this much longer for each than fewer did."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How many trials to train at once, from how many on that is worth it, and why."""
+
+    size: int
+    least: int
+    reason: str
+
+
+def choose(task: Task, config: Config, most: int, budget: float | None = None) -> Choice:
+    """Time plain training and stacks of growing size, and choose the fastest for each trial.
+
+    Args:
+        task: the recipe and its data.
+        config: a complete configuration, such as the baseline.
+        most: how many trials there are to share.
+        budget: bytes that may be used; None for no limit.
+    """
+    small = replace(task, splits=_few(task, config), epochs=1_000_000)
+    alone = _seconds(plain.train, small, config, 1)
+    most, because = _within(small, config, most, budget)
+    times = {1: alone}
+    started = time.perf_counter()
+    for size in LADDER:
+        if size > most or time.perf_counter() - started > _SECONDS:
+            break
+        times[size] = _seconds(fused.train, small, config, size) / size
+        if times[size] > _HOPELESS * min(times[other] for other in times if other > 1):
+            break
+    return _choice(times, because)
+
+
+def _choice(times: dict[int, float], because: str) -> Choice:
+    gains = {size: times[1] / seconds for size, seconds in times.items()}
+    best = max(gains, key=lambda size: gains[size])
+    tried = ", ".join(f"{size}: {gain:.1f}x" for size, gain in gains.items() if size > 1) or "none"
+    told = f"(several at once, against one by one: {tried}){because}"
+    if gains[best] < _GAIN:
+        return Choice(1, 2, f"1 at a time {told}")
+    least = min(size for size, gain in gains.items() if size > 1 and gain >= _GAIN)
+    return Choice(best, least, f"{best} at a time {told}")
+
+
+def _within(task: Task, config: Config, most: int, budget: float | None) -> tuple[int, str]:
+    if budget is None:
+        return most, ""
+    fit = max(1, int(budget / footprint(task, config)))
+    return (fit, f"; memory is for {fit}") if fit < most else (most, "")
+
+
+def footprint(task: Task, config: Config) -> int:
+    """Return the bytes that one trial needs at its peak: weights, gradients, state, and its way back.
+
+    What autograd keeps for the way back is counted by running one batch forward. Weights count twice,
+    since a step works on copies.
+    """
+    model = plain.make_model(task, config)
+    kept = memory.predict(config, model)
+    batch = next(iter(load(place(task.splits["train"], task.device), _batch_size(config))))
+    counted: dict[int, int] = {}
+
+    def count(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        counted[storage.data_ptr()] = storage.nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
+        loss = task.recipe.loss(model(batch[0].to(task.device)), batch[1].to(task.device))
+    del loss
+    return 2 * kept.parameters + kept.gradients + kept.state + 2 * sum(counted.values())
+
+
+def _seconds(train: Engine, task: Task, config: Config, size: int) -> float:
+    """Return how long an epoch takes, once warm."""
+    progress = train(task, [Member(number, config) for number in range(size)])
+    next(progress)
+    return min(_durations(progress))
+
+
+def _durations(progress: Iterator[Any]) -> Iterator[float]:
+    for _ in range(2):
+        started = time.perf_counter()
+        next(progress)
+        yield time.perf_counter() - started
+
+
+def _few(task: Task, config: Config) -> dict[str, Split]:
+    """Return a few steps' worth of the training data, and as large a share of the validation data."""
+    train, validation = task.splits["train"], task.splits["validation"]
+    size = _batch_size(config)
+    rows = len(_rows(train)) if size == "full" else min(_STEPS * size, len(_rows(train)))
+    share = rows / len(_rows(train))
+    return {
+        "train": _cut(train, rows),
+        "validation": _cut(validation, max(1, round(share * len(_rows(validation))))),
+    }
+
+
+def _rows(split: Split) -> Any:
+    return split.dataset if isinstance(split, DataLoader) else split
+
+
+def _cut(split: Split, rows: int) -> Split:
+    if isinstance(split, TensorDataset):
+        return TensorDataset(*(tensor[:rows] for tensor in split.tensors))
+    if isinstance(split, DataLoader):
+        return DataLoader(_cut(split.dataset, rows), split.batch_size, collate_fn=split.collate_fn)
+    return Subset(split, range(rows))
+
+
+def _batch_size(config: Config) -> BatchSize:
+    size = config["batch_size"]
+    return "full" if size == "full" else int(size)  # type: ignore[arg-type]

@@ -1,0 +1,49 @@
+"""Where the parameters of a model lie in a row of numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import accumulate, pairwise
+
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The trained parameters of a model, one after the other in a row: their names and shapes.
+
+    Those with more than one dimension come first, so that what spares biases and norms, which have one
+    dimension or none, ends at a column.
+    """
+
+    names: tuple[str, ...]
+    shapes: tuple[tuple[int, ...], ...]
+
+    def __post_init__(self) -> None:
+        """Hold the order."""
+        vectors = [len(shape) < 2 for shape in self.shapes]
+        if vectors != sorted(vectors):
+            raise ValueError(f"Shapes with more than one dimension must come first; found {self.shapes}")
+
+    @cached_property
+    def columns(self) -> tuple[slice, ...]:
+        """The columns of each parameter."""
+        ends = accumulate(map(math.prod, self.shapes), initial=0)
+        return tuple(slice(start, stop) for start, stop in pairwise(ends))
+
+    def views(self, rows: Tensor) -> list[Tensor]:
+        """Return each parameter, shape [K, *its own], as a view of rows of shape [K, size]."""
+        pairs = zip(self.columns, self.shapes, strict=True)
+        return [rows[:, columns].view(len(rows), *shape) for columns, shape in pairs]
+
+    @cached_property
+    def size(self) -> int:
+        """How many columns there are."""
+        return sum(map(math.prod, self.shapes))
+
+    @cached_property
+    def matrices(self) -> int:
+        """How many columns, the leading ones, belong to parameters with more than one dimension."""
+        return sum(math.prod(shape) for shape in self.shapes if len(shape) > 1)

@@ -1,0 +1,83 @@
+"""Different optimizers side by side: a rule for each family, on the rows that are its own."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import groupby
+from typing import cast
+
+import torch
+from torch import Tensor
+
+from hpo.config import Config
+from hpo.training.fused.rules import RULES, Layout, Rule
+from hpo.training.values import EMA
+
+
+def family(config: Config) -> str:
+    """Return the name of the rule that steps a configuration; rows of a family must lie together."""
+    return RULES[str(config["optimizer"])].__name__
+
+
+class Updates:
+    """The optimizers' steps of all rows.
+
+    Args:
+        configs: complete ones, those of one family next to each other.
+        layout: where each parameter lies in a row.
+        weights: shape [K, entries].
+    """
+
+    def __init__(self, configs: Sequence[Config], layout: Layout, weights: Tensor) -> None:
+        self._parts: list[tuple[slice, Rule]] = []
+        for _, alike in groupby(enumerate(configs), key=lambda item: family(item[1])):
+            places, own = zip(*alike, strict=True)
+            rows = slice(places[0], places[-1] + 1)
+            rule = RULES[str(own[0]["optimizer"])]
+            self._parts.append((rows, rule(own, layout, weights[rows])))
+
+    def plan(self, factors: Tensor) -> None:
+        """Take in the schedules' factors of the coming steps, shape [steps, K], float64."""
+        for rows, rule in self._parts:
+            rule.plan(factors[:, rows])
+
+    def step(self, weights: Tensor, gradients: Tensor) -> None:
+        """Take the next step, in place; the gradients are used up."""
+        for rows, rule in self._parts:
+            rule.step(weights[rows], gradients[rows])
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with these rows, in ascending order, only."""
+        parts, start = [], 0
+        for before, rule in self._parts:
+            own = rows[(rows >= before.start) & (rows < before.stop)] - before.start
+            if len(own):
+                rule.keep(own)
+                parts.append((slice(start, start + len(own)), rule))
+                start += len(own)
+        self._parts = parts
+
+
+class Average:
+    """The averages of the weights of those rows that want one: the twin of `hpo.training.averaging`."""
+
+    def __init__(self, configs: Sequence[Config], weights: Tensor) -> None:
+        decays = [[cast("float", config[EMA.name] or 0.0)] for config in configs]
+        self._wanted = any(config[EMA.name] is not None for config in configs)
+        self._share = 1 - torch.tensor(decays, dtype=torch.float64, device=weights.device).to(weights.dtype)
+        self.weights: Tensor | None = None
+
+    def follow(self, weights: Tensor) -> None:
+        """Move towards the weights after a step; a row without an average is at them."""
+        if not self._wanted:
+            return
+        if self.weights is None:
+            self.weights = weights.clone()
+        else:
+            self.weights.lerp_(weights, self._share)
+
+    def keep(self, rows: Tensor) -> None:
+        """Go on with these rows only."""
+        self._share = self._share[rows]
+        if self.weights is not None:
+            self.weights = self.weights[rows]
