@@ -250,17 +250,22 @@ class Settings(BaseModel):
         return VOCABULARY.keys if cls.words else ()
 
     @classmethod
+    def _configures(cls, head: str) -> bool:
+        """Whether this is a word of a configuration, maybe said once more: then_2."""
+        return bool(cls.words) and head in VOCABULARY.saying([head]).keys
+
+    @classmethod
     def _takes(cls, key: str) -> bool:
         head, dot, rest = key.partition(".")
-        grouped = head in cls.groups or head in cls.configured()
-        return key in cls.known() or key in cls.configured() or bool(dot and rest and grouped)
+        grouped = head in cls.groups or cls._configures(head)
+        return key in cls.known() or cls._configures(key) or bool(dot and rest and grouped)
 
     @classmethod
     def _gather(cls, values: Mapping[str, str]) -> dict[str, Any]:
         gathered: dict[str, Any] = {}
         for key, value in values.items():
             head, dot, rest = key.partition(".")
-            if head in cls.configured():
+            if cls._configures(head):
                 gathered.setdefault(cls.words, {})[key] = value
             elif dot:
                 gathered.setdefault(cls.groups[head], {})[rest] = value

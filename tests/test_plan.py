@@ -5,8 +5,8 @@ import torch
 
 from hpo import recipe
 from hpo.errors import InputError
-from hpo.plan import Plan, order
-from hpo.settings import SearchSettings
+from hpo.plan import Plan, order, order_training
+from hpo.settings import SearchSettings, TrainSettings
 from hpo.training.checkpoint import write_checkpoint
 
 
@@ -45,6 +45,16 @@ def test_checkpoints_are_looked_at_before_anything_starts(tmp_path):
         str(torn),
         "none.safetensors",
     ]
+
+
+def test_a_single_training_takes_a_sequence_of_any_length():
+    words = ["recipe=cnn", "then=step", "then_3=cosine", "then_3.switch=0.25"]
+    plan = Plan.of(order_training(TrainSettings.from_words(words)))
+    config = plan.space.sample(None)
+    assert [config[name] for name in ("then", "then_2", "then_3")] == ["step", "same", "cosine"]
+    assert config["then_3.switch"] == 0.25
+    with pytest.raises(InputError, match="Unknown key"):
+        TrainSettings.from_words(["recipe=cnn", "then_1=step"])
 
 
 def test_a_recipes_own_words_are_understood(tmp_path):
