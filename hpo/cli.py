@@ -179,7 +179,7 @@ def export(words: Words = None) -> None:
     chosen = settings.ExportSettings.from_words(words or ())
     from hpo.search import export as write
 
-    path = write(chosen.name, chosen.store, chosen.trial, chosen.to)
+    path = write(chosen.name, chosen.store, chosen.trial, chosen.to, chosen.weights)
     typer.echo(f"Written. Run it: python {path}")
 
 

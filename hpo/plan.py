@@ -23,7 +23,9 @@ from hpo.history import GIVEN, Search
 from hpo.recipe import Recipe
 from hpo.settings import SearchSettings, TrainSettings
 from hpo.space import Space
-from hpo.training.words import VOCABULARY, vocabulary_for
+from hpo.training.checkpoint import CHECKPOINT_SUFFIX, CheckpointError, read_whole
+from hpo.training.values import START, TRANSFER
+from hpo.training.words import vocabulary_of
 from hpo.vocabulary import Vocabulary
 
 OPTION: Final = "recipe."
@@ -84,7 +86,7 @@ class Plan:
         """Understand a search from what the ledger keeps of it."""
         recipe = recipes.read(search.source, search.path)
         options = _below(search.settings, OPTION)
-        vocabulary = VOCABULARY.with_options(recipe.options)
+        vocabulary = vocabulary_of(recipe)
         space = spaces.read(search.space, f"space of {search.name}", vocabulary)
         return cls(
             search=search,
@@ -105,7 +107,7 @@ def order(settings: SearchSettings) -> Search:
     recipe = recipes.find(settings.recipe)
     options, problems = _options(recipe, settings.recipe_options)
     problems += _nothing_to_shard(settings) + _fused_and_spread(settings)
-    vocabulary = vocabulary_for(settings.parallel).with_options(recipe.options)
+    vocabulary = vocabulary_of(recipe, settings.parallel)
     fixed = _of_model_or_loss(recipe, {name: settings.recipe_options[name] for name in options})
     problems += vocabulary.check(recipe.baseline, f"{_near(recipe.path)}  baseline")
     problems += _said_twice(fixed, settings.space_overrides, "space.")
@@ -113,6 +115,8 @@ def order(settings: SearchSettings) -> Search:
         space = spaces.find(settings.space, vocabulary, {**settings.space_overrides, **fixed})
     except InputError as error:
         raise InputError(*problems, *error.problems) from None
+    space = _inheriting(recipe.baseline, space, settings.space, vocabulary)
+    problems += _damaged(space)
     if problems:
         raise InputError(*problems)
     return _search(recipe, space, settings, options)
@@ -129,7 +133,7 @@ def order_training(settings: TrainSettings) -> Search:
     """
     recipe = recipes.find(settings.recipe)
     options, problems = _options(recipe, settings.recipe_options)
-    vocabulary = VOCABULARY.with_options(recipe.options)
+    vocabulary = vocabulary_of(recipe).saying([*recipe.baseline, *settings.config])
     fixed = _of_model_or_loss(recipe, options)
     problems += _said_twice(fixed, settings.config)
     given = {name: _plain_value(text) for name, text in settings.config.items()}
@@ -140,6 +144,8 @@ def order_training(settings: TrainSettings) -> Search:
     if problems:
         raise InputError(*problems)
     space = Space.of(vocabulary.defaults(config), vocabulary.branches)
+    if damaged := _damaged(space):
+        raise InputError(*damaged)
     return _search(recipe, space, settings, options)
 
 
@@ -242,9 +248,31 @@ def _fused_and_spread(settings: SearchSettings) -> list[Problem]:
     return [Problem(f"fuse={settings.fuse}", message)]
 
 
+def _inheriting(baseline: Config, space: Space, where: str, vocabulary: Vocabulary) -> Space:
+    """Return the space with what the baseline says of transfer, which a space for any recipe leaves open."""
+    names = [item.name for item in TRANSFER if item.name in baseline and item.name not in space.nodes]
+    whole = Space({**space.nodes, **{name: spaces.Fixed(baseline[name]) for name in names}})
+    return spaces.read(whole.to_yaml(), where, vocabulary) if names else space
+
+
+def _damaged(space: Space) -> list[Problem]:
+    """Return what is wrong with the files that training may start from."""
+    node = space.nodes.get(START.name)
+    paths = node.options if isinstance(node, spaces.Choice) else [getattr(node, "value", None)]
+    problems = []
+    for path in paths:
+        if isinstance(path, str) and path.endswith(CHECKPOINT_SUFFIX):
+            try:
+                read_whole(path)
+            except CheckpointError as error:
+                problems.append(Problem(START.name, str(error)))
+    return problems
+
+
 def _baseline(recipe: Recipe, vocabulary: Vocabulary, space: Space) -> Config:
     """Return the baseline, complete: what it leaves open is as the space fixes it, or the default."""
     fixed = {name: node.value for name, node in space.nodes.items() if isinstance(node, spaces.Fixed)}
+    vocabulary = vocabulary.saying([*recipe.baseline, *fixed])
     branches = [name for name in vocabulary.branches if name in recipe.baseline]
     open_values = {
         name: value

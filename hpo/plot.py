@@ -13,7 +13,7 @@ from hpo.ledger import Ledger
 from hpo.pictures import Drawn
 from hpo.plan import Plan
 from hpo.settings import PlotSettings
-from hpo.training.words import VOCABULARY
+from hpo.training.words import VOCABULARY, vocabulary_of
 
 
 def plot(settings: PlotSettings) -> list[Drawn]:
@@ -46,7 +46,7 @@ def _search(settings: PlotSettings) -> Callable[[Path], list[Drawn]]:
 def _space(settings: PlotSettings) -> Callable[[Path], list[Drawn]]:
     word = settings.space or ""
     recipe = recipes.find(settings.recipe) if settings.recipe else None
-    vocabulary = VOCABULARY.with_options(recipe.options) if recipe else VOCABULARY
+    vocabulary = vocabulary_of(recipe) if recipe else VOCABULARY
     try:
         space = spaces.find(word, vocabulary, {})
     except InputError as error:

@@ -14,6 +14,13 @@ A recipe defines
 - `objective = "minimize loss"` or `"maximize accuracy"`, on validation data
 - `epochs = 20`
 - `baseline = {"optimizer": "sgd", "optimizer.lr": 0.05, …}`: what an expert would try first
+
+and, if it likes, words of its own for a space, each a list of what it defines:
+
+- `optimizers = [Lion]`: called as `Lion(params, **hyperparameters)`, a `torch.optim.Optimizer` that has `lr`
+- `schedules = [sawtooth]`: `sawtooth(step, steps, **hyperparameters)` gives what the learning rate is
+  multiplied by; or a class that takes the hyperparameters and has `factor(step, steps)`
+- `checkpoints = [pretrained]`: `pretrained()` returns the path of a safetensors file, for `start: pretrained`
 """
 
 from __future__ import annotations
@@ -21,7 +28,8 @@ from __future__ import annotations
 import ast
 import hashlib
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -29,8 +37,10 @@ from typing import Any, Final
 from hpo import shipped
 from hpo.config import Config, Value
 from hpo.errors import InputError, Problem, did_you_mean, nearest
+from hpo.signature import Callee, Definition, arguments, define, is_plain, literal
 
 DIRECTIONS: Final = ("minimize", "maximize")
+MODULE_PREFIX: Final = "recipe_"
 
 
 @dataclass(frozen=True)
@@ -77,6 +87,9 @@ class Recipe:
     objective: Objective
     epochs: int
     baseline: Config
+    optimizers: tuple[Definition, ...] = ()
+    schedules: tuple[Definition, ...] = ()
+    checkpoints: tuple[Definition, ...] = ()
 
     @property
     def digest(self) -> str:
@@ -84,9 +97,20 @@ class Recipe:
         return hashlib.sha256(self.source.encode()).hexdigest()
 
     @property
+    def module(self) -> str:
+        """The name under which it is run: an identifier that tells versions of a recipe apart."""
+        return module_name(self.source, self.path)
+
+    @property
     def options(self) -> Mapping[str, Mapping[str, Value]]:
         """What a space may search of the recipe, by the function whose argument it is."""
         return {"model": self.model, "loss": self.loss}
+
+
+def module_name(source: str, path: str) -> str:
+    """Return the name of the module that a recipe's source becomes."""
+    stem = re.sub(r"\W", "_", Path(path).stem)
+    return f"{MODULE_PREFIX}{stem}_{hashlib.sha256(source.encode()).hexdigest()[:12]}"
 
 
 def names() -> dict[str, Path]:
@@ -140,7 +164,11 @@ class _Reader:
             objective=self._objective(metrics),
             epochs=self._epochs(),
             baseline=self._baseline(),
+            optimizers=self._words("optimizers", of_function=1, of_class=1),
+            schedules=self._words("schedules", of_function=2),
+            checkpoints=self._words("checkpoints"),
         )
+        self._demand_rates(recipe.optimizers)
         if self.problems:
             raise InputError(*self.problems)
         return recipe
@@ -155,15 +183,10 @@ class _Reader:
             self._complain(None, name, f"A recipe must define {form}; this one does not.{found}")
         return self.defined.get(name)
 
-    def _function(self, name: str) -> ast.FunctionDef | None:
+    def _function(self, name: str) -> Callee | None:
         forms = {"model": "model(**hyperparameters)", "data": "data()", "loss": "loss(outputs, targets)"}
         node = self._part(name, forms[name])
-        if isinstance(node, ast.ClassDef):
-            inits = (
-                item for item in node.body if isinstance(item, ast.FunctionDef) and item.name == "__init__"
-            )
-            return next(inits, None)
-        if node is not None and not isinstance(node, ast.FunctionDef):
+        if node is not None and not isinstance(node, Callee):
             self._complain(node, name, f"Write it as a function in this file: def {forms[name]}.")
             return None
         return node
@@ -173,20 +196,21 @@ class _Reader:
         function = self._function(name)
         if function is None:
             return {}
-        arguments = [argument for argument in _arguments(function) if argument[0].arg != "self"][given:]
-        options: dict[str, Value] = {}
-        for argument, default in arguments:
+        return {it.arg: literal(default) for it, default in self._defaulted(function, name, given)}
+
+    def _defaulted(self, node: Callee, name: str, given: int) -> Iterator[tuple[ast.arg, ast.expr]]:
+        """Yield the arguments after those that are `given` by position, each of which needs a default."""
+        for argument, default in arguments(node)[given:]:
             if default is None:
                 self._complain(argument, f"{name}({argument.arg})", "Give this argument a default value.")
             else:
-                options[argument.arg] = _literal(default)
-        return options
+                yield argument, default
 
     def _constant(self, name: str, form: str, kind: type) -> Any:
         node = self._part(name, form)
         if node is None:
             return None
-        value = _literal(node) if isinstance(node, ast.expr) else None
+        value = literal(node) if isinstance(node, ast.expr) else None
         if not isinstance(value, kind) or isinstance(value, bool):
             self._complain(node, name, f"Write it as a plain value, like {form}.")
             return None
@@ -228,11 +252,48 @@ class _Reader:
 
     def _baseline(self) -> Config:
         values = self._constant("baseline", 'baseline = {"optimizer": "sgd", "optimizer.lr": 0.1}', dict)
-        flat = {k: v for k, v in (values or {}).items() if isinstance(k, str) and _plain(v)}
+        flat = {k: v for k, v in (values or {}).items() if isinstance(k, str) and is_plain(v)}
         node = self.defined.get("baseline")
         for key in (values or {}).keys() - flat.keys():
             self._complain(node, f"baseline {key!r}", "Write dotted names and plain values.")
         return Config(flat)
+
+    def _words(self, part: str, of_function: int = 0, of_class: int = 0) -> tuple[Definition, ...]:
+        """Return what a list of own words names; so many arguments of each are passed by position."""
+        node = self.defined.get(part)
+        if node is None:
+            return ()
+        if not isinstance(node, ast.List | ast.Tuple) or not all(
+            isinstance(it, ast.Name) for it in node.elts
+        ):
+            self._complain(node, part, f"List what this file defines, by its names: {part} = [mine].")
+            return ()
+        callees = [self._callee(part, item) for item in node.elts if isinstance(item, ast.Name)]
+        return tuple(
+            self._word(it, of_class if isinstance(it, ast.ClassDef) else of_function) for it in callees if it
+        )
+
+    def _word(self, callee: Callee, given: int) -> Definition:
+        list(self._defaulted(callee, callee.name, given))
+        return define(callee, given)
+
+    def _callee(self, part: str, name: ast.Name) -> Callee | None:
+        node = self.defined.get(name.id)
+        if isinstance(node, Callee):
+            return node
+        own = [other for other, it in self.defined.items() if isinstance(it, Callee)]
+        message = (
+            f"Write {name.id} as a class or function in this file." if node else f"There is no {name.id}."
+        )
+        self._complain(name, part, message + nearest(name.id, own))
+        return None
+
+    def _demand_rates(self, optimizers: Iterable[Definition]) -> None:
+        for it in optimizers:
+            node = self.defined[it.name]
+            if isinstance(node, Callee) and "lr" not in {argument.arg for argument, _ in arguments(node)}:
+                message = "An optimizer takes lr=…, which schedules multiply. Add it, with a default value."
+                self._complain(node, it.name, message)
 
 
 def _bindings(statement: ast.stmt) -> list[tuple[str, ast.AST]]:
@@ -246,24 +307,3 @@ def _bindings(statement: ast.stmt) -> list[tuple[str, ast.AST]]:
         case ast.ImportFrom(names=aliases) | ast.Import(names=aliases):
             return [(alias.asname or alias.name, statement) for alias in aliases]
     return []
-
-
-def _arguments(function: ast.FunctionDef) -> list[tuple[ast.arg, ast.expr | None]]:
-    args = function.args
-    positional = [*args.posonlyargs, *args.args]
-    missing: list[ast.expr | None] = [None] * (len(positional) - len(args.defaults))
-    return [
-        *zip(positional, [*missing, *args.defaults], strict=True),
-        *zip(args.kwonlyargs, args.kw_defaults, strict=True),
-    ]
-
-
-def _literal(node: ast.expr) -> Any:
-    try:
-        return ast.literal_eval(node)
-    except ValueError:
-        return None
-
-
-def _plain(value: object) -> bool:
-    return value is None or isinstance(value, bool | int | float | str)

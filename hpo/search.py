@@ -238,8 +238,10 @@ def _stoppable() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def export(name: str, store: str, trial: int | None, to: str) -> Path:
+def export(name: str, store: str, trial: int | None, to: str, weights: str = "") -> Path:
     """Write a trial, the winner if none is named, as a plain PyTorch script; return its path.
+
+    The script leaves what it trains in the file `weights`, if that is named.
 
     Raises:
         InputError: there is no such search or trial, or the file cannot be written.
@@ -260,6 +262,7 @@ def export(name: str, store: str, trial: int | None, to: str) -> Path:
         data_options=plan.data_options,
         device=plan.setting("device"),
         origin=_origin(plan, history, chosen),
+        weights=weights,
     )
     return _write(Path(to), text)
 

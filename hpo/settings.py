@@ -157,6 +157,12 @@ def _name(value: object) -> str:
     return str(value)
 
 
+def _weights(value: object) -> str:
+    if value and not str(value).endswith(".safetensors"):
+        raise ValueError(f"must be a file such as weights.safetensors, got {str(value)!r}.")
+    return str(value)
+
+
 def _url(value: object) -> str:
     if not re.fullmatch(r"[a-z0-9+]+://\S+", str(value)):
         raise ValueError(f"must be a database URL such as sqlite:///hpo.db, got {str(value)!r}.")
@@ -189,6 +195,7 @@ Fuse = Annotated[int | Literal["auto", "off"], BeforeValidator(_fuse)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Gpus = Annotated[float, BeforeValidator(_gpus)]
 Name = Annotated[str, BeforeValidator(_name)]
+Weights = Annotated[str, BeforeValidator(_weights)]
 Url = Annotated[str, BeforeValidator(_url)]
 Sampler = Annotated[SamplerName, BeforeValidator(_choice(SamplerName))]
 Pruner = Annotated[PrunerName, BeforeValidator(_choice(PrunerName))]
@@ -310,6 +317,7 @@ class ExportSettings(NameSettings):
 
     to: str = Field(description="The file to write, such as to=train.py")
     trial: Number | None = Field(default=None, description="Trial to export (the winner)")
+    weights: Weights = Field(default="", description="File in which the script leaves its weights (none)")
 
 
 class TrackingSettings(Settings):

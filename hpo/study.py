@@ -129,10 +129,14 @@ class Study:
         seed = derived_seed(self._seed, number)
         origin = self._origin()
         self._study.sampler = MODELS[origin](seed) if origin in MODELS else RandomSampler(seed)
+        chosen: dict[str, Any] = {}
         if origin == PRIOR:
-            self._study.enqueue_trial(self._space.draw(random.Random(seed)))
+            chosen = self._space.draw(random.Random(seed))
         elif origin == "qmc":
-            self._study.enqueue_trial(self._sobol_point(number))
+            chosen = self._sobol_point(number)
+        chosen |= self._space.turn(number)
+        if chosen:
+            self._study.enqueue_trial(chosen)
         trial = self._study.ask()
         config = self._plan.vocabulary.defaults(self._space.sample(trial))
         return self._proposal(trial, config, origin)

@@ -148,9 +148,14 @@ def short(config: Config) -> str:
 
 def _telling(config: Config) -> Config:
     """Return what a reader could not guess: all but the defaults of the words that are in the config."""
-    branches = VOCABULARY.branches
+    vocabulary = VOCABULARY.saying(config)
+    branches = vocabulary.branches
     named = Config({key: word for key, word in config.items() if word in branches.get(key, ())})
-    implied = VOCABULARY.defaults(named) | VOCABULARY.default_values
+    own = [
+        key for key in branches if key in config and key not in named
+    ]  # of the recipe, without known defaults
+    implied = vocabulary.defaults(named) | vocabulary.default_values
+    implied = Config({key: value for key, value in implied.items() if key.partition(".")[0] not in own})
     guessed = {key for key, value in implied.items() if key not in _ALWAYS and config.get(key) == value}
     return Config({key: value for key, value in config.items() if key not in guessed})
 

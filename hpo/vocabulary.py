@@ -9,7 +9,8 @@ reader (the space, the command line, the engine, the export, the docs) refuses a
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -43,14 +44,17 @@ class Hyperparameter:
     choices: tuple[str, ...] = ()
     optional: bool = False
     words: tuple[str, ...] = ()  # that may stand in place of a value: `full`
+    suffix: str = ""  # of a file that may be named in place of a value
 
     def complaint(self, value: Value) -> str | None:
         """Return what is wrong with a value, or None."""
         if self.kind is None or (value is None and self.optional) or value in self.words:
             return None
+        if self.suffix and isinstance(value, str) and value.endswith(self.suffix):
+            return None
         if not _is_a(value, self.kind):
             return f"{self.name} must be {self.expected}, got {value!r}."
-        if self.choices and value not in self.choices:
+        if (self.choices or self.suffix) and value not in self.choices:
             return f"{self.name} must be {self.expected}, got {value!r}.{nearest(str(value), self.choices)}"
         if isinstance(value, int | float) and not self._admits(value):
             return f"{self.name} must be {self.expected}, got {value!r}."
@@ -71,7 +75,9 @@ class Hyperparameter:
             left = "(" if self.open_low or math.isinf(self.low) else "["
             right = ")" if self.open_high or math.isinf(self.high) else "]"
             text += f" in {left}{self.low:g}, {self.high:g}{right}"
-        return " or ".join([text, *self.words, *(["null"] if self.optional else [])])
+        file = [f"a file PATH{self.suffix}"] if self.suffix else []
+        named = [text] if self.choices or not file else []
+        return " or ".join([*named, *file, *self.words, *(["null"] if self.optional else [])])
 
 
 def _is_a(value: Value, kind: type) -> bool:
@@ -131,19 +137,44 @@ MODEL: Final = "model"
 LOSS: Final = "loss"
 
 
+def repeated(branch: str, position: int) -> str:
+    """Return what a branch is called where it is said once more: then, then_2, and so on."""
+    return branch if position == 1 else f"{branch}_{position}"
+
+
+def position_of(key: str, branch: str) -> int:
+    """Return how often a branch has been said when it is said by this key; 0 if that is another's.
+
+    >>> [position_of(key, "then") for key in ("then", "then_2", "then_12.gamma", "then_1", "schedule")]
+    [1, 2, 12, 0, 0]
+    """
+    match = re.fullmatch(rf"{branch}(?:_([2-9]|[1-9][0-9]+))?", key.partition(".")[0])
+    return int(match[1] or 1) if match else 0
+
+
 @dataclass(frozen=True)
 class Vocabulary:
     """All that can be said: `branches` (`optimizer` → words), `values`, and the recipe's own `options`.
 
     Those are the keyword arguments of its `model` and its `loss`, by the name of the function.
 
-    `contradictions` are those between branches and values.
+    `contradictions` are those between branches and values. What is in `repeatable` may be said as often as
+    one likes, see `repeated`.
     """
 
     branches: Mapping[str, Mapping[str, Word]]
     values: Mapping[str, Hyperparameter]
     options: Mapping[str, Mapping[str, Hyperparameter]] = field(default_factory=lambda: {MODEL: {}, LOSS: {}})
     contradictions: tuple[Contradiction, ...] = ()
+    repeatable: tuple[str, ...] = ()
+
+    def saying(self, keys: Iterable[str]) -> Vocabulary:
+        """Return the same with each repeatable branch as often as these keys say it."""
+        keys, branches = tuple(keys), dict(self.branches)
+        for name in self.repeatable:
+            last = max((position_of(key, name) for key in keys), default=0)
+            branches |= {repeated(name, position): branches[name] for position in range(2, last + 1)}
+        return replace(self, branches=branches)
 
     def with_options(self, options: Mapping[str, Mapping[str, Value]]) -> Vocabulary:
         """Return the same with a recipe's options, `model` and `loss`, typed by their defaults."""
@@ -165,6 +196,9 @@ class Vocabulary:
 
     def defaults(self, config: Config) -> Config:
         """Return the config with every value that it leaves open filled in, so that nothing is implied."""
+        return self.saying(config)._defaults(config)
+
+    def _defaults(self, config: Config) -> Config:
         filled = self.default_values
         for owner, options in self.options.items():
             filled |= {f"{owner}.{name}": item.default for name, item in options.items()}
@@ -175,6 +209,9 @@ class Vocabulary:
 
     def check(self, config: Config, where: str) -> list[Problem]:
         """Return everything that is wrong with a config, each with the right names."""
+        return self.saying(config)._check(config, where)
+
+    def _check(self, config: Config, where: str) -> list[Problem]:
         problems = []
         for key, value in config.items():
             complaint = self._complaint(config, key, value)

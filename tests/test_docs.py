@@ -13,6 +13,13 @@ from pathlib import Path
 
 import pytest
 
+from hpo import recipe
+from hpo.config import Config
+from hpo.training import plain
+from hpo.training.engine import Member, Task
+from hpo.training.execution import execute
+from hpo.training.words import VOCABULARY, vocabulary_of
+
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
@@ -29,9 +36,37 @@ def commands():
     return [line.partition("#")[0].strip() for line in lines if "# gpu" not in line]
 
 
-def test_the_space_reference_is_what_the_code_says():
-    page = runpy.run_path(str(ROOT / "docs" / "reference.py"))["page"]()
-    assert (ROOT / "docs" / "spaces.md").read_text(encoding="utf-8") == page, "run python docs/reference.py"
+REFERENCE = runpy.run_path(str(ROOT / "docs" / "reference.py"))
+
+
+@pytest.mark.parametrize("name", ["spaces.md", "optimizers.md", "schedules.md"])
+def test_the_reference_is_what_the_code_says(name):
+    assert REFERENCE["pages"]().keys() == {"spaces.md", "optimizers.md", "schedules.md"}
+    text = (ROOT / "docs" / name).read_text(encoding="utf-8")
+    assert text == REFERENCE["pages"]()[name], "run python docs/reference.py"
+
+
+def test_the_reference_leaves_no_word_out():
+    assert sorted(name for names in REFERENCE["VALUES"].values() for name in names) == sorted(
+        VOCABULARY.values
+    )
+    text = "".join(REFERENCE["pages"]().values())
+    words = [word for branch in ("optimizer", "schedule") for word in VOCABULARY.branches[branch]]
+    assert [word for word in words if f"\n## `{word}`\n" not in text] == []
+
+
+def test_the_example_of_own_words_is_sound(tmp_path, monkeypatch):
+    """The recipe of the README with the words of docs/recipes.md trains with them."""
+    own = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "recipes.md").read_text(), flags=re.S)[0]
+    [(_, mine)] = blocks("python")
+    found = recipe.read(f"{mine}\n\n{own}", "mine.py")
+    values = {"optimizer": "Lion", "schedule": "sawtooth", "batch_size": 32}
+    config = vocabulary_of(found).defaults(Config(values))
+    assert vocabulary_of(found).check(config, "") == []
+    module = execute(found.source, found.path)
+    task = Task(module, module.data(), found.objective, epochs=8, seed=0)
+    points = [points[0] for points in plain.train(task, [Member(0, config | {"optimizer.lr": 3e-3})])]
+    assert points[-1].loss < 0.8 * points[0].loss
 
 
 @pytest.mark.parametrize("command", [line for line in commands() if line.startswith("make ")])

@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 FLOORS = {
-    0: ["errors", "config", "trial", "shipped", "recipe", "vocabulary", "history"],
+    0: ["errors", "config", "trial", "shipped", "signature", "recipe", "vocabulary", "history"],
     1: ["space", "training", "settings", "summary"],
     2: ["export", "plan", "cohort", "peers", "pictures"],
     3: ["study", "single", "cluster", "inprocess", "tracking", "ledger"],
@@ -29,7 +29,7 @@ RIMS = {
 }
 
 # What a room may import besides the standard library, where the design says so.
-ALONE = {"space": {"omegaconf", "yaml"}, "training": {"torch"}}
+ALONE = {"space": {"omegaconf", "yaml"}, "training": {"torch", "safetensors"}}
 
 
 def room(path: Path) -> str:

@@ -84,7 +84,7 @@ def needed(source: str, names: Collection[str]) -> Piece:
 
 def used(piece: Piece) -> Piece:
     """Return the piece with only those imports that its body mentions."""
-    words = set(re.findall(r"\w+", piece.body))
+    words = set(re.findall(r"(?<![\w.])\w+", piece.body))  # what comes after a dot is an attribute
     return replace(piece, imports=frozenset(item for item in piece.imports if item.bound in words))
 
 

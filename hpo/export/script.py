@@ -22,13 +22,26 @@ from hpo.recipe import Recipe
 from hpo.training.calls import Call, printed
 from hpo.training.optimizers import optimizer_call, parameters_call
 from hpo.training.schedules import schedule_call
-from hpo.training.values import average_calls, gradient_call, initialize_calls, loss_calls
+from hpo.training.values import (
+    average_calls,
+    freeze_calls,
+    gradient_call,
+    initialize_calls,
+    loss_calls,
+    slow_calls,
+    start_calls,
+)
 from hpo.vocabulary import MODEL
+
+_WRITE: Final = """    score = measured[{metric}]
+    notes = {{"recipe": {recipe}, "config": CONFIG, "epoch": EPOCHS, "score": score}}
+    write_checkpoint(WEIGHTS, {averaged}.state_dict(), notes)
+"""
 
 _INSTEAD: Final = {"criterion": "loss", "averaged": "network"}
 """What stands in the place of something that a configuration does without."""
 
-_SEARCHED: Final = {"objective", "epochs", "baseline"}
+_SEARCHED: Final = {"objective", "epochs", "baseline", "optimizers", "schedules", "checkpoints"}
 
 _ABOUT: Final = """First the recipe, then the training loop, last the configuration.
 Written by `hpo export`: needs what the recipe imports (torch was {torch}), and no hpo."""
@@ -39,7 +52,7 @@ DEVICE = "{device}"
 THREADS = {threads}
 BATCH_SIZE = {batch_size}
 CLIPPING = Clipping(norm={clip_norm}, value={clip_value})
-
+{config}
 
 def main() -> None:
     """Train the model and print a line for each epoch."""
@@ -48,7 +61,7 @@ def main() -> None:
     splits = {{name: place(split, DEVICE) for name, split in splits.items()}}
     torch.manual_seed(SEED)
     network = {model}.to(DEVICE)
-    optimizer = {optimizer}
+{preparation}    optimizer = {optimizer}
 {additions}    schedule = {schedule}
     steps = count_batches(splits["train"], BATCH_SIZE)
     measures = {{"loss": loss{metrics}}}
@@ -62,7 +75,7 @@ def main() -> None:
         measured = evaluate({averaged}, measures, load(splits["validation"], BATCH_SIZE))
         schedule.hear({cost})
         print(epoch, mean_loss(taken), *measured.values(), taken[-1].lr, sep="  ", flush=True)
-
+{conclusion}
 
 if __name__ == "__main__":
     main()'''
@@ -78,13 +91,18 @@ def script(  # noqa: PLR0913 - a run has this many sides, and each is named wher
     data_options: Mapping[str, Value],
     device: str = "cpu",
     origin: str = "",
+    weights: str = "",
 ) -> str:
-    """Return the script for a complete configuration; `origin` says which trial it was and how good."""
+    """Return the script for a complete configuration; `origin` says which trial it was and how good.
+
+    It leaves what it has trained in the checkpoint `weights`, if that is named.
+    """
     own = read(recipe.source, _is_of_search(recipe.source))
     run = {"epochs": epochs, "seed": seed, "threads": threads, "device": device}
     values = {name: printed(config[name]) for name in ("batch_size", "clip_norm", "clip_value")}
-    main = _MAIN.format(**run, **values, **_expressions(recipe, config, data_options, device))
-    ours = used(_loop(config) + read(f"import functools\n\nimport torch\n\n{main}"))
+    ending = _ending(recipe, config, weights)
+    main = _MAIN.format(**run, **values, **_expressions(recipe, config, data_options, device), **ending)
+    ours = used(_loop(config, writes=bool(weights)) + read(f"import functools\n\nimport torch\n\n{main}"))
     whole = own + ours.apart_from(own)
     gap = "\n" if own.body.startswith(("def ", "class ", "@")) else ""
     return f"{_header(recipe, origin)}\n\n{import_block(whole.imports)}\n\n{gap}{whole.body}\n"
@@ -94,12 +112,14 @@ def _expressions(
     recipe: Recipe, config: Config, data_options: Mapping[str, Value], device: str
 ) -> dict[str, str]:
     parameters = parameters_call(config).source("network")
+    for call in slow_calls(config):
+        parameters = call.source(parameters, "network", "started.filled")
     sign = "" if recipe.objective.direction == "minimize" else "-"
     expressions = {
         "data": Call("data", data_options).source(),
         "model": _on(Call("model", config.below(MODEL)).source(), initialize_calls(config)),
-        "optimizer": optimizer_call(config).source(parameters),
-        "schedule": schedule_call(config).source(),
+        "optimizer": optimizer_call(config, recipe.module).source(parameters),
+        "schedule": schedule_call(config, recipe.module).source(),
         "cost": f'{sign}measured["{recipe.objective.metric}"]',
         "metrics": ", **metrics" if recipe.metrics else "",
     }
@@ -108,6 +128,7 @@ def _expressions(
     lines = "".join(f"{name} = {text}\n" for name, text in additions.items())
     return {
         "additions": indent(lines, "    "),
+        "preparation": indent(_preparation(recipe, config), "    "),
         **{name: text.replace("\n", "\n    ") for name, text in expressions.items()},
     }
 
@@ -120,14 +141,38 @@ def _additions(config: Config, device: str) -> dict[str, str]:
     return dict(additions)
 
 
+def _preparation(recipe: Recipe, config: Config) -> str:
+    """Return the lines that fill and freeze the network."""
+    kept = "started = " if slow_calls(config) else ""
+    starts = [kept + call.source("network") for call in start_calls(config, recipe.module)]
+    return "".join(
+        f"{line}\n" for line in [*starts, *(call.source("network") for call in freeze_calls(config))]
+    )
+
+
+def _ending(recipe: Recipe, config: Config, weights: str) -> dict[str, str]:
+    """Return the lines that write the weights, and the constants that they use."""
+    if not weights:
+        return {"conclusion": "", "config": ""}
+    values = "".join(f"    {printed(name)}: {printed(value)},\n" for name, value in config.items())
+    averaged = "averaged.module" if average_calls(config) else "network"
+    text = _WRITE.format(
+        averaged=averaged, recipe=printed(recipe.name), metric=printed(recipe.objective.metric)
+    )
+    return {"conclusion": text, "config": f"CONFIG = {{\n{values}}}\nWEIGHTS = {printed(weights)}\n"}
+
+
 def _on(subject: str, calls: Iterable[Call]) -> str:
     """Print calls around a subject, or the subject alone."""
     return reduce(lambda inner, call: call.source(inner), calls, subject)
 
 
-def _loop(config: Config) -> Piece:
+def _loop(config: Config, *, writes: bool) -> Piece:
     """Return what trains: the definitions that this configuration calls, clipping and the loop."""
     calls = (
+        *start_calls(config),
+        *freeze_calls(config),
+        *slow_calls(config),
         *initialize_calls(config),
         *average_calls(config),
         gradient_call(config, "cpu"),
@@ -139,6 +184,9 @@ def _loop(config: Config) -> Piece:
     for module, name in (pair for call in calls for pair in call.ours):
         wanted.setdefault(module, set()).add(name)
     wanted["hpo.training.clipping"] = {"Clipping", "clip_gradients"}
+    if writes or start_calls(config):
+        names = {"write_checkpoint"} if writes else set()
+        wanted["hpo.training.checkpoint"] = names | ({"read_checkpoint"} if start_calls(config) else set())
     pieces = [needed(_source(module), names) for module, names in wanted.items()]
     whole = reduce(add, [*pieces, read(_source("hpo.training.loop"))])
     return replace(

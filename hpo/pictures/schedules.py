@@ -11,10 +11,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hpo.config import Config, Value
-from hpo.pictures.style import BLACK, COLORS, FAINT, panels
+from hpo.pictures.style import BLACK, COLORS, FAINT, NotDrawnError, panels
 from hpo.space import Choice, Fixed, Node, OneOf, Space
-from hpo.training.schedules import schedule_call
-from hpo.vocabulary import Vocabulary
+from hpo.training.schedules import SCHEDULES, SEQUELS, THEN, schedule_call
+from hpo.vocabulary import Vocabulary, position_of
 
 _STEPS: Final = 400
 _EPOCHS: Final = 20
@@ -27,6 +27,8 @@ _HEARS: Final = {"plateau": "plateau, if nothing improves"}
 def schedules(name: str, space: Space, vocabulary: Vocabulary, winner: Config | None = None) -> Figure:
     """Draw the factor of the learning rate over a training, one panel for each schedule of the space."""
     words = _words(space, vocabulary)
+    if not words:
+        raise NotDrawnError("the recipe's own schedules are known only where it is run")
     columns = min(_COLUMNS, len(words))
     rows = math.ceil(len(words) / columns)
     about = f"{name}: blue where an expert would begin, faint a few draws" if space.parameters else name
@@ -54,8 +56,17 @@ def _panel(panel: Axes, word: str, expert: _Expert, vocabulary: Vocabulary, winn
 
 
 def _line(panel: Axes, config: Config, **style: object) -> None:
+    if not _drawable(config):
+        return
     shares = [100 * step / _STEPS for step in range(_STEPS)]
     panel.plot(shares, factors(config), **style)  # type: ignore[arg-type]
+
+
+def _drawable(config: Config) -> bool:
+    """Whether all that follows the first schedule is known without running the recipe."""
+    return all(
+        word in SEQUELS for head, word in config.items() if position_of(head, THEN) and "." not in head
+    )
 
 
 def factors(config: Config) -> list[float]:
@@ -70,8 +81,10 @@ def factors(config: Config) -> list[float]:
 
 
 def _words(space: Space, vocabulary: Vocabulary) -> Sequence[str]:
+    """Return the schedules that can be drawn; a recipe's own are known only where the recipe is run."""
     node = space.nodes.get(_KEY, Fixed(vocabulary.default_values[_KEY]))
-    return node.options if isinstance(node, OneOf) else (str(node.form),)
+    words = node.options if isinstance(node, OneOf) else (str(node.form),)
+    return [word for word in words if word in SCHEDULES]
 
 
 class _Expert:

@@ -1,10 +1,11 @@
 """Search spaces: YAML in which a bare value is fixed and a mapping with one verb is searched.
 
 `log`, `uniform`, `one_minus_log` and `int` take `[low, high]`, `choice` takes a list, and `one_of` opens
-branches with hyperparameters of their own. `prior:` beside a verb says where an expert would look.
+branches with hyperparameters of their own. `prior:` beside a verb says where an expert would look. `points`
+lists configurations that are to be tried.
 """
 
-from hpo.space.nodes import Choice, Fixed, Int, Leaf, Log, Node, OneMinusLog, OneOf, Suggest, Uniform
+from hpo.space.nodes import Choice, Fixed, Int, Leaf, Log, Node, OneMinusLog, OneOf, Points, Suggest, Uniform
 from hpo.space.reading import find, names, read
 from hpo.space.space import Parameter, Space
 
@@ -18,6 +19,7 @@ __all__ = [
     "OneMinusLog",
     "OneOf",
     "Parameter",
+    "Points",
     "Space",
     "Suggest",
     "Uniform",

@@ -4,22 +4,30 @@
      "one_minus_beta1": {"min": 0.02, "max": 0.5, "scaling": "log"},
      "warmup_factor": {"feasible_points": [0.05]}}
 
+or a list of points, each of them to be tried as it is:
+
+    [{"learning_rate": 0.0013, "one_minus_beta1": 0.027, "warmup_factor": 0.1}, …]
+
 Such a file does not name its optimizer: `space.optimizer=adamw` does. The schedule is the benchmark's, a
-warmup and then a cosine. What only some of its workloads use (dropout, label smoothing) holds where the
-recipe's model or loss has an option for it, and means nothing elsewhere, as in the benchmark.
+warmup and then a cosine; with `decay_steps_factor` a straight line down in this share of the steps that are
+left, with `power` a polynomial. What only some of its workloads use (dropout, label smoothing) holds where
+the recipe's model or loss has an option for it, and means nothing elsewhere, as in the benchmark.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Final
 
 from hpo.errors import did_you_mean
 from hpo.space.document import Document, Path
 from hpo.space.grammar import ONE_OF, Mistake, shown
+from hpo.space.nodes import POINTS
 from hpo.vocabulary import Vocabulary, Word
 
 _OPTIMIZER: Final = "optimizer"
+_SCHEDULE: Final = "schedule"
 _ONE_MINUS: Final = "one_minus_"
 _IN_OPTIMIZER: Final[Mapping[str, tuple[str, ...]]] = {
     "learning_rate": ("lr",),
@@ -31,9 +39,13 @@ _IN_OPTIMIZER: Final[Mapping[str, tuple[str, ...]]] = {
 _BESIDE: Final[Mapping[str, Path]] = {
     "warmup_factor": ("warmup",),
     "grad_clip": ("clip_norm",),
-    "end_factor": ("schedule", ONE_OF, "cosine", "end_factor"),
 }
-_IN_RECIPE: Final = {"dropout_rate": "dropout", "label_smoothing": "label_smoothing"}
+_IN_SCHEDULE: Final = {"end_factor": "end_factor", "decay_steps_factor": "decay_size", "power": "power"}
+_IN_RECIPE: Final = {
+    "dropout_rate": "dropout",
+    "aux_dropout_rate": "aux_dropout",
+    "label_smoothing": "label_smoothing",
+}
 _SCALINGS: Final = {"log": "log", "linear": "uniform"}
 
 
@@ -46,12 +58,55 @@ def translate(document: Document, vocabulary: Vocabulary, optimizer: str | None)
         fix = f"Add space.optimizer=NAME. Known: {', '.join(sorted(optimizers))}."
         document.complain((), f"AlgoPerf's files name no optimizer. {fix}")
         return
-    document.values = {_OPTIMIZER: {ONE_OF: {word.name: {}}}, "schedule": "cosine"}
-    said: dict[Path, str] = {}
-    for name, raw in given.items():
+    translation = _Translation(word, _schedule(given), vocabulary)
+    document.values = {_OPTIMIZER: {ONE_OF: {word.name: {}}}, _SCHEDULE: translation.schedule}
+    if POINTS in given:
+        document.values[POINTS] = _points(document, given[POINTS], translation)
+        return
+    for name, (path, raw) in _translated(document, given, translation).items():
         try:
-            path = _path(name, word, vocabulary)
-            value = _value(raw, complement=name.startswith(_ONE_MINUS))
+            document.move((name,), path, _value(raw, complement=name.startswith(_ONE_MINUS)))
+        except Mistake as mistake:
+            document.complain((name,), str(mistake))
+
+
+def _schedule(given: Mapping[str, Any]) -> str:
+    """Return the schedule whose names a file uses."""
+    points = given.get(POINTS, [given])
+    names = {name for point in points if isinstance(point, Mapping) for name in point}
+    return "polynomial" if "power" in names else "linear" if "decay_steps_factor" in names else "cosine"
+
+
+def _points(document: Document, points: list[Any], translation: _Translation) -> list[dict[str, Any]]:
+    """Return each point as a configuration."""
+    found = []
+    for point in points:
+        if not isinstance(point, Mapping):
+            document.complain((POINTS,), f"Each point maps names to values, got {shown(point)}.")
+            continue
+        config = {}
+        for name, (path, raw) in _translated(document, point, translation).items():
+            try:
+                config[_key(path)] = _complement(raw) if name.startswith(_ONE_MINUS) else raw
+            except Mistake as mistake:
+                document.complain((POINTS,), f"{name}: {mistake}")
+        found.append(config)
+    return found
+
+
+def _key(path: Path) -> str:
+    """Return a config's name for a place, which leaves the branch out."""
+    return ".".join(dict.fromkeys((path[0], path[-1])))
+
+
+def _translated(
+    document: Document, given: Mapping[str, Any], translation: _Translation
+) -> dict[str, tuple[Path, Any]]:
+    """Return where a space says each of these, and what was given; note what cannot be said."""
+    said: dict[Path, str] = {}
+    for name in given:
+        try:
+            path = translation.path(name)
         except Mistake as mistake:
             document.complain((name,), str(mistake))
             continue
@@ -59,25 +114,40 @@ def translate(document: Document, vocabulary: Vocabulary, optimizer: str | None)
             document.complain((name,), f"This says the same as {said[path]}. Remove one.")
         elif path:
             said[path] = name
-            document.move((name,), path, value)
+    return {name: (path, given[name]) for path, name in said.items()}
 
 
-def _path(name: str, optimizer: Word, vocabulary: Vocabulary) -> Path | None:
-    """Return where a space says what AlgoPerf calls `name`; None if the recipe has no use for it."""
-    plain = name.removeprefix(_ONE_MINUS)
-    if plain in _IN_RECIPE:
-        option = _IN_RECIPE[plain]
-        owners = (owner for owner, options in vocabulary.options.items() if option in options)
-        return next(((owner, option) for owner in owners), None)
-    if plain in _BESIDE:
-        return _BESIDE[plain]
-    if plain not in _IN_OPTIMIZER:
-        hint = did_you_mean(plain, [*_IN_OPTIMIZER, *_BESIDE, *_IN_RECIPE])
+@dataclass(frozen=True)
+class _Translation:
+    """From AlgoPerf's names to a space's, for one optimizer and one schedule."""
+
+    optimizer: Word
+    schedule: str
+    vocabulary: Vocabulary
+
+    def path(self, name: str) -> Path | None:
+        """Return where a space says what AlgoPerf calls `name`; None if the recipe has no use for it."""
+        plain = name.removeprefix(_ONE_MINUS)
+        if plain in _IN_RECIPE:
+            return self._option(_IN_RECIPE[plain])
+        if plain in _BESIDE:
+            return _BESIDE[plain]
+        if plain in _IN_SCHEDULE:
+            return (_SCHEDULE, ONE_OF, self.schedule, _IN_SCHEDULE[plain])
+        if plain in _IN_OPTIMIZER:
+            return self._hyperparameter(plain)
+        hint = did_you_mean(plain, [*_IN_OPTIMIZER, *_BESIDE, *_IN_SCHEDULE, *_IN_RECIPE])
         raise Mistake(f"{name!r} has no translation.{hint}")
-    for own in _IN_OPTIMIZER[plain]:
-        if own in optimizer.names:
-            return (_OPTIMIZER, ONE_OF, optimizer.name, own)
-    raise Mistake(f"{optimizer.name} has no {plain}. Remove it, or choose another optimizer.")
+
+    def _option(self, name: str) -> Path | None:
+        owners = (owner for owner, options in self.vocabulary.options.items() if name in options)
+        return next(((owner, name) for owner in owners), None)
+
+    def _hyperparameter(self, name: str) -> Path:
+        for own in _IN_OPTIMIZER[name]:
+            if own in self.optimizer.names:
+                return (_OPTIMIZER, ONE_OF, self.optimizer.name, own)
+        raise Mistake(f"{self.optimizer.name} has no {name}. Remove it, or choose another optimizer.")
 
 
 def _value(raw: Any, *, complement: bool) -> Any:

@@ -14,6 +14,7 @@ from omegaconf import OmegaConf
 from omegaconf.errors import OmegaConfBaseException
 
 from hpo.errors import Problem
+from hpo.space.nodes import POINTS
 
 Path = tuple[str, ...]
 Place = Callable[[Path, int], str]
@@ -37,6 +38,8 @@ class Document:
         values = self._read(text, (), lambda path, line: f"{where}:{line}  {dotted(path)}".rstrip())
         if isinstance(values, dict):
             self.values = values
+        elif isinstance(values, list):
+            self.values = {POINTS: values}
         elif values is not None:
             self.complain((), "A space maps names to values: write `batch_size: 64`, for example.")
 

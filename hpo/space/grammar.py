@@ -74,10 +74,11 @@ def leaf(raw: object, hyperparameter: Hyperparameter) -> Leaf:
         return _with_prior(_fitting(VERBS[verb](raw[verb]), hyperparameter), raw)
     if isinstance(raw, list):
         raise Mistake(f"A list is no value, got {shown(raw)}. Write {{choice: {shown(raw)}}}.")
-    return _fitting(Fixed(_plain(raw)), hyperparameter)
+    return _fitting(Fixed(plain(raw)), hyperparameter)
 
 
-def _plain(raw: Any) -> Value:
+def plain(raw: Any) -> Value:
+    """Return a raw value that may stand in a configuration."""
     if isinstance(raw, list | dict):
         raise Mistake(f"A choice holds plain values, got {shown(raw)}. Write values, ranges stand alone.")
     if _is_number(raw) and not _is_finite(raw):
@@ -151,7 +152,7 @@ def _choice(raw: Any) -> Choice:
         raise Mistake(
             f"choice needs two values or more, got {shown(raw)}. Add one, or write the value alone."
         )
-    options = tuple(map(_plain, raw))
+    options = tuple(map(plain, raw))
     for place, option in enumerate(options):
         if option in options[:place]:
             raise Mistake(f"choice lists {shown(option)} twice, got {shown(raw)}. Remove one.")

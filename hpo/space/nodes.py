@@ -13,11 +13,13 @@ from dataclasses import dataclass, field
 from statistics import NormalDist
 from typing import ClassVar, Final, Protocol, TypeVar, final
 
-from hpo.config import Value
+from hpo.config import Config, Value
 from hpo.vocabulary import But
 
 TRUST: Final = 0.8  # the share of draws that follow the expert; the rest keeps every corner reachable
 SPREAD: Final = 1 / 6  # the standard deviation around an expert's value, as a share of the range
+
+POINTS: Final = "points"
 
 Option = TypeVar("Option", bound=Value)
 
@@ -256,7 +258,46 @@ class OneOf:
         return {self.verb: branches} | _weighed(self.prior)
 
 
-Node = Leaf | OneOf
+@final
+@dataclass(frozen=True, slots=True)
+class Points:
+    """Whole configurations, or parts of them, one of which is taken; a sampler knows them by number."""
+
+    configs: tuple[Config, ...]
+
+    @property
+    def searched(self) -> bool:
+        """Whether there is more than one."""
+        return len(self.configs) > 1
+
+    @property
+    def options(self) -> tuple[int, ...]:
+        """Their numbers."""
+        return tuple(range(len(self.configs)))
+
+    def ask(self, name: str, suggest: Suggest) -> Value:
+        """Return the number of the one that is proposed."""
+        return suggest.suggest_categorical(name, self.options) if self.searched else 0
+
+    def draw(self, rng: random.Random) -> Value:
+        """Draw a number."""
+        return rng.choice(self.options)
+
+    def find(self, number: Value) -> tuple[Value, ...]:
+        """Return the number, if there is one and something to choose from."""
+        return (number,) if self.searched and number is not None else ()
+
+    def number(self, config: Config) -> int | None:
+        """Return the number of the first one that a configuration agrees with."""
+        return next((at for at, it in enumerate(self.configs) if it.items() <= config.items()), None)
+
+    @property
+    def form(self) -> list[dict[str, Value]]:
+        """What YAML says."""
+        return [dict(config) for config in self.configs]
+
+
+Node = Leaf | OneOf | Points
 
 
 def same(left: Value, right: Value) -> bool:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path as File
 from typing import Any, ParamSpec, TypeVar
 
 from hpo import shipped
+from hpo.config import Config
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.space.algoperf import translate
 from hpo.space.document import Document, Path
-from hpo.space.grammar import ONE_OF, PRIOR, Mistake, leaf, shown, verb_of, weights
-from hpo.space.nodes import Fixed, Leaf, Node, OneOf, can_be
+from hpo.space.grammar import ONE_OF, PRIOR, Mistake, leaf, plain, shown, verb_of, weights
+from hpo.space.nodes import POINTS, Fixed, Leaf, Node, OneOf, Points, can_be
 from hpo.space.space import Space
 from hpo.vocabulary import Contradiction, Hyperparameter, Vocabulary, Word
 
@@ -58,6 +59,7 @@ def read(text: str, where: str, vocabulary: Vocabulary, overrides: Mapping[str, 
 
 
 def _space(document: Document, vocabulary: Vocabulary, overrides: Mapping[str, str]) -> Space:
+    vocabulary = vocabulary.saying([*map(str, document.values), *overrides])
     for path, value in sorted(overrides.items(), key=lambda item: _turn(vocabulary, *item)):
         _override(document, path, value, vocabulary)
     nodes = _Reader(document, vocabulary).nodes()
@@ -114,6 +116,7 @@ class _Reader:
             nodes |= self._entry(str(key), raw)
         if not self.document.problems:
             self._complain_between(nodes)
+            self._complain_of_points(nodes)
         return nodes
 
     def _complain_between(self, nodes: Mapping[str, Node]) -> None:
@@ -122,10 +125,37 @@ class _Reader:
         for one in _breakable(self.vocabulary.contradictions, full):
             self.document.complain((_first_of(one, nodes),), f"Some draws break a rule: {one.rule}.")
 
+    def _complain_of_points(self, nodes: Mapping[str, Node]) -> None:
+        """Note what is wrong with each listed point, beside all that the space fixes."""
+        points = nodes.get(POINTS)
+        taken = {*nodes, *_in_branches(nodes)}
+        for number, point in enumerate(points.configs if isinstance(points, Points) else (), start=1):
+            found = self.vocabulary.check(_settled(nodes) | point, "")
+            found += [
+                Problem(name, "This stands beside the points, too. Remove one.")
+                for name in point.keys() & taken
+            ]
+            for problem in found:
+                self.document.complain(
+                    (POINTS,), f"Point {number}, {problem.where.strip()}: {problem.message}"
+                )
+
+    def _points(self, raw: Any) -> Mapping[str, Node]:
+        if not isinstance(raw, list) or not raw or not all(isinstance(point, dict) for point in raw):
+            example = "[{optimizer.lr: 0.1, warmup: 0.05}, …]"
+            self.document.complain(
+                (POINTS,), f"points lists configurations, got {shown(raw)}. Write {example}."
+            )
+            return {}
+        found = self._try((POINTS,), _points, raw)
+        return {} if found is None else {POINTS: found}
+
     def _entry(self, key: str, raw: Any) -> Mapping[str, Node]:
         if key in self.vocabulary.branches:
             branch = self._branch(key, raw)
             return {} if branch is None else {key: branch}
+        if key == POINTS:
+            return self._points(raw)
         if key in self.vocabulary.values:
             return self._leaves((), {key: raw}, self.vocabulary.values, "A space")
         if key in self.vocabulary.options:
@@ -190,6 +220,25 @@ class _Reader:
         except Mistake as mistake:
             self.document.complain(path, str(mistake))
             return None
+
+
+def _points(raw: list[dict[Any, Any]]) -> Points:
+    return Points(tuple(Config({str(name): plain(value) for name, value in point.items()}) for point in raw))
+
+
+def _settled(nodes: Mapping[str, Node]) -> Config:
+    """Return what every draw of these nodes says at the top."""
+    words = {
+        key: node.options[0] for key, node in nodes.items() if isinstance(node, OneOf) and not node.searched
+    }
+    return Config(words | {key: node.value for key, node in nodes.items() if isinstance(node, Fixed)})
+
+
+def _in_branches(nodes: Mapping[str, Node]) -> Iterator[str]:
+    """Yield the config's names for all that stands in branches."""
+    for key, node in nodes.items():
+        for leaves in node.branches.values() if isinstance(node, OneOf) else ():
+            yield from (f"{key}.{name}" for name in leaves)
 
 
 def _breakable(rules: Iterable[Contradiction], nodes: Mapping[str, Node]) -> list[Contradiction]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import final
 
 from hpo.config import Config, Value
-from hpo.space.nodes import Fixed, Node, OneMinusLog, OneOf, Suggest
+from hpo.space.nodes import POINTS, Fixed, Node, OneMinusLog, OneOf, Points, Suggest
 from hpo.space.writing import write
 
 
@@ -24,6 +24,16 @@ class Parameter:
     name: str
     key: str
     node: Node
+
+    def says(self, value: Value) -> Iterable[tuple[str, Value]]:
+        """Return what a config says where this place has a value: that value, or a whole point's."""
+        if isinstance(self.node, Points) and isinstance(value, int):
+            return self.node.configs[value].items()
+        return [(self.key, value)]
+
+    def heard(self, config: Config) -> Value:
+        """Return the value that a config has in this place, None if it has none."""
+        return self.node.number(config) if isinstance(self.node, Points) else config.get(self.key)
 
 
 @final
@@ -61,7 +71,7 @@ class Space:
     def sample(self, suggest: Suggest) -> Config:
         """Ask for each searched value and return the config; only the branch proposed is gone into."""
         walk = self._walk(lambda parameter: parameter.node.ask(parameter.name, suggest))
-        return Config({parameter.key: value for parameter, value in walk})
+        return Config({name: item for parameter, value in walk for name, item in parameter.says(value)})
 
     def draw(self, rng: random.Random) -> dict[str, Value]:
         """Draw the sampler's parameters from the expert's prior.
@@ -80,13 +90,19 @@ class Space:
 
         What the space does not search, or not at this value, is left out.
         """
-        walk = self._walk(lambda parameter: config.get(parameter.key))
+        walk = self._walk(lambda parameter: parameter.heard(config))
         return {
             parameter.name: drawn
             for parameter, value in walk
-            if parameter.key in config
+            if parameter.key in config or isinstance(parameter.node, Points)
             for drawn in parameter.node.find(value)
         }
+
+    def turn(self, number: int) -> dict[str, Value]:
+        """Return what the sampler is to propose in trial `number`, counted from 1: each listed point once."""
+        node = self.nodes.get(POINTS)
+        listed = isinstance(node, Points) and node.searched and number <= len(node.configs)
+        return {POINTS: number - 1} if listed else {}
 
     def to_yaml(self) -> str:
         """Return the space as YAML; reading it gives an equal space."""

@@ -93,7 +93,7 @@ def tell_trial(message: Message, record: Record, trial: Trial, objective: Object
             if record.score is not None and math.isfinite(record.score):
                 message.measure({"final_score": record.score}, trial.epochs, record.at)
             message.measure(_memory(trial), trial.epochs, record.at)
-            message.tag({"hpo.alone": trial.alone})
+            message.tag({"hpo.alone": trial.alone, "hpo.start": str(record.notes.get("start", ""))})
             message.tag({"hpo.outcome": record.outcome.value, "hpo.reason": record.reason})
             message.status, message.ended = STATUS[record.outcome], record.at
 

@@ -9,8 +9,11 @@ from dataclasses import dataclass, field
 from operator import methodcaller
 from typing import Any, Final
 
+from hpo.recipe import MODULE_PREFIX
+
 _LINE: Final = 90
 _OURS: Final = "hpo."
+_IN_SCRIPT: Final = (_OURS, MODULE_PREFIX)
 
 
 @dataclass(frozen=True)
@@ -18,7 +21,7 @@ class Call:
     """A call with keyword arguments, which may be calls themselves.
 
     `target` is a full name (`torch.optim.SGD`), or `.name` for a method of what is given first. What is
-    defined here is printed by its last name, as an export prints its definition, too.
+    defined here or in a recipe is printed by its last name, as an export prints its definition, too.
     """
 
     target: str
@@ -50,8 +53,7 @@ class Call:
     def _printed_name(self, positional: tuple[str, ...]) -> tuple[str, tuple[str, ...]]:
         if self.target.startswith("."):
             return f"{positional[0]}{self.target}", positional[1:]
-        ours = self.target.startswith(_OURS)
-        return self.target.rpartition(".")[2] if ours else self.target, positional
+        return _short(self.target), positional
 
     @property
     def ours(self) -> Iterator[tuple[str, str]]:
@@ -64,7 +66,20 @@ class Call:
                 yield from value.ours
 
 
+@dataclass(frozen=True)
+class Name:
+    """Something that is only named, so that another may call it."""
+
+    target: str
+
+
+def _short(target: str) -> str:
+    return target.rpartition(".")[2] if target.startswith(_IN_SCRIPT) else target
+
+
 def _built(value: Any) -> Any:
+    if isinstance(value, Name):
+        return pkgutil.resolve_name(value.target)
     return value.build() if isinstance(value, Call) else value
 
 
@@ -72,6 +87,8 @@ def printed(value: Any) -> str:
     """Return a plain value or a call as source code."""
     if isinstance(value, Call):
         return value.source()
+    if isinstance(value, Name):
+        return _short(value.target)
     return json.dumps(value, ensure_ascii=False) if isinstance(value, str) else repr(value)
 
 

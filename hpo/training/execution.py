@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import linecache
 import sys
-from pathlib import Path
 from types import ModuleType
+
+from hpo.recipe import module_name
 
 
 def execute(source: str, path: str) -> ModuleType:
@@ -15,8 +15,7 @@ def execute(source: str, path: str) -> ModuleType:
     Tracebacks show the recipe's own lines, whether or not `path` exists on this machine. Under the
     module's name, which tells versions of a recipe apart, dataclasses and pickle find it again.
     """
-    digest = hashlib.sha256(source.encode()).hexdigest()[:12]
-    module = ModuleType(f"recipe_{Path(path).stem}_{digest}")
+    module = ModuleType(module_name(source, path))
     module.__file__ = path
     linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)
     sys.modules[module.__name__] = module

@@ -90,7 +90,8 @@ def train_epoch(
     model.train()
     for factor, (inputs, targets) in batches:
         for group in optimizer.param_groups:
-            group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor
+            rate = group.setdefault("initial_lr", group["lr"]) * factor
+            group["lr"] = rate * group.get("lr_factor", 1.0)
         yield take_step(model, loss, optimizer, gradient, clipping, (inputs.to(device), targets.to(device)))
 
 

@@ -49,7 +49,12 @@ def predict(config: Config, model: nn.Module) -> Memory:
     """Foretell the memory of a configuration's optimizer and a model, which may be on the device `meta`.
 
     For lbfgs this is the most that it comes to, once its history is full.
+
+    Raises:
+        ValueError: the optimizer is a recipe's own, of which nobody knows what it keeps.
     """
+    if not is_known(config):
+        raise ValueError(f"what {config['optimizer']} keeps is known only to the recipe")
     optimizer, hyperparameters = OPTIMIZERS[str(config["optimizer"])], config.below("optimizer")
     trained = sorted(_trained(model), key=lambda item: item.element_size())
     state = 0
@@ -58,6 +63,11 @@ def predict(config: Config, model: nn.Module) -> Memory:
         state += size * kept.numbers + _COUNTER * kept.counters
     average = 0 if config[EMA.name] is None else _bytes(_kept(model)) + _AVERAGED
     return Memory(_bytes(model.parameters()), _bytes(trained), state, average)
+
+
+def is_known(config: Config) -> bool:
+    """Whether it is known beforehand what a configuration's optimizer keeps."""
+    return config["optimizer"] in OPTIMIZERS
 
 
 def measure(optimizer: torch.optim.Optimizer, model: nn.Module, evaluated: nn.Module | None = None) -> Memory:

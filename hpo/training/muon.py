@@ -48,8 +48,7 @@ class MuonAdamW(torch.optim.Optimizer):
             torch.optim.AdamW(others, adamw_lr, adamw_betas, adamw_eps, adamw_weight_decay),
         )
         self.param_groups = [group for part in self.parts for group in part.param_groups]
-        for part in self.parts:
-            part.state = self.state
+        self._share()
 
     def _those(self, *, matrix: bool) -> list[Group]:
         """Return the groups with only their matrices, or only the rest."""
@@ -57,6 +56,19 @@ class MuonAdamW(torch.optim.Optimizer):
             {**group, "params": [item for item in group["params"] if (item.ndim == 2) is matrix]}
             for group in self.param_groups
         ]
+
+    def _share(self) -> None:
+        """Let both work on what this one has: its groups, Muon's first, and its state."""
+        half = len(self.param_groups) // 2
+        for part, groups in zip(
+            self.parts, (self.param_groups[:half], self.param_groups[half:]), strict=True
+        ):
+            part.param_groups, part.state = groups, self.state
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what `state_dict` of one with the same parameters gave."""
+        super().load_state_dict(state_dict)
+        self._share()
 
     def step(self, closure: Any = None) -> Any:
         """Let both take a step; the closure, which gives the loss, is called once."""

@@ -326,6 +326,14 @@ def parameters_call(config: Config) -> Call:
     return _PARAMETERS[str(config[WEIGHT_DECAY_ON.name])]
 
 
-def optimizer_call(config: Config) -> Call:
-    """Return the call that takes these parameters and makes the optimizer of a complete configuration."""
-    return OPTIMIZERS[str(config["optimizer"])].call(config.below("optimizer"))
+def optimizer_call(config: Config, recipe: str = "") -> Call:
+    """Return the call that takes these parameters and makes the optimizer of a complete configuration.
+
+    What is none of these optimizers is defined in the module `recipe`.
+    """
+    name, hyperparameters = str(config["optimizer"]), config.below("optimizer")
+    return (
+        OPTIMIZERS[name].call(hyperparameters)
+        if name in OPTIMIZERS
+        else Call(f"{recipe}.{name}", hyperparameters)
+    )

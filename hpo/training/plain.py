@@ -7,7 +7,7 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
-from typing import Final, cast
+from typing import Any, Final, cast
 
 import torch
 from torch.nn.modules.batchnorm import _BatchNorm
@@ -29,10 +29,19 @@ from hpo.training.loop import (
     place,
     train_epoch,
 )
-from hpo.training.memory import measure, predict
+from hpo.training.memory import is_known, measure, predict
 from hpo.training.optimizers import optimizer_call, parameters_call
 from hpo.training.schedules import Schedule, schedule_call
-from hpo.training.values import average_calls, gradient_call, initialize_calls, loss_calls
+from hpo.training.transfer import Start
+from hpo.training.values import (
+    average_calls,
+    freeze_calls,
+    gradient_call,
+    initialize_calls,
+    loss_calls,
+    slow_calls,
+    start_calls,
+)
 from hpo.trial import Divergence, Point
 from hpo.vocabulary import MODEL
 
@@ -65,6 +74,16 @@ def make_model(task: Task, config: Config) -> torch.nn.Module:
     return model.to(task.device)
 
 
+def _start(model: torch.nn.Module, task: Task, config: Config) -> Start:
+    """Fill the model from a checkpoint and freeze a part of it, as the configuration says."""
+    started = Start([], [])
+    for call in start_calls(config, task.recipe.__name__):
+        started = call.build(model)
+    for call in freeze_calls(config):
+        call.build(model)
+    return started
+
+
 def warn_of_few(trial: int, model: torch.nn.Module, samples: int, micro_batches: int) -> None:
     """Warn if batch normalization sees too few of a batch's samples at a time."""
     few = min(samples, max(2, samples // micro_batches))
@@ -88,18 +107,21 @@ class _Training:
         self.measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
         self.team = task.team or Alone()
         self.model = make_model(task, config)
+        self.started = _start(self.model, task, config)
         self.spread = self.team.spread(self.model)
         parameters = parameters_call(config).build(self.model)
-        self.optimizer: torch.optim.Optimizer = optimizer_call(config).build(parameters)
+        for call in slow_calls(config):
+            parameters = call.build(parameters, self.model, self.started.filled)
+        self.optimizer: torch.optim.Optimizer = optimizer_call(config, task.recipe.__name__).build(parameters)
         self.micro_batches = cast("int", config["accumulate"])
         self.gradient: Gradient = gradient_call(config, task.device, self.team.innermost).build()
         self.evaluated = self.model
         for call in average_calls(config):
             self.evaluated = call.build(self.model, self.optimizer)
-        self.schedule: Schedule = schedule_call(config).build()
+        self.schedule: Schedule = schedule_call(config, task.recipe.__name__).build()
         self.steps = count_batches(splits["train"], self.batch_size)
         self.limit = math.inf
-        self.predicted = predict(config, self.model)
+        self.predicted = predict(config, self.model) if is_known(config) else None
 
     def epoch(self, epoch: int) -> Point | Divergence:
         """Train and evaluate for one epoch, counted from 1."""
@@ -132,12 +154,15 @@ class _Training:
             clipped_share=fmean(step.clipped_norm < step.grad_norm for step in steps),
             grad_mean=grad_mean,
             grad_std=grad_std,
-            notes={"memory": self._memory()},
+            notes=self._notes(),
         )
 
-    def _memory(self) -> dict[str, dict[str, int]]:
-        measured = measure(self.optimizer, self.model, self.evaluated)
-        return {"predicted": self.predicted.parts, "measured": measured.parts}
+    def _notes(self) -> dict[str, Any]:
+        """Say what the trial takes, and what it started from."""
+        taken = {"measured": measure(self.optimizer, self.model, self.evaluated).parts}
+        if self.predicted:
+            taken = {"predicted": self.predicted.parts, **taken}
+        return {"memory": taken} | ({"start": str(self.started)} if self.started.filled else {})
 
     def _begin(self, first: Step) -> None:
         """Note what the first step tells."""

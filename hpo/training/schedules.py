@@ -7,14 +7,15 @@ shares of the steps that a schedule has, so that they mean the same in a short r
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Final
+from typing import Any, Final
 
 from hpo.config import Config, Value
-from hpo.training.calls import Call
-from hpo.vocabulary import Hyperparameter, Word
+from hpo.training.calls import Call, Name
+from hpo.vocabulary import Hyperparameter, Word, position_of, repeated
 
 
 class Schedule:
@@ -76,25 +77,29 @@ class ExponentialSchedule(Schedule):
 
 @dataclass
 class LinearSchedule(Schedule):
-    """Fall along a straight line, from 1 to `end_factor` at the end: LinearLR."""
+    """Fall along a straight line, from 1 to `end_factor` after a share `decay_size`, and stay: LinearLR."""
 
     end_factor: float
+    decay_size: float
 
     def factor(self, step: int, steps: int) -> float:
-        """Return 1 - (1 - end_factor) step / steps."""
-        return 1 - (1 - self.end_factor) * step / steps
+        """Return 1 - (1 - end_factor) step / decay, with no more steps than those of the decay."""
+        decay = max(1, round(self.decay_size * steps))
+        return 1 - (1 - self.end_factor) * min(step, decay) / decay
 
 
 @dataclass
 class PolynomialSchedule(Schedule):
-    """Fall along a power of the share that is left, from 1 to `end_factor` at the end: PolynomialLR."""
+    """Fall along a power of the share that is left of `decay_size`, from 1 to `end_factor`: PolynomialLR."""
 
     power: float
     end_factor: float
+    decay_size: float
 
     def factor(self, step: int, steps: int) -> float:
-        """Return end_factor + (1 - end_factor) (1 - step / steps)^power."""
-        return self.end_factor + (1 - self.end_factor) * math.pow(1 - step / steps, self.power)
+        """Return end_factor + (1 - end_factor) (1 - step / decay)^power, and stay when the decay is over."""
+        decay = max(1, round(self.decay_size * steps))
+        return self.end_factor + (1 - self.end_factor) * math.pow(1 - min(step, decay) / decay, self.power)
 
 
 @dataclass
@@ -242,6 +247,29 @@ class SequentialSchedule(Schedule):
         self.current.hear(cost)
 
 
+class OwnSchedule(Schedule):
+    """Follow what a recipe defines.
+
+    That is a function of step, steps and hyperparameters; or a class that takes the hyperparameters and has
+    `factor(step, steps)`, and `hear(cost)` if it minds what epochs come to.
+    """
+
+    def __init__(self, follow: Callable[..., Any], **hyperparameters: Any) -> None:
+        """Make what a class stands for; a function waits for its steps."""
+        made = follow(**hyperparameters) if isinstance(follow, type) else None
+        self.ask = made.factor if made else functools.partial(follow, **hyperparameters)
+        self.tell = getattr(made, "hear", None)
+
+    def factor(self, step: int, steps: int) -> float:
+        """Ask for the factor."""
+        return float(self.ask(step, steps))
+
+    def hear(self, cost: float) -> None:
+        """Pass it on."""
+        if self.tell:
+            self.tell(cost)
+
+
 @dataclass(frozen=True)
 class ScheduleWord(Word):
     """A word and the class that it stands for."""
@@ -267,6 +295,7 @@ def _end_factor(default: float, *, open_low: bool = False) -> Hyperparameter:
     return Hyperparameter("end_factor", float, default, doc, low=0, high=1, open_low=open_low)
 
 
+_DECAY_SIZE: Final = _share("decay_size", 1.0, "share of the run that goes down; then it stays")
 _GAMMA: Final = _share("gamma", 0.1, "what is left after a drop")
 
 _WORDS: Final = (
@@ -312,13 +341,14 @@ _WORDS: Final = (
         reference="Loshchilov and Hutter 2016, arXiv:1608.03983",
         target=CosineRestartsSchedule,
     ),
-    ScheduleWord("linear", "A straight line down", (_end_factor(0.0),), target=LinearSchedule),
+    ScheduleWord("linear", "A straight line down", (_end_factor(0.0), _DECAY_SIZE), target=LinearSchedule),
     ScheduleWord(
         "polynomial",
         "A power of the share that is left of the run",
         (
             Hyperparameter("power", float, 2.0, "1 is a straight line, more is steeper at first", 0, 10),
             _end_factor(0.0),
+            _DECAY_SIZE,
         ),
         reference="Chen et al. 2016, arXiv:1606.00915",
         target=PolynomialSchedule,
@@ -363,36 +393,56 @@ _WORDS: Final = (
 SCHEDULES: Final[Mapping[str, ScheduleWord]] = {word.name: word for word in _WORDS}
 
 SAME: Final = "same"
+THEN: Final = "then"
 
 _TURN: Final = (
-    _share("switch", 0.5, "share of the run, after warm-up, before it takes over"),
-    _share("start_factor", 1.0, "by what it is multiplied; 1 starts again at the full rate"),
+    _share("switch", 0.5, "share of the run, after warm-up or the last switch, before it takes over"),
+    _share(
+        "start_factor", 1.0, "by what it and all after it are multiplied; 1 starts again at the full rate"
+    ),
 )
 
-SEQUELS: Final[Mapping[str, ScheduleWord]] = {
-    SAME: ScheduleWord(SAME, "The schedule goes on to the end"),
-    **{
-        name: replace(word, hyperparameters=(*_TURN, *word.hyperparameters))
-        for name, word in SCHEDULES.items()
-    },
+
+def as_sequel(word: Word) -> Word:
+    """Return a schedule as what comes after another: it also says when."""
+    return replace(word, hyperparameters=(*_TURN, *word.hyperparameters))
+
+
+SEQUELS: Final[Mapping[str, Word]] = {
+    SAME: Word(SAME, "The schedule goes on to the end"),
+    **{name: as_sequel(word) for name, word in SCHEDULES.items()},
 }
 """What may come after a schedule (`then: step`): every schedule, and when it takes over."""
 
 
-def schedule_call(config: Config) -> Call:
-    """Return the call that makes the schedule of a complete configuration: warm-up, `schedule`, `then`."""
-    schedule = SCHEDULES[str(config["schedule"])].call(config.below("schedule"))
-    if config["then"] != SAME:
-        schedule = _followed(schedule, str(config["then"]), config.below("then"))
+def schedule_call(config: Config, recipe: str = "") -> Call:
+    """Return the call that makes the schedule of a complete configuration: warm-up, `schedule`, `then`.
+
+    What is none of these schedules is defined in the module `recipe`.
+    """
+    schedule = _from(config, "schedule", 1, recipe)
     if config["warmup"]:
         parts = {"first": _call(RiseSchedule, {}), "second": schedule, "switch": config["warmup"]}
         schedule = _call(SequentialSchedule, parts)
     return schedule
 
 
-def _followed(first: Call, then: str, hyperparameters: Mapping[str, Value]) -> Call:
-    turn = {item.name: hyperparameters[item.name] for item in _TURN}
-    second = SCHEDULES[then].call(
-        {name: value for name, value in hyperparameters.items() if name not in turn}
-    )
-    return _call(SequentialSchedule, {"first": first, "second": second, **turn})
+def _from(config: Config, head: str, position: int, recipe: str) -> Call:
+    """Return the call for the schedule at `head` and those that follow it, the next of them at `position`."""
+    turn = {item.name for item in _TURN}
+    hyperparameters = {name: value for name, value in config.below(head).items() if name not in turn}
+    first = _single(str(config[head]), hyperparameters, recipe)
+    last = max(position_of(key, THEN) for key in config)
+    heads = {at: repeated(THEN, at) for at in range(position, last + 1)}
+    following = next((at for at, name in heads.items() if config[name] != SAME), None)
+    if following is None:
+        return first
+    second = _from(config, heads[following], following + 1, recipe)
+    times = {name: value for name, value in config.below(heads[following]).items() if name in turn}
+    return _call(SequentialSchedule, {"first": first, "second": second, **times})
+
+
+def _single(name: str, hyperparameters: Mapping[str, Value], recipe: str) -> Call:
+    if name in SCHEDULES:
+        return SCHEDULES[name].call(hyperparameters)
+    return _call(OwnSchedule, {"follow": Name(f"{recipe}.{name}"), **hyperparameters})

@@ -10,6 +10,7 @@ from typing import Final
 
 from hpo.config import Config
 from hpo.training.calls import Call
+from hpo.training.checkpoint import CHECKPOINT_SUFFIX
 from hpo.vocabulary import LOSS, Hyperparameter
 
 _DEFAULT: Final = "default"
@@ -64,6 +65,56 @@ EMA: Final = Hyperparameter(
     open_high=True,
     optional=True,
 )
+START: Final = Hyperparameter(
+    "start",
+    str,
+    None,
+    "checkpoint that fills all parameters and buffers of the same name and shape; null for none",
+    optional=True,
+    suffix=CHECKPOINT_SUFFIX,
+)
+FREEZE: Final = Hyperparameter(
+    "freeze",
+    str,
+    None,
+    "parameters that do not learn, by patterns such as body.*, with commas between them; normalization in "
+    "them keeps its statistics; null for none",
+    optional=True,
+)
+BODY_LR: Final = Hyperparameter(
+    "body_lr",
+    float,
+    1.0,
+    "by what the learning rate is multiplied for all that start has filled (arXiv:1801.06146, section 3.2)",
+    low=0,
+    open_low=True,
+)
+TRANSFER: Final = (START, FREEZE, BODY_LR)
+
+
+def start_calls(config: Config, recipe: str = "") -> list[Call]:
+    """Return the call that takes a model, fills it from a checkpoint, and says what it has filled.
+
+    What is no file is a function of the module `recipe` that returns one.
+    """
+    where = config[START.name]
+    if where is None:
+        return []
+    path = where if str(where).endswith(CHECKPOINT_SUFFIX) else Call(f"{recipe}.{where}")
+    return [Call("hpo.training.transfer.start", {"path": path})]
+
+
+def freeze_calls(config: Config) -> list[Call]:
+    """Return the call that takes a model and keeps a part of it from learning."""
+    names = config[FREEZE.name]
+    return [Call("hpo.training.transfer.freeze", {"names": names})] if names is not None else []
+
+
+def slow_calls(config: Config) -> list[Call]:
+    """Return the call that takes parameters, a model and names, and gives these a lower learning rate."""
+    factor = config[BODY_LR.name]
+    slowed = config[START.name] is not None and factor != 1
+    return [Call("hpo.training.transfer.slow", {"factor": factor})] if slowed else []
 
 
 GRADIENT: Final = Call("hpo.training.gradients.Gradient")

@@ -1,14 +1,28 @@
-"""The vocabulary of training: all that a configuration may say, but for the recipe's own model options."""
+"""The vocabulary of training: all that a configuration may say, and what a recipe adds to it."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Final
 
+from hpo.errors import InputError, Problem
+from hpo.recipe import Recipe
+from hpo.signature import Argument, Definition
 from hpo.training.optimizers import MATRICES, OPTIMIZERS, WEIGHT_DECAY_ON
-from hpo.training.schedules import SCHEDULES, SEQUELS
-from hpo.training.values import ACCUMULATE, EMA, FULL_PRECISION, INIT, L1, PRECISION
-from hpo.vocabulary import But, Contradiction, Hyperparameter, Vocabulary
+from hpo.training.schedules import SCHEDULES, SEQUELS, THEN, as_sequel
+from hpo.training.values import (
+    ACCUMULATE,
+    BODY_LR,
+    EMA,
+    FULL_PRECISION,
+    INIT,
+    L1,
+    PRECISION,
+    START,
+    TRANSFER,
+)
+from hpo.vocabulary import But, Contradiction, Hyperparameter, Vocabulary, Word
 
 FULL: Final = "full"
 
@@ -46,6 +60,7 @@ _VALUES: Final = (
     ACCUMULATE,
     PRECISION,
     EMA,
+    *TRANSFER,
 )
 
 _CONTRADICTIONS: Final = (
@@ -74,6 +89,7 @@ _CONTRADICTIONS: Final = (
         {"optimizer": "lbfgs", PRECISION.name: But(FULL_PRECISION)},
         "lbfgs needs gradients as they are: precision fp32",
     ),
+    Contradiction({"optimizer": "lbfgs", BODY_LR.name: But(1.0)}, "lbfgs has one learning rate: body_lr 1"),
 )
 
 _UNSHARDED: Final = (
@@ -90,9 +106,10 @@ _UNSHARDED: Final = (
 )
 
 VOCABULARY: Final = Vocabulary(
-    branches={"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "then": SEQUELS},
+    branches={"optimizer": OPTIMIZERS, "schedule": SCHEDULES, THEN: SEQUELS},
     values={item.name: item for item in _VALUES},
     contradictions=_CONTRADICTIONS,
+    repeatable=(THEN,),
 )
 
 
@@ -101,3 +118,44 @@ def vocabulary_for(parallel: str) -> Vocabulary:
     if parallel != "fsdp":
         return VOCABULARY
     return replace(VOCABULARY, contradictions=VOCABULARY.contradictions + _UNSHARDED)
+
+
+def vocabulary_of(recipe: Recipe, parallel: str = "ddp") -> Vocabulary:
+    """Return `vocabulary_for` with a recipe's options, and with the words that it defines itself.
+
+    Raises:
+        InputError: one of its words has the name of one that is here already.
+    """
+    optimizers, schedules = _words(recipe.optimizers), _words(recipe.schedules)
+    problems = _clashes(recipe, "optimizers", OPTIMIZERS) + _clashes(recipe, "schedules", SEQUELS)
+    if problems:
+        raise InputError(*problems)
+    places = tuple(it.name for it in recipe.checkpoints)
+    return replace(
+        vocabulary_for(parallel).with_options(recipe.options),
+        branches={
+            "optimizer": {**OPTIMIZERS, **optimizers},
+            "schedule": {**SCHEDULES, **schedules},
+            THEN: {**SEQUELS, **{name: as_sequel(word) for name, word in schedules.items()}},
+        },
+        values={**VOCABULARY.values, START.name: replace(START, choices=places)},
+    )
+
+
+def _words(definitions: Iterable[Definition]) -> dict[str, Word]:
+    return {it.name: Word(it.name, it.doc, tuple(map(_hyperparameter, it.arguments))) for it in definitions}
+
+
+def _hyperparameter(argument: Argument) -> Hyperparameter:
+    """Type an argument; a learning rate is above 0 wherever it comes from."""
+    item = Hyperparameter(argument.name, argument.kind, argument.default, "", optional=argument.optional)
+    return replace(item, low=0, open_low=True) if item.name == "lr" else item
+
+
+def _clashes(recipe: Recipe, part: str, known: Collection[str]) -> list[Problem]:
+    message = "{} is a word of hpo's own. Give yours another name."
+    return [
+        Problem(f"{recipe.path}:{it.line}  {part}", message.format(it.name))
+        for it in getattr(recipe, part)
+        if it.name in known
+    ]

@@ -33,7 +33,7 @@ def conductor(monkeypatch):
 
     module.run = lambda search, store, viewer: note(search.recipe, search.settings["trials"])
     module.resume = lambda name, store, viewer: note(name, store)
-    module.export = lambda name, store, trial, to: note(name, store, trial, to, answer=to)
+    module.export = lambda name, store, trial, to, weights: note(name, store, trial, to, weights, answer=to)
     monkeypatch.setitem(sys.modules, "hpo.search", module)
     return module
 
@@ -154,8 +154,15 @@ def test_a_search_is_resumed_by_name(conductor, capsys):
 
 def test_the_winner_is_exported(conductor, capsys):
     assert cli.main(["export", "cnn-1", "to=train.py", "trial=3", "store=sqlite:///x.db"]) == 0
-    assert conductor.calls == [("cnn-1", "sqlite:///x.db", 3, "train.py")]
+    assert conductor.calls == [("cnn-1", "sqlite:///x.db", 3, "train.py", "")]
     assert "python train.py" in capsys.readouterr().out
+
+
+def test_weights_are_left_in_a_file_of_a_name_that_says_so(conductor, capsys):
+    assert cli.main(["export", "cnn-1", "to=train.py", "weights=w.safetensors", "store=sqlite:///x.db"]) == 0
+    assert conductor.calls == [("cnn-1", "sqlite:///x.db", None, "train.py", "w.safetensors")]
+    assert cli.main(["export", "cnn-1", "to=train.py", "weights=w.pt"]) == 2
+    assert "Must be a file such as weights.safetensors, got 'w.pt'." in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -95,3 +95,8 @@ def test_only_needed_definitions_are_kept():
     piece = needed(source, {"Leaf"})
     assert piece.names == {"LIMIT", "Root", "Leaf"}
     assert "other" not in piece.body
+
+
+def test_an_attribute_does_not_count_as_a_use():
+    piece = read("from dataclasses import field, replace\n\npath.replace(field)")
+    assert {item.bound for item in used(piece).imports} == {"field"}

@@ -6,10 +6,11 @@ import pytest
 from hpo import recipe
 from hpo.config import Config
 from hpo.export import script
+from hpo.training.checkpoint import read_checkpoint
 from hpo.training.engine import Member, Task
 from hpo.training.execution import execute
 from hpo.training.plain import train
-from hpo.training.words import VOCABULARY
+from hpo.training.words import VOCABULARY, vocabulary_of
 
 ROWS = [
     {"optimizer": "sgd", "optimizer.lr": 0.05},
@@ -21,7 +22,13 @@ ROWS = [
     {"optimizer": "adadelta", "schedule": "multi_step", "batch_size": "full"},
     {"optimizer": "nadam", "schedule": "cosine_restarts", "weight_decay_on": "matrices", "clip_value": 0.01},
     {"optimizer": "radam", "schedule": "linear", "then": "one_cycle", "warmup": 0.1},
-    {"optimizer": "adamax", "schedule": "polynomial", "then": "step"},
+    {
+        "optimizer": "adamax",
+        "schedule": "polynomial",
+        "then": "step",
+        "then_2": "plateau",
+        "then_4": "cosine",
+    },
     {"optimizer": "adafactor", "schedule": "inverse_sqrt", "warmup": 0.1},
     {"optimizer": "muon", "schedule": "one_cycle", "weight_decay_on": "matrices", "batch_size": 16},
     {"optimizer": "lbfgs", "schedule": "wsd", "batch_size": "full", "optimizer.max_iter": 4},
@@ -36,6 +43,7 @@ ROWS = [
 # A recipe may use any name that the rest of the script uses, too.
 CROWDED = """
 cut = evaluate = load = Batch = main = EPOCHS = SEED = clip_gradients = nn = Iterable = "mine"
+WEIGHTS = CONFIG = start = started = freeze = slow = write_checkpoint = Start = checksum = "mine"
 DEVICE = CosineSchedule = Schedule = Step = take_step = mean_loss = epoch_seed = place = train_epoch = "mine"
 WARMUP = CLIPPING = Clipping = BATCH_SIZE = THREADS = Split = Mapping = NamedTuple = Any = Callable = "mine"
 Gradient = Wrapped = Penalized = Forward = Loss = gradient = average = criterion = averaged = "mine"
@@ -44,8 +52,8 @@ AveragedModel = functools = dataclass = field = math = initialize = LAYERS = mat
 
 
 def complete(recipe, values):
-    config = VOCABULARY.with_options(recipe.options).defaults(Config(values))
-    assert not VOCABULARY.with_options(recipe.options).check(config, "")
+    config = vocabulary_of(recipe).defaults(Config(values))
+    assert not vocabulary_of(recipe).check(config, "")
     return config
 
 
@@ -76,6 +84,41 @@ def curve(recipe, config, data_options=None, epochs=2):
 def test_the_script_repeats_the_curve_to_the_last_digit(tiny, values, tmp_path):
     config = complete(tiny, values)
     assert run(export(tiny, config), tmp_path) == curve(tiny, config)
+
+
+OWN_ROWS = [
+    {"optimizer": "Sign", "optimizer.lr": 0.02, "schedule": "sawtooth", "schedule.teeth": 3},
+    {"optimizer": "heavy", "schedule": "Halving", "then": "sawtooth", "weight_decay_on": "matrices"},
+    {"start": "elsewhere", "freeze": "[01].*", "ema": 0.5},
+    {"start": "elsewhere", "body_lr": 0.1, "weight_decay_on": "matrices", "freeze": "1.*"},
+    {"start": "FILE", "body_lr": 0.3, "optimizer": "muon"},
+]
+
+
+@pytest.mark.parametrize("values", OWN_ROWS, ids=str)
+def test_own_words_and_checkpoints_are_repeated_too(own, values, tmp_path):
+    values = {
+        name: str(tmp_path / "start.safetensors") if it == "FILE" else it for name, it in values.items()
+    }
+    config = complete(own, values)
+    text = export(own, config, weights="trained.safetensors")
+    assert run(text, tmp_path) == curve(own, config)
+    assert "import hpo" not in text
+    assert "from hpo" not in text
+    assert_formatted(tmp_path / "train.py")
+
+
+def test_the_script_leaves_its_weights_for_another_to_start_from(tiny, tmp_path):
+    """Which then begins at the loss that the first ended with."""
+    config = complete(tiny, {"optimizer": "adam", "optimizer.lr": 0.05, "ema": 0.5})
+    path = tmp_path / "trained.safetensors"
+    first = run(export(tiny, config, weights=str(path)), tmp_path)
+    tensors, notes = read_checkpoint(path)
+    assert tensors.keys() == execute(tiny.source, tiny.path).model().state_dict().keys()
+    assert notes == {"recipe": "tiny", "config": dict(config), "epoch": 2, "score": float(first[-1][2])}
+    still = {"start": str(path), "optimizer.lr": 1e-12, "freeze": "1.*"}
+    again = run(export(tiny, complete(tiny, still)), tmp_path)
+    assert float(again[-1][2]) == pytest.approx(float(first[-1][2]), rel=1e-5)
 
 
 def test_every_optimizer_and_schedule_is_among_the_rows():
@@ -112,6 +155,7 @@ def test_names_of_the_recipe_and_of_the_loop_are_kept_apart(tiny, tmp_path):
     ("name", "options", "data_options"),
     [
         ("cnn", {}, {}),
+        ("finetune", {"freeze": "body.0.*"}, {}),
         ("linear", {}, {}),
         ("mlp", {"model.table": "diabetes"}, {"table": "diabetes"}),
         ("rnn", {"model.cell": "gru"}, {"length": 8, "samples": 256}),
@@ -156,6 +200,10 @@ def test_what_the_recipe_itself_reads_is_kept(tiny):
 def test_the_script_is_formatted(tiny, values, tmp_path):
     path = tmp_path / "train.py"
     path.write_text(export(tiny, complete(tiny, values), origin="Trial 7"))
+    assert_formatted(path)
+
+
+def assert_formatted(path):
     ruff = [sys.executable, "-m", "ruff"]
     options = ["--isolated", "--line-length", "110"]
     subprocess.run([*ruff, "format", "--check", *options, str(path)], check=True)

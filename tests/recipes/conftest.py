@@ -6,7 +6,7 @@ from hpo.config import Config
 from hpo.training import plain
 from hpo.training.engine import Member, Task
 from hpo.training.execution import execute
-from hpo.training.words import VOCABULARY
+from hpo.training.words import vocabulary_of
 from hpo.trial import Point
 
 
@@ -32,7 +32,7 @@ def train(run):
 
     def train(name, epochs, splits=None, values=None):
         found, module = recipe.find(name), run(name)
-        config = VOCABULARY.with_options(found.options).defaults(Config({**found.baseline, **(values or {})}))
+        config = vocabulary_of(found).defaults(Config({**found.baseline, **(values or {})}))
         task = Task(module, splits or module.data(), found.objective, epochs, seed=0)
         points = [results[0] for results in plain.train(task, [Member(0, config)])]
         assert all(isinstance(point, Point) for point in points)

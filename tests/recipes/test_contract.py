@@ -7,9 +7,9 @@ import torch
 
 from hpo import recipe
 from hpo.training.loop import load
-from hpo.training.words import VOCABULARY
+from hpo.training.words import vocabulary_of
 
-RECIPES = ("cnn", "linear", "mlp", "rnn", "transformer")
+RECIPES = ("cnn", "finetune", "linear", "mlp", "rnn", "transformer")
 HOLDS_NOTHING_BACK = {"linear"}
 
 every_recipe = pytest.mark.parametrize("name", RECIPES)
@@ -42,8 +42,7 @@ def test_it_says_what_it_is_in_a_line(name):
 @every_recipe
 def test_the_baseline_can_be_trained(name):
     found = recipe.find(name)
-    vocabulary = VOCABULARY.with_options(found.options)
-    assert vocabulary.check(found.baseline, name) == []
+    assert vocabulary_of(found).check(found.baseline, name) == []
     assert {"optimizer", "optimizer.lr", "schedule", "batch_size"} <= found.baseline.keys()
 
 

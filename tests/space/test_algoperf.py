@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 
+import optuna
 import pytest
 
 from hpo.errors import InputError
@@ -81,6 +83,71 @@ def test_it_is_kept_as_a_space_like_any_other(space):
     assert read(found.to_yaml(), "kept", VOCABULARY) == found
 
 
+MOMENTUM = {  # as in the benchmark's heavy-ball baseline
+    "dropout_rate": {"feasible_points": [0.0, 0.1]},
+    "aux_dropout_rate": {"feasible_points": [0.0, 0.1]},
+    "label_smoothing": {"feasible_points": [0.0, 0.1, 0.2]},
+    "learning_rate": {"min": 2e-2, "max": 5.0, "scaling": "log"},
+    "one_minus_beta1": {"min": 5e-3, "max": 0.3, "scaling": "log"},
+    "warmup_factor": {"feasible_points": [0.05]},
+    "weight_decay": {"min": 1e-7, "max": 5e-5, "scaling": "log"},
+    "decay_steps_factor": {"feasible_points": [0.9]},
+    "end_factor": {"feasible_points": [1e-3, 1e-2]},
+}
+POINTS = [  # as in the benchmark's full-budget baseline
+    {
+        "dropout_rate": 0.0,
+        "label_smoothing": 0.1,
+        "learning_rate": 0.001308209823469072,
+        "one_minus_beta1": 0.02686663061,
+        "beta2": 0.9981232922116359,
+        "weight_decay": 0.16375311233774334,
+        "warmup_factor": 0.1,
+    },
+    {
+        "dropout_rate": 0.1,
+        "label_smoothing": 0.2,
+        "learning_rate": 0.0008445074561975979,
+        "one_minus_beta1": 0.11042418465,
+        "beta2": 0.9978504782314613,
+        "weight_decay": 0.08135402759553023,
+        "warmup_factor": 0.05,
+    },
+]
+
+
+def test_a_line_down_to_a_share_of_the_steps(space):
+    found = space(MOMENTUM, optimizer="sgd")
+    assert found.nodes["schedule"] == OneOf(
+        {"linear": {"decay_size": Fixed(0.9), "end_factor": Choice((1e-3, 1e-2))}}
+    )
+    assert found.nodes["optimizer"].branches["sgd"].keys() == {"lr", "momentum", "weight_decay"}
+    more = space(MOMENTUM | {"power": {"min": 0.1, "max": 2.0, "scaling": "linear"}}, optimizer="sgd")
+    assert more.nodes["schedule"].branches["polynomial"]["power"] == Uniform(0.1, 2.0)
+
+
+def test_a_list_is_of_points_that_are_tried_as_they_are(space):
+    found = space(POINTS, {"dropout": 0.2}, optimizer="nadam")
+    vocabulary = VOCABULARY.with_options({"model": {"dropout": 0.2}})
+    assert read(found.to_yaml(), "kept", vocabulary) == found
+    configs = [found.sample(optuna.trial.FixedTrial(found.turn(number))) for number in (1, 2)]
+    assert found.turn(3) == {}
+    assert dict(configs[0]) == {
+        "optimizer": "nadam",
+        "schedule": "cosine",
+        "warmup": 0.1,
+        "model.dropout": 0.0,
+        "optimizer.lr": 0.001308209823469072,
+        "optimizer.beta1": 0.97313336939,
+        "optimizer.beta2": 0.9981232922116359,
+        "optimizer.weight_decay": 0.16375311233774334,
+    }
+    assert configs[1]["optimizer.lr"] == 0.0008445074561975979
+    assert [found.locate(config) for config in configs] == [{"points": 0}, {"points": 1}]
+    assert {found.draw(random.Random(seed))["points"] for seed in range(9)} == {0, 1}
+    assert vocabulary.check(vocabulary.defaults(configs[0]), "") == []
+
+
 @pytest.mark.parametrize("overrides", [{}, {"optimizer": "adamx"}])
 def test_the_optimizer_must_be_named(space, overrides):
     with pytest.raises(
@@ -103,7 +170,14 @@ MISTAKES = {
         "This says the same as beta1. Remove one."
     ),
     '{"warmup_factor": {"feasible_points": [0.9]}}': "warmup must be a number in [0, 0.5]",
-    '[{"learning_rate": 0.1}, {"learning_rate": 0.2}]': "A space maps names to values",
+    '{"l2": {"feasible_points": [0.1]}}': "'l2' has no translation.",
+    '{"power": {"min": 0.1, "max": 20, "scaling": "linear"}}': "power must be a number in [0, 10]",
+    '[{"learning_rate": 0.1}, 3]': "Each point maps names to values, got 3.",
+    '[{"learning_rate": 0.1}, {"learning_rate": -1}]': "Point 2, optimizer.lr: lr must be a number in",
+    '[{"learning_rate": 0.1, "l2": 0.1}]': "'l2' has no translation.",
+    '[{"one_minus_beta1": "x"}]': 'one_minus_beta1: This needs numbers, got "x".',
+    '[{"beta1": 0.9, "one_minus_beta1": 0.1}]': "This says the same as beta1. Remove one.",
+    "[]": "points lists configurations, got []",
     '{"learning_rate": ': "This is not YAML",
 }
 

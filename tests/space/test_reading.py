@@ -48,6 +48,13 @@ NODES = {
     "model.activation": Fixed("relu"),
 }
 
+POINTS = """\
+points:
+- {optimizer.lr: 0.1, batch_size: 8}
+- {optimizer.lr: 0.2, optimizer.momentum: 0.5, schedule: step}
+clip_norm: {choice: [null, 1]}
+"""
+
 KNOWN = "Known: choice, int, log, one_minus_log, uniform."
 KEYS = "Known: batch_size, clip_norm, loss, model, optimizer, schedule."
 BAD = {
@@ -417,3 +424,55 @@ def test_a_file_that_is_no_text_is_refused(tmp_path):
     (tmp_path / "mine.yaml").write_bytes(b"\xff\xfe\xfa")
     with pytest.raises(InputError, match="This file cannot be read as text"):
         find(str(tmp_path / "mine.yaml"), VOCABULARY, {})
+
+
+def test_points_are_taken_whole_beside_what_is_searched():
+    space = read(POINTS, "my.yaml", VOCABULARY)
+    assert [parameter.name for parameter in space.parameters] == ["points", "clip_norm"]
+    assert read(space.to_yaml(), "again", VOCABULARY) == space
+    config = space.sample(Draws({"points": 1, "clip_norm": None}))
+    assert dict(config) == {
+        "optimizer.lr": 0.2,
+        "optimizer.momentum": 0.5,
+        "schedule": "step",
+        "clip_norm": None,
+    }
+    assert space.locate(config) == {"points": 1, "clip_norm": None}
+    assert [space.turn(number) for number in (1, 2, 3)] == [{"points": 0}, {"points": 1}, {}]
+
+
+class Draws:
+    def __init__(self, drawn):
+        self.drawn = drawn
+
+    def suggest_categorical(self, name, choices):
+        return self.drawn[name]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("points: 3", "points lists configurations, got 3."),
+        ("points: []", "points lists configurations, got []."),
+        (
+            "points: [{batch_size: 8}, {batch_sise: 8}]",
+            "Point 2, batch_sise: Unknown name. Did you mean batch_size?",
+        ),
+        ("points: [{batch_size: 0}]", "Point 1, batch_size: batch_size must be"),
+        (
+            "points: [{batch_size: 8}]\nbatch_size: 4",
+            "Point 1, batch_size: This stands beside the points, too.",
+        ),
+        (
+            "points: [{optimizer.lr: 1}]\noptimizer: {one_of: {sgd: {lr: 1}}}",
+            "Point 1, optimizer.lr: This stands",
+        ),
+        ("points: [{batch_size: [8]}]", "A choice holds plain values, got [8]."),
+    ],
+)
+def test_points_that_are_wrong_are_told(text, message):
+    with pytest.raises(InputError) as caught:
+        read(text, "my.yaml", VOCABULARY)
+    [problem] = caught.value.problems
+    assert problem.where == "my.yaml:1  points"
+    assert problem.message.startswith(message)

@@ -7,18 +7,31 @@ import re
 
 import optuna
 import pytest
+import torch
+from torch.utils.data import TensorDataset
 
 from hpo import recipe
 from hpo.space import find, names, read
-from hpo.training.words import VOCABULARY
+from hpo.training import plain
+from hpo.training.engine import Member, Task
+from hpo.training.execution import execute
+from hpo.training.words import VOCABULARY, vocabulary_of
 
 SPACES = (
+    "adadelta",
+    "adafactor",
     "adagrad",
     "adam",
+    "adamax",
     "adamw",
     "cnn",
     "default",
+    "finetune",
+    "lbfgs",
     "linear",
+    "muon",
+    "nadam",
+    "radam",
     "regularization",
     "rmsprop",
     "rnn",
@@ -36,15 +49,21 @@ HOLDS_THE_BASELINE = {
 every_space = pytest.mark.parametrize("name", SPACES)
 
 
-def vocabulary_of(recipe_name):
-    return VOCABULARY.with_options(recipe.find(recipe_name).options)
+def vocabulary_for(recipe_name):
+    return vocabulary_of(recipe.find(recipe_name))
 
 
 @pytest.fixture
-def vocabulary(name):
-    """All that can be said about the recipe in the space's first line."""
+def named(name):
+    """The recipe in the space's first line."""
     first = names()[name].read_text().splitlines()[0]
-    return vocabulary_of(re.search(r"recipe=(\w+)", first)[1])
+    return recipe.find(re.search(r"recipe=(\w+)", first)[1])
+
+
+@pytest.fixture
+def vocabulary(named):
+    """All that can be said about it."""
+    return vocabulary_of(named)
 
 
 def test_all_are_tested():
@@ -73,11 +92,32 @@ def test_all_that_is_drawn_can_be_trained(name, vocabulary):
         assert vocabulary.check(vocabulary.defaults(config), name) == []
 
 
+@every_space
+def test_a_draw_trains_for_an_epoch(name, named, vocabulary, tmp_path, monkeypatch):
+    monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
+    torch.set_num_threads(1)
+    space, module = find(name, vocabulary, {}), execute(named.source, named.path)
+    parts = {part: TensorDataset(*split[:64]) for part, split in module.data().items()}
+    task = Task(module, parts, named.objective, epochs=1, seed=0)
+    for seed in range(2):
+        drawn = space.sample(optuna.trial.FixedTrial(space.draw(random.Random(seed))))
+        [[point]] = plain.train(task, [Member(seed, vocabulary.defaults(drawn))])
+        assert point.epoch == 1
+
+
+def test_each_optimizer_has_a_space_of_its_own():
+    assert set(VOCABULARY.branches["optimizer"]) <= set(SPACES)
+    for name in VOCABULARY.branches["optimizer"]:
+        space = find(name, VOCABULARY, {})
+        assert list(space.nodes["optimizer"].branches) == [name]
+        assert any(leaf.searched for leaf in space.nodes["optimizer"].branches[name].values())
+
+
 @pytest.mark.parametrize(
     ("name", "of"), [(name, of) for name, recipes in HOLDS_THE_BASELINE.items() for of in recipes]
 )
 def test_the_baseline_lies_in_the_space(name, of):
-    baseline, space, rng = recipe.find(of).baseline, find(name, vocabulary_of(of), {}), random.Random(0)
+    baseline, space, rng = recipe.find(of).baseline, find(name, vocabulary_for(of), {}), random.Random(0)
     drawn = {name: value for _ in range(100) for name, value in space.draw(rng).items()}
     config = space.sample(optuna.trial.FixedTrial({**drawn, **space.locate(baseline)}))
     chosen = {key: config[key] for key in baseline if name != "default" or key != "batch_size"}
@@ -85,5 +125,5 @@ def test_the_baseline_lies_in_the_space(name, of):
 
 
 def test_model_options_join_from_the_command_line():
-    space = find("default", vocabulary_of("cnn"), {"model.dropout": "{uniform: [0, 0.5]}"})
+    space = find("default", vocabulary_for("cnn"), {"model.dropout": "{uniform: [0, 0.5]}"})
     assert "model.dropout" in {parameter.name for parameter in space.parameters}

@@ -127,7 +127,7 @@ def test_each_batch_is_one_step_at_its_own_rate(network):
 
 
 def test_factors_of_an_epoch_follow_those_of_the_epoch_before():
-    schedule = LinearSchedule(end_factor=0.0)
+    schedule = LinearSchedule(end_factor=0.0, decay_size=1.0)
     assert epoch_factors(schedule, 1, 2, 3) + epoch_factors(schedule, 3, 2, 3) == pytest.approx(
         [1, 5 / 6, 2 / 6, 1 / 6]
     )

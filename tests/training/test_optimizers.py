@@ -228,3 +228,30 @@ def test_weight_decay_can_leave_out_biases_and_norms(name):
 def test_every_word_says_what_it_does_and_who_says_so(word):
     assert word.formula
     assert word.reference
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS.keys() - {"lbfgs"}))
+def test_an_optimizer_goes_on_from_a_saved_state(name):
+    """Four steps at once lead where two steps and, after loading, two more lead."""
+    hyperparameters, _ = ROWS[name]
+
+    def interrupted(model):
+        first = OPTIMIZERS[name].call(hyperparameters).build(list(model.parameters()))
+        second = OPTIMIZERS[name].call({}).build(list(model.parameters()))
+        return Relay(first, second, handover=2)
+
+    make = of_parameters(OPTIMIZERS[name].call(hyperparameters).build)
+    assert torch.equal(descend(interrupted, steps=4), descend(make, steps=4))
+
+
+class Relay:
+    """Steps with one optimizer, then hands its state on to another and steps with that."""
+
+    def __init__(self, first, second, handover):
+        self.first, self.second, self.left = first, second, handover
+
+    def step(self, closure):
+        if self.left == 0:
+            self.second.load_state_dict(self.first.state_dict())
+        self.left -= 1
+        (self.first if self.left >= 0 else self.second).step(closure)

@@ -53,14 +53,14 @@ ROWS = {
         lambda opt: torchs.CosineAnnealingWarmRestarts(opt, T_0=4, T_mult=2, eta_min=0.1),
     ),
     "linear": (
-        {"end_factor": 0.2},
-        lambda step: 1 - 0.8 * step / STEPS,
-        lambda opt: torchs.LinearLR(opt, 1.0, 0.2, total_iters=STEPS),
+        {"end_factor": 0.2, "decay_size": 0.75},
+        lambda step: 1 - 0.8 * min(step, 30) / 30,
+        lambda opt: torchs.LinearLR(opt, 1.0, 0.2, total_iters=30),
     ),
     "polynomial": (
-        {"power": 2.5, "end_factor": 0.0},
-        lambda step: (1 - step / STEPS) ** 2.5,
-        lambda opt: torchs.PolynomialLR(opt, total_iters=STEPS, power=2.5),
+        {"power": 2.5, "end_factor": 0.0, "decay_size": 0.5},
+        lambda step: (1 - min(step, 20) / 20) ** 2.5,
+        lambda opt: torchs.PolynomialLR(opt, total_iters=20, power=2.5),
     ),
     "inverse_sqrt": (
         {"timescale": 0.1},
@@ -203,6 +203,34 @@ def test_any_schedule_can_follow_at_a_share_of_the_rate(name):
     assert found[:10] == factors(RiseSchedule(), 10)
     assert found[10:30] == factors(build(schedule="linear"), 20)
     assert found[30:] == [0.1 * factor for factor in factors(build(schedule=name), 20)]
+
+
+def test_a_sequence_may_be_of_any_length():
+    values = {
+        "schedule": "linear",
+        "then": "cosine",
+        "then_2": "same",
+        "then_3": "step",
+        "then_4": "exponential",
+    }
+    times = {"then__switch": 0.25, "then_3__start_factor": 0.5, "then_4__start_factor": 0.1}
+    found = factors(build(**values, **times, warmup=0.2), 100)
+    assert found[:20] == factors(RiseSchedule(), 20)
+    assert found[20:40] == factors(build(schedule="linear"), 20)
+    assert found[40:70] == factors(build(schedule="cosine"), 30)
+    assert found[70:85] == [0.5 * it for it in factors(build(schedule="step"), 15)]
+    assert found[85:] == pytest.approx([0.05 * it for it in factors(build(schedule="exponential"), 15)])
+
+
+def test_a_plateau_in_the_middle_of_a_sequence_hears_only_its_turn():
+    schedule = build(
+        schedule="constant", then="plateau", then__patience=0, then_2="constant", then_2__switch=0.8
+    )
+    found = []
+    for step in range(10):
+        found.append(schedule.factor(step, 10))
+        schedule.hear(1.0)
+    assert found == pytest.approx([1, 1, 1, 1, 1, 1, 1, 0.1, 0.01, 1])
 
 
 def test_a_plateau_hears_only_what_happens_in_its_turn():

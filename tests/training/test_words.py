@@ -27,6 +27,9 @@ CHOICES = [
     {"clip_norm": 0.5},
     {"clip_value": 0.5},
     {"warmup": 0.5},
+    {"then": "step", "then_2": "same", "then_3": "linear", "then_12": "plateau"},
+    {"freeze": "[01].*, 4.bias"},
+    {"body_lr": 0.1},
     {"batch_size": 1_000},
     {"batch_size": "full"},
 ]
@@ -84,6 +87,13 @@ LBFGS = {"optimizer": "lbfgs", "batch_size": "full"}
         ({"then": "step", "then.power": 2}, "step has no 'power'. Known: gamma, "),
         ({"then": "step", "then.switch": 1.5}, "switch must be a number in (0, 1], got 1.5."),
         ({"optimizer": "muon", "optimizer.ns_steps": 100}, "ns_steps must be a whole number in [1, 99]"),
+        ({"then": "step", "then_3.gamma": 0.1}, "same has no 'gamma'."),
+        ({"then_1": "step"}, "Unknown name. Did you mean then?"),
+        ({"then_2": "stepp"}, "Unknown then_2 'stepp'. Did you mean step?"),
+        ({"start": "weights.pt"}, "start must be a file PATH.safetensors or null, got 'weights.pt'."),
+        ({"start": 3}, "start must be a file PATH.safetensors or null, got 3."),
+        ({"body_lr": 0}, "body_lr must be a number in (0, inf), got 0."),
+        (LBFGS | {"body_lr": 0.1}, "lbfgs has one learning rate: body_lr 1."),
         ({"clip_norm": 0}, "clip_norm must be a number in (0, inf) or null, got 0."),
         ({"warmup": 0.6}, "warmup must be a number in [0, 0.5], got 0.6."),
         ({"optimizer": "adaw"}, "Unknown optimizer 'adaw'. Did you mean adamw?"),
@@ -112,6 +122,8 @@ SPACE = """
 optimizer: {one_of: {muon: {lr: {log: [1e-3, 1]}, adamw_lr: 0.01}, adafactor: {d: 1}, nadam: {}}}
 schedule: {one_of: {plateau: {patience: {int: [0, 3]}}, one_cycle: {pct_start: 0.4}}}
 then: {one_of: {same: {}, wsd: {switch: {uniform: [0.2, 0.8]}}}}
+then_2: {one_of: {same: {}, plateau: {patience: 0}, step: {start_factor: {log: [0.1, 1]}}}}
+then_3: linear
 batch_size: {choice: [8, full]}
 weight_decay_on: {choice: [all, matrices]}
 """

@@ -108,7 +108,7 @@ class _Training:
         configs = [member.config for member in group.members]
         self.updates = Updates(configs, self.stack.layout, self.stack.weights)
         self.average = Average(configs, self.stack.weights)
-        self.schedules = [schedule_call(member).build() for member in configs]
+        self.schedules = [schedule_call(member, task.recipe.__name__).build() for member in configs]
         measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
         self.measures = {name: Measure(measure) for name, measure in measures.items()}
         self.steps = count_batches(splits["train"], self.batch_size)

@@ -18,7 +18,7 @@ from hpo.training.fused.rules import RULES
 from hpo.training.fused.stack import Stack, droppers
 from hpo.training.fused.updates import family
 from hpo.training.gradients import Batch
-from hpo.training.values import ACCUMULATE, FULL_PRECISION, PRECISION
+from hpo.training.values import ACCUMULATE, FREEZE, FULL_PRECISION, PRECISION, START
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,8 @@ def _said_by(config: Config) -> str:
         return f"There is no fused rule for the optimizer {config['optimizer']}"
     if config[PRECISION.name] != FULL_PRECISION:
         return f"Precision {config[PRECISION.name]} trains plainly"
+    if config[START.name] is not None or config[FREEZE.name] is not None:
+        return "What starts from a checkpoint or is frozen in part trains plainly"
     return ""
 
 
