@@ -61,7 +61,8 @@ def training() -> Callable[[Any], Any]:
 
     plan = plan_of(START)
     search = plan.search
-    task = cohort.prepare(cohort.Job(search.source, search.path, search.objective, EPOCHS, seed=0))
+    job = cohort.Job(search.source, search.path, search.objective, EPOCHS, seed=0, baseline=plan.baseline)
+    task = cohort.prepare(job)
 
     def train(config: Any) -> Any:
         for (point,) in plain.train(task, [Member(0, config)]):

@@ -25,10 +25,11 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, os.environ.get("PYTHONPATH") or str(Path(__file__).resolve().parent.parent))
 
@@ -83,10 +84,10 @@ class Counting:
         """Pass the question on."""
         return self.referee.ask(cohort, size)
 
-    def attempt(self, trials: Collection[int], worker: str) -> None:
+    def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Count the trials."""
         self.course.trials += len(trials)
-        self.referee.attempt(trials, worker)
+        self.referee.attempt(trials, worker, notes)
 
     def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
         """Count the epochs; nobody goes on once they are spent, but who just had the last one finishes."""
@@ -117,7 +118,7 @@ def search(way: str, seed: int, trainings: int, recipe: str) -> Course:
         course = Course(way, seed, plan.epochs)
         referee = Referee(ledger.url, found.name, ledger.open_session(found))
         counting = Counting(referee, course, trainings * plan.epochs)
-        job = cohort.Job(found.source, found.path, found.objective, plan.epochs, seed)
+        job = cohort.Job(found.source, found.path, found.objective, plan.epochs, seed, plan.baseline)
         number = 0
         while not counting.spent:
             cohort.train(job, f"cohort {number}", counting)

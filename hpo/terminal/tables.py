@@ -35,7 +35,7 @@ def show(search: Search, history: History, words: Sequence[str] = ()) -> Rendera
     parts: list[RenderableType] = [_header(search, history)]
     if history.best:
         verdict = " ".join(filter(None, (_gain(history), _proof(history))))
-        parts += [_ranking(history), Text(verdict), *_memory(history.best)]
+        parts += [_ranking(history), Text(verdict), *_memory(history.proof or history.best)]
     parts += [Text(line) for line in _complaints(history)]
     return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts), next_steps(search, history, words))
 
