@@ -8,10 +8,10 @@ Activations come on top, as do the few copies that an optimizer makes while it s
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import groupby
+from pathlib import Path
 from typing import Any, Final
 
 import torch
@@ -83,12 +83,16 @@ def _kept(model: nn.Module) -> Iterator[Tensor]:
 
 
 def available(device: str) -> int | None:
-    """Return the bytes that are free on a device, or None if this system does not say."""
+    """Return the bytes that can be had on a device, or None if this system does not say."""
     if torch.device(device).type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
-    if "SC_AVPHYS_PAGES" not in os.sysconf_names:
+    try:
+        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
+    except OSError:
         return None
-    return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    # Not what is free: what the system keeps of files gives way.
+    found = (int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    return next(found, None)
 
 
 def _trained(model: nn.Module) -> list[nn.Parameter]:

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from hpo.config import Config
-from hpo.training.memory import Memory, measure, predict
+from hpo.training.memory import Memory, available, measure, predict
 from hpo.training.optimizers import OPTIMIZERS, optimizer_call, parameters_call
 from hpo.training.values import average_calls
 from hpo.training.words import VOCABULARY
@@ -93,3 +93,8 @@ def test_frozen_parameters_need_no_gradient_and_no_state():
     model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 1))
     model[0].requires_grad_(False)
     assert predict(complete({"optimizer": "adagrad"}), model) == Memory(84, 20, 28)
+
+
+def test_what_is_available_is_a_share_of_the_machine():
+    free = available("cpu")
+    assert free is None or 2**20 < free < 2**50
