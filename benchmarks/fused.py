@@ -4,7 +4,8 @@ Every way trains the same trials: random configurations of AdamW and SGD with mo
 clipping, all epochs, with validation after each. They take turns, several rounds; medians are told.
 
     loop    what one would write by hand: for each trial a model, a torch optimizer, LambdaLR, clip_grad_norm_
-    tune    Ray Tune with reuse_actors, `--workers` trials at the same time; a trial is that loop (needs ray)
+    tune    Ray Tune, so many trials at the same time as `--tune` says; a trial is that loop. Once with
+            actors reused, once by its defaults: a process for each trial. Starting Ray is not counted.
     hpo     hpo's plain engine, one trial after the other, monitors included
     fused K hpo's fused engine, K trials at once
 
@@ -20,9 +21,11 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import platform
 import random
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -121,8 +124,9 @@ def run_fused(task: Task, members: Sequence[Member], size: int) -> None:
         list(fused.train(task, members[start : start + size]))
 
 
-def run_tune(name: str, task: Task, members: Sequence[Member], workers: int) -> None:
-    """Run the hand-written loop as Ray Tune trials, actors and their data reused."""
+def run_tune(name: str, task: Task, members: Sequence[Member], workers: int, *, reuse: bool) -> None:
+    """Run the hand-written loop as Ray Tune trials, without Tune's loggers and checkpoints."""
+    os.environ.update(TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1", RAY_AIR_NEW_OUTPUT="0")
     from ray import tune
 
     epochs, device = task.epochs, task.device
@@ -141,12 +145,18 @@ def run_tune(name: str, task: Task, members: Sequence[Member], workers: int) -> 
         def step(self) -> dict[str, Any]:
             return {"loss": by_hand(self.task, self.member)[-1], "done": True}
 
-    tune.Tuner(
-        tune.with_resources(Trial, {"cpu": 1, "gpu": gpus}),
-        param_space={"config": tune.grid_search([member.config.to_json() for member in members])},
-        tune_config=tune.TuneConfig(max_concurrent_trials=workers, reuse_actors=True),
-        run_config=tune.RunConfig(verbose=0),
-    ).fit()
+    with tempfile.TemporaryDirectory() as folder:
+        results = tune.Tuner(
+            tune.with_resources(Trial, {"cpu": 1, "gpu": gpus}),
+            param_space={"config": tune.grid_search([member.config.to_json() for member in members])},
+            tune_config=tune.TuneConfig(max_concurrent_trials=workers, reuse_actors=reuse),
+            run_config=tune.RunConfig(
+                verbose=0,
+                storage_path=folder,
+                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+            ),
+        ).fit()
+    assert not results.errors, results.errors[0]
 
 
 def measure(name: str, options: argparse.Namespace) -> dict[str, float]:
@@ -172,9 +182,10 @@ def measure(name: str, options: argparse.Namespace) -> dict[str, float]:
             times[label].append((time.perf_counter() - started) / count)
     found = {label: 3600 / statistics.median(each) for label, each in times.items()}
     if options.tune:
-        started = time.perf_counter()
-        run_tune(name, task, members, options.tune)
-        found[f"tune x{options.tune}"] = 3600 * len(members) / (time.perf_counter() - started)
+        for label, reuse in (("tune", True), ("tune fresh", False)):
+            started = time.perf_counter()
+            run_tune(name, task, members, options.tune, reuse=reuse)
+            found[f"{label} x{options.tune}"] = 3600 * len(members) / (time.perf_counter() - started)
     return found
 
 
@@ -200,6 +211,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
+    if options.tune:
+        import ray
+
+        ray.init(num_cpus=options.tune, include_dashboard=False, log_to_driver=False)
     table = {}
     for name in options.recipes:
         table[name] = found = measure(name, options)
