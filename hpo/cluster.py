@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import shutil
@@ -31,14 +32,17 @@ os.environ.update(
 )
 
 import ray
+from ray.exceptions import RayError
 
-from hpo.errors import InputError, Problem, SearchError
+from hpo.errors import HpoError, InputError, Problem, SearchError
+from hpo.line import Line
 from hpo.trial import Divergence, Ending, Point, Proposal
 
 # How long a report may wait to become durable; it is answered at once.
 _FLUSH_SECONDS: Final = 0.03
 _PATIENCE_SECONDS: Final = 10.0
 _VAIN: Final = 3  # so many workers that fail before they train, and the cause is not in the trials
+_DEATH: Final = "its worker died"
 _OBJECT_STORE_BYTES: Final = 128 * 2**20
 
 
@@ -56,7 +60,7 @@ class Referee(Protocol):
     def ask(self, cohort: str, size: int) -> list[Proposal]:
         """Return trials for a cohort."""
 
-    def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
+    def attempt(self, cohort: str, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note who trains these trials, and in what way."""
 
     def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
@@ -67,6 +71,9 @@ class Referee(Protocol):
 
     def lost(self, cohort: str, reason: str) -> bool:
         """Take in that a cohort's worker died; return whether it had trials."""
+
+    def reclaim(self, alive: Collection[str], reason: str) -> None:
+        """Take in which cohorts have a worker; hand out again what others had."""
 
     def requeue(self) -> None:
         """Hand out again what was under way."""
@@ -86,8 +93,9 @@ class Share:
 class _Host:
     """The referee as a Ray actor: one thread, and commits in groups beside it.
 
-    A report is answered from memory. An ask, a telling or a loss is answered once it is durable; whatever
-    arrives while one commit is under way goes into the next.
+    A report is answered from memory (`hpo.line` says why nothing is lost by that), unless it ends a trial.
+    That, an ask, an attempt, a telling or a loss is answered once it is durable; whatever arrives while one
+    commit is under way goes into the next.
     """
 
     def __init__(self, make: Callable[[], Referee]) -> None:
@@ -98,7 +106,9 @@ class _Host:
     async def requeue(self) -> None:
         self._referee.requeue()
 
-    async def outlook(self) -> tuple[bool, bool]:
+    async def outlook(self, alive: list[str]) -> tuple[bool, bool]:
+        self._referee.reclaim(alive, _DEATH)
+        self._soon()
         return self._referee.ready, self._referee.exhausted
 
     async def ask(self, cohort: str, size: int) -> list[Proposal]:
@@ -106,12 +116,14 @@ class _Host:
         await self._durable()
         return trials
 
-    async def attempt(self, trials: list[int], worker: str, notes: Mapping[str, Any]) -> None:
-        self._referee.attempt(trials, worker, notes)
-        self._soon()
+    async def attempt(self, cohort: str, trials: list[int], worker: str, notes: Mapping[str, Any]) -> None:
+        self._referee.attempt(cohort, trials, worker, notes)
+        await self._durable()
 
     async def report(self, reports: list[Point | Divergence]) -> list[int]:
         kept = self._referee.report(reports)
+        if len(kept) < len(reports):
+            await self._durable()  # a trial has ended, and its worker will not speak of it again
         self._soon()
         return kept
 
@@ -143,28 +155,7 @@ class _Host:
         await self._durable()
 
 
-class _Line:
-    """A worker's line to the referee; each call waits for its answer."""
-
-    def __init__(self, host: Any) -> None:
-        self._host = host
-
-    def ask(self, cohort: str, size: int) -> list[Proposal]:
-        trials: list[Proposal] = ray.get(self._host.ask.remote(cohort, size))
-        return trials
-
-    def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
-        ray.get(self._host.attempt.remote(list(trials), worker, notes))
-
-    def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
-        kept: list[int] = ray.get(self._host.report.remote(list(reports)))
-        return kept
-
-    def tell(self, endings: Sequence[Ending]) -> None:
-        ray.get(self._host.tell.remote(list(endings)))
-
-
-Work = Callable[[str, _Line], None]
+Work = Callable[[str, Line], None]
 
 
 def machine(workers: int | None, gpus_per_trial: float | None) -> tuple[int, Share]:
@@ -246,8 +237,24 @@ def train(make: Callable[[], Referee], work: Work, workers: int, share: Share, *
         ray.get(host.requeue.remote())
     try:
         _fit(host, work, workers, share)
-    finally:
-        ray.get(host.flush.remote(), timeout=_PATIENCE_SECONDS)
+    except BaseException:
+        _flush_what_is_left(host)
+        raise
+    _flush(host)
+
+
+def _flush_what_is_left(host: Any) -> None:
+    """After an error: a referee that cannot write is its cause, and told; one that is dead came of it."""
+    try:
+        _flush(host)
+    except HpoError:
+        raise
+    except RayError:
+        return
+
+
+def _flush(host: Any) -> None:
+    ray.get(host.flush.remote(), timeout=_PATIENCE_SECONDS)
 
 
 def _fit(host: Any, work: Work, workers: int, share: Share) -> None:
@@ -275,6 +282,10 @@ def _fit(host: Any, work: Work, workers: int, share: Share) -> None:
         raise SearchError(f"Workers fail before they take up a trial: {cause}")
 
 
+def _call(host: Any, method: str, *arguments: object) -> Any:
+    return ray.get(getattr(host, method).remote(*arguments))
+
+
 def _trainable() -> type:
     from ray import tune
 
@@ -282,7 +293,7 @@ def _trainable() -> type:
         """One Tune trial: a cohort, trained from its first epoch to its last in one step."""
 
         def setup(self, config: dict[str, Any], work: Any, host: Any) -> None:  # type: ignore[override]
-            self.work, self.line = work, _Line(host)
+            self.work, self.line = work, Line(functools.partial(_call, host))
             self.cohort: str = config["cohort"]
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -305,6 +316,7 @@ def _asking(host: Any, workers: int) -> Any:
         def __init__(self) -> None:
             super().__init__(metric="done", mode="max")
             self.suggested = 0
+            self.alive: set[str] = set()  # cohorts that have a worker, or are about to
             self.in_vain = 0  # workers in a row that failed with no trial in hand
 
         def suggest(self, trial_id: str) -> Any:
@@ -312,8 +324,10 @@ def _asking(host: Any, workers: int) -> Any:
             if self.in_vain >= _VAIN:
                 return Searcher.FINISHED
             # The first workers need not wait for the referee to start: they load torch meanwhile.
-            ready, exhausted = (True, False) if self.suggested <= workers else ray.get(host.outlook.remote())
+            first = self.suggested <= workers
+            ready, exhausted = (True, False) if first else ray.get(host.outlook.remote(list(self.alive)))
             if ready:
+                self.alive.add(trial_id)
                 return {"cohort": trial_id}
             return Searcher.FINISHED if exhausted else None
 
@@ -323,7 +337,8 @@ def _asking(host: Any, workers: int) -> Any:
             result: dict[str, Any] | None = None,  # noqa: ARG002 - Tune's own signature
             error: bool = False,  # noqa: FBT001, FBT002
         ) -> None:
-            had_trials = error and ray.get(host.lost.remote(trial_id, "its worker died"))
+            self.alive.discard(trial_id)
+            had_trials = error and ray.get(host.lost.remote(trial_id, _DEATH))
             self.in_vain = self.in_vain + 1 if error and not had_trials else 0
 
         def save(self, checkpoint_path: str) -> None:

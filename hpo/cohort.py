@@ -60,7 +60,7 @@ class Referee(Protocol):
     def ask(self, cohort: str, size: int) -> list[Proposal]:
         """Return the trials of a cohort; none if there is nothing to train now."""
 
-    def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
+    def attempt(self, cohort: str, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note who trains these trials, and in what way."""
 
     def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
@@ -82,7 +82,7 @@ def train(job: Job, cohort: str, referee: Referee) -> None:
         trials = waiting.pop()
         if not trials:
             continue
-        _note(trials, choice, referee)
+        _note(cohort, trials, choice, referee)
         live, cause = _train(job, trials, choice, referee)
         if cause is None:
             referee.tell([Ending(trial.number, Outcome.FINISHED) for trial in live])
@@ -93,10 +93,10 @@ def train(job: Job, cohort: str, referee: Referee) -> None:
             waiting += [live[middle:], live[:middle]]
 
 
-def _note(trials: Sequence[Proposal], choice: Choice, referee: Referee) -> None:
+def _note(cohort: str, trials: Sequence[Proposal], choice: Choice, referee: Referee) -> None:
     worker = f"{platform.node()}/{os.getpid()}"
     numbers = [trial.number for trial in trials]
-    referee.attempt(numbers, worker, {"at once": len(trials), "because": choice.reason})
+    referee.attempt(cohort, numbers, worker, {"at once": len(trials), "because": choice.reason})
 
 
 def _train(

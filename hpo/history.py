@@ -68,6 +68,16 @@ class Trial:
         return self.ending.outcome if self.ending else None
 
     @property
+    def cohort(self) -> str:
+        """The cohort that took it up last or, if none has yet, that it was proposed to."""
+        return self.attempts[-1].cohort if self.attempts else self.proposal.cohort
+
+    @property
+    def tries(self) -> int:
+        """How many cohorts have taken it up."""
+        return len({attempt.cohort for attempt in self.attempts})
+
+    @property
     def at_once(self) -> int:
         """How many trials its worker trained at once."""
         return int(self.attempts[-1].notes.get("at once", 1)) if self.attempts else 1

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {
     0: ["errors", "config", "trial", "shipped", "recipe", "vocabulary", "history"],
     1: ["space", "training", "settings", "summary"],
-    2: ["export", "plan", "cohort"],
+    2: ["export", "plan", "cohort", "line"],
     3: ["study", "cluster", "tracking", "ledger"],
     4: ["referee", "search", "terminal"],
     5: ["cli"],

@@ -79,6 +79,7 @@ attempts = Table(
     Column("trial", Integer, nullable=False),
     Column("worker", Text, nullable=False),
     Column("notes", Text, nullable=False, server_default="{}"),
+    Column("cohort", String(64), nullable=False, server_default=""),
     Column("at", Float, nullable=False),
     Column("seq", Integer, primary_key=True),
 )

@@ -48,7 +48,7 @@ class Listening:
         self.sizes.append(size)
         return self.trials
 
-    def attempt(self, trials, worker, notes):
+    def attempt(self, cohort, trials, worker, notes):
         self.sizes.append(notes["at once"])
 
     def report(self, reports):
