@@ -9,7 +9,8 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
@@ -17,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from hpo.config import Value
 from hpo.errors import InputError, InterruptedSearch, Problem, SearchError
 from hpo.history import History, Search, State, Trial
-from hpo.ledger import Ledger
+from hpo.ledger import PASSING, Ledger, patiently
 from hpo.plan import Plan
 from hpo.settings import StoreSettings
 
@@ -113,6 +114,7 @@ class _Conductor:
         try:
             with self._watched():
                 self._train(session, resumed=resumed)
+            patiently(self._catch_up)
             state, reason = self._verdict()
         except SearchError as error:
             state, reason = State.FAILED, str(error)
@@ -151,26 +153,31 @@ class _Conductor:
     def _watched(self) -> Iterator[None]:
         """Follow the ledger in the background, for the viewer and to start tracking."""
         over = threading.Event()
-        watching = threading.Thread(target=self._watch, args=(over,))
         self.viewer.start(self.plan, self.history)
-        watching.start()
-        try:
-            yield
-        finally:
-            over.set()
-            watching.join()
-            self.viewer.finish()
+        with ThreadPoolExecutor(1) as pool:
+            watching = pool.submit(self._watch, over)
+            try:
+                yield
+            finally:
+                over.set()
+                wait([watching])
+                self.viewer.finish()
+        watching.result()  # what stopped the watching is told, but first the training comes to its end
 
     def _watch(self, over: threading.Event) -> None:
         last = False
         while not last:
             last = over.wait(_GLANCE_SECONDS)
-            for record in self.ledger.records(self.search, self.history.seq):
-                self.history.add(record)
+            with suppress(*PASSING):  # there is a next glance
+                self._catch_up()
             self.viewer.update(self.history)
             if self.history.epochs and not self.tracker:
                 # Not before the first epoch is in: MLflow takes long to import, and start-up is busy.
                 self.tracker = self._track()
+
+    def _catch_up(self) -> None:
+        for record in self.ledger.records(self.search, self.history.seq):
+            self.history.add(record)
 
     def _track(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "hpo.tracking", self.search.name]

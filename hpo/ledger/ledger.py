@@ -11,12 +11,25 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, create_engine, event, func, insert, inspect, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Row,
+    Update,
+    create_engine,
+    event,
+    func,
+    insert,
+    inspect,
+    select,
+    update,
+)
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError
 
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import History, Search, State
+from hpo.ledger.patience import patiently
 from hpo.ledger.schema import RECORDS, from_row, metadata, searches, sessions
 from hpo.recipe import Objective
 from hpo.trial import Record
@@ -108,8 +121,12 @@ class Ledger:
     def close_session(self, session: int, state: State, reason: str = "") -> None:
         """Note how the session ended."""
         change = update(sessions).where(sessions.c.id == session)
+        values = change.values(ended=time.time(), state=state.value, reason=reason)
+        patiently(lambda: self._execute(values))
+
+    def _execute(self, change: Update) -> None:
         with self.engine.begin() as connection:
-            connection.execute(change.values(ended=time.time(), state=state.value, reason=reason))
+            connection.execute(change)
 
     def searches(self) -> list[Search]:
         """Return all searches, oldest first."""

@@ -6,16 +6,18 @@ import socket
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from hpo.config import Config
-from hpo.errors import InputError
+from hpo.errors import HpoError, InputError
 from hpo.history import Search, State
-from hpo.ledger import Ledger, Writer
+from hpo.ledger import Ledger, Writer, patience
 from hpo.ledger.schema import from_row, sessions, to_row
 from hpo.recipe import Objective
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal
@@ -139,21 +141,56 @@ def test_nothing_is_seen_before_it_is_committed(ledger, search):
     assert len(ledger.records(search)) == 1
 
 
-def test_a_failed_commit_drops_nothing(ledger, search, tmp_path):
-    writer = writer_of(ledger, search)
-    writer.append(RECORDS[0])
+@contextmanager
+def locked(ledger):
+    """Hold the database, and let it say so at once."""
+    with ledger.engine.connect() as own:
+        own.exec_driver_sql("PRAGMA busy_timeout=0")
     blocking = Ledger(ledger.url)
     with blocking.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA busy_timeout=0")
         connection.exec_driver_sql("BEGIN EXCLUSIVE")
-        with ledger.engine.connect() as own:
-            own.exec_driver_sql("PRAGMA busy_timeout=0")
-        with pytest.raises(OperationalError, match="locked"):
-            writer.flush()
+        yield
     blocking.close()
+
+
+def test_a_commit_that_fails_to_the_last_drops_nothing(ledger, search, monkeypatch):
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.1)
+    writer = writer_of(ledger, search)
+    writer.append(RECORDS[0])
+    with locked(ledger), pytest.raises(HpoError, match=r"out of reach.*locked"):
+        writer.flush()
     writer.append(RECORDS[1])
     writer.flush()
     assert [record.seq for record in ledger.records(search)] == [1, 2]
+
+
+def test_a_commit_waits_for_a_database_that_is_locked_for_a_while(ledger, search):
+    writer = writer_of(ledger, search)
+    writer.append(RECORDS[0])
+    flushing = threading.Thread(target=writer.flush)
+    with locked(ledger):
+        flushing.start()
+        flushing.join(0.3)
+        assert flushing.is_alive()
+    flushing.join(10)
+    assert len(ledger.records(search)) == 1
+
+
+def test_a_commit_whose_answer_was_lost_is_not_made_twice(ledger, search):
+    """The connection breaks after the database has committed, before it says so."""
+    writer, broken = writer_of(ledger, search), []
+    written = [writer.append(record) for record in RECORDS]
+
+    def commit_and_break(connection):
+        if not broken:
+            broken.append(connection)
+            connection.connection.commit()
+            raise OperationalError("COMMIT", {}, ConnectionError("reset by peer"))
+
+    event.listen(ledger.engine, "commit", commit_and_break)
+    writer.flush()
+    assert broken
+    assert ledger.records(search) == written
 
 
 @pytest.mark.parametrize("record", [RECORDS[0], RECORDS[2], RECORDS[4]], ids=["proposal", "epoch", "ending"])
