@@ -62,7 +62,12 @@ class Plan:
         A sampler that learns needs to see results before it proposes again.
         """
         rounds = 1 if self.setting("sampler") in ("random", "qmc") else _ROUNDS
-        return max(1, int(self.setting("trials")) // (rounds * int(self.setting("at_work"))))
+        return max(1, int(self.setting("trials")) // (rounds * self.at_work))
+
+    @property
+    def at_work(self) -> int:
+        """How many workers the search began with; one, as far as searches of old say."""
+        return int(str(self.search.settings.get("at_work", 1)))
 
     def setting(self, name: str) -> Any:
         """Return one of the words that the search was started with."""

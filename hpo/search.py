@@ -301,6 +301,6 @@ def _work(plan: Plan, cohort: str, referee: Any) -> None:
         baseline=plan.baseline,
         at_once=plan.at_once,
         most=plan.most_at_once,
-        workers=plan.setting("at_work"),
+        workers=plan.at_work,
     )
     train(job, cohort, referee)

@@ -20,7 +20,13 @@ FLOORS = {
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
 
-RIMS = {"optuna": "study", "ray": "cluster", "mlflow": "tracking", "sqlalchemy": "ledger"}
+RIMS = {
+    "optuna": "study",
+    "ray": "cluster",
+    "mlflow": "tracking",
+    "sqlalchemy": "ledger",
+    "alembic": "ledger",
+}
 
 # What a room may import besides the standard library, where the design says so.
 ALONE = {"space": {"omegaconf", "yaml"}, "training": {"torch"}}

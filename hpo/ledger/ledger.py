@@ -20,17 +20,17 @@ from sqlalchemy import (
     event,
     func,
     insert,
-    inspect,
     select,
     update,
 )
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError
+from sqlalchemy.exc import ArgumentError, IntegrityError
 
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import History, Search, State
 from hpo.ledger.patience import patiently
-from hpo.ledger.schema import RECORDS, from_row, metadata, searches, sessions
+from hpo.ledger.revision import prepare
+from hpo.ledger.schema import RECORDS, from_row, searches, sessions
 from hpo.recipe import Objective
 from hpo.trial import Record
 
@@ -46,7 +46,7 @@ class Ledger:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url, self._ready = url, False
         try:
             self.engine = _engine(url)
         except (ArgumentError, ImportError) as error:
@@ -54,22 +54,24 @@ class Ledger:
             raise InputError(Problem("store", f"This is not {form}: {error}.")) from None
 
     def exists(self) -> bool:
-        """Say whether anything was written here yet; looking does not create a file."""
+        """Say whether anything was written here yet; looking does not create a file.
+
+        Raises:
+            InputError: a newer hpo has made this store.
+        """
         file = self.engine.url.database if self.engine.dialect.name == "sqlite" else None
         if file and not Path(file).exists():
             return False
-        return inspect(self.engine).has_table(searches.name)
+        self._ready = self._ready or prepare(self.engine, create=False)
+        return self._ready
 
     def create_search(self, search: Search) -> Search:
         """Write down a new search; without a name it gets the next free one, such as `cnn-1`.
 
         Raises:
-            InputError: the name is taken, or the folder cannot be written to.
+            InputError: the name is taken, a newer hpo has made this store, or it cannot be written to.
         """
-        try:
-            metadata.create_all(self.engine)
-        except OperationalError as error:
-            raise InputError(Problem(self._shown, f"Cannot write here: {error.orig}.")) from None
+        prepare(self.engine, create=True)
         while True:
             name = search.name or self._free_name(search.recipe)
             try:

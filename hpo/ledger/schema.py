@@ -35,7 +35,11 @@ searches = Table(
     Column("created", Float, nullable=False),
 )
 
-# One row for each time that a driver worked on a search; `state` is null until it stops.
+# Which revision of these tables a store has: in Alembic's form, but not by the name that MLflow uses.
+revisions = Table("hpo_revision", metadata, Column("version_num", String(32), primary_key=True))
+
+# One row for each time that a driver worked on a search; `state` is null until it stops. `born` is when the
+# driver's process began, which tells it from another one of the same number.
 sessions = Table(
     "sessions",
     metadata,
@@ -47,6 +51,8 @@ sessions = Table(
     Column("ended", Float),
     Column("state", String(20)),
     Column("reason", Text),
+    Column("born", Float),
+    Column("heartbeat", Float),
 )
 
 
