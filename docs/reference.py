@@ -32,6 +32,8 @@ A space is YAML. A bare value is fixed; a mapping with one verb is searched.
 `space.PATH=YAML` on the command line changes one place: `space.optimizer.sgd.lr='{log: [1e-3, 1]}'`,
 `space.batch_size=128`. A branch's bare name keeps that branch with its searches: `space.optimizer=adamw`.
 
+`hpo train` takes one value of each, without a space: `hpo train recipe=cnn optimizer=adamw optimizer.lr=1e-3 clip_norm=1`.
+
 A space holds plain values: tags, anchors, aliases and `${…}` are refused, and no name in it can call code.
 """
 

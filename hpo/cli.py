@@ -30,10 +30,12 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 # Each verb with its settings and an example that can be typed as it stands.
 VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "search": (settings.SearchSettings, "hpo search recipe=cnn trials=64"),
+    "train": (settings.TrainSettings, "hpo train recipe=cnn warmup=0.1"),
     "resume": (settings.NameSettings, "hpo resume cnn-1"),
     "show": (settings.NameSettings, "hpo show cnn-1"),
     "list": (settings.StoreSettings, "hpo list"),
     "export": (settings.ExportSettings, "hpo export cnn-1 to=train.py"),
+    "plot": (settings.PlotSettings, "hpo plot cnn-1 to=pictures"),
     "ui": (settings.TrackingSettings, "hpo ui"),
     "sync": (settings.SyncSettings, "hpo sync cnn-1"),
     "recipes": (settings.Settings, "hpo recipes"),
@@ -118,7 +120,21 @@ def search(words: Words = None, *, as_json: Json = False) -> None:
     from hpo.search import run
     from hpo.terminal.live import viewer
 
-    found, history = run(ordered, chosen.store, viewer())
+    found, history = run(ordered, chosen.store, viewer)
+    _show(found, history, chosen, as_json=as_json)
+
+
+@app.command(cls=_Verb)
+def train(words: Words = None, *, as_json: Json = False) -> None:
+    """Train one configuration, here and now."""
+    chosen = settings.TrainSettings.from_words(words or ())
+    from hpo.plan import order_training
+
+    ordered = order_training(chosen)
+    from hpo.search import run
+    from hpo.terminal.live import viewer
+
+    found, history = run(ordered, chosen.store, viewer)
     _show(found, history, chosen, as_json=as_json)
 
 
@@ -129,7 +145,7 @@ def resume(words: Words = None) -> None:
     from hpo.search import resume as go_on
     from hpo.terminal.live import viewer
 
-    found, history = go_on(chosen.name, chosen.store, viewer())
+    found, history = go_on(chosen.name, chosen.store, viewer)
     _show(found, history, chosen, as_json=False)
 
 
@@ -165,6 +181,16 @@ def export(words: Words = None) -> None:
 
     path = write(chosen.name, chosen.store, chosen.trial, chosen.to)
     typer.echo(f"Written. Run it: python {path}")
+
+
+@app.command(cls=_Verb)
+def plot(words: Words = None) -> None:
+    """Draw a search: curves, gradients, layers."""
+    chosen = settings.PlotSettings.from_words(words or ())
+    from hpo.plot import plot as draw
+
+    for name, path, reason in draw(chosen):
+        typer.echo(path or f"{name} not drawn: {reason}")
 
 
 @app.command(cls=_Verb)
@@ -221,9 +247,10 @@ def version(words: Words = None) -> None:
 
 def _show(found: Search, history: History, chosen: settings.StoreSettings, *, as_json: bool) -> None:
     from hpo.summary import describe
-    from hpo.terminal import tables
+    from hpo.terminal import tables, training
 
-    _print(tables.show(found, history, chosen.store_words), describe(found, history), as_json=as_json)
+    page = training.show if found.given else tables.show
+    _print(page(found, history, chosen.store_words), describe(found, history), as_json=as_json)
 
 
 def _print(page: RenderableType, described: object, *, as_json: bool) -> None:

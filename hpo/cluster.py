@@ -18,7 +18,7 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Any, Final, Literal, Protocol
 
 # Ray reads these when it is imported or started.
 os.environ.update(
@@ -33,6 +33,7 @@ os.environ.update(
 
 import ray
 from ray.exceptions import RayError
+from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
 from hpo.errors import HpoError, InputError, Problem, SearchError
 from hpo.line import Line
@@ -41,6 +42,7 @@ from hpo.trial import Divergence, Ending, Point, Proposal
 # How long a report may wait to become durable; it is answered at once.
 _FLUSH_SECONDS: Final = 0.03
 _PATIENCE_SECONDS: Final = 10.0
+_GRACE_SECONDS: Final = 5.0  # that peers have to end when their trial has failed
 _VAIN: Final = 3  # so many workers that fail before they train, and the cause is not in the trials
 _DEATH: Final = "its worker died"
 _OBJECT_STORE_BYTES: Final = 128 * 2**20
@@ -84,10 +86,11 @@ class Referee(Protocol):
 
 @dataclass(frozen=True)
 class Share:
-    """What one worker gets of the machines."""
+    """What a trial gets of the machines: so many processes, each with so much."""
 
     cpus: float
     gpus: float
+    processes: int = 1
 
 
 class _Host:
@@ -155,28 +158,122 @@ class _Host:
         await self._durable()
 
 
-Work = Callable[[str, Line], None]
+class _Peer:
+    """A process that takes part in a trial which another one leads."""
+
+    def __init__(self) -> None:
+        import hpo.peers  # noqa: F401 - torch takes its time, and the leader imports it meanwhile
+
+    def do(self, task: Callable[[int], None], rank: int) -> None:
+        task(rank)
 
 
-def machine(workers: int | None, gpus_per_trial: float | None) -> tuple[int, Share]:
-    """Return how many workers this machine takes, and what each of them gets.
+class _Crew:
+    """The peers of this process: see `hpo.peers.Crew`. They go when it goes."""
+
+    def __init__(self, share: Share) -> None:
+        self._share, self.size = share, share.processes
+        self.address = _address()
+        self._peers = {rank: self._hire(rank) for rank in range(1, self.size)}
+        self._tasks: dict[int, Any] = {}
+
+    def _hire(self, rank: int) -> Any:
+        """Start a peer in its bundle of this Tune trial, of which the first is that of this process."""
+        kind: Any = ray.remote(_Peer)
+        group: Any = ray.util.get_current_placement_group()
+        place = PlacementGroupSchedulingStrategy(group, rank)
+        return kind.options(
+            num_cpus=self._share.cpus, num_gpus=self._share.gpus, scheduling_strategy=place
+        ).remote()
+
+    def start(self, task: Callable[[int], None]) -> None:
+        self._tasks = {rank: peer.do.remote(task, rank) for rank, peer in self._peers.items()}
+
+    def dead(self) -> list[int]:
+        tasks = list(self._tasks.values())
+        ray.wait(tasks, num_returns=len(tasks), timeout=_GRACE_SECONDS)
+        return [rank for rank, task in self._tasks.items() if _state(task) == "dead"]
+
+    def renew(self) -> None:
+        for rank, task in self._tasks.items():
+            if _state(task) != "done":
+                ray.kill(self._peers[rank])
+                self._peers[rank] = self._hire(rank)
+
+    def dismiss(self) -> None:
+        for peer in self._peers.values():
+            ray.kill(peer)
+
+
+def _address() -> str:
+    """Return where this trial's other workers reach this one: loopback as long as there is one machine."""
+    alone = len(ray.nodes()) == 1  # type: ignore[no-untyped-call]
+    return "127.0.0.1" if alone else str(ray.util.get_node_ip_address())  # type: ignore[no-untyped-call]
+
+
+def _state(task: Any) -> Literal["done", "dead", "at work"]:
+    """Say what became of a peer's task; an error in it, as of a line that broke, leaves the peer sound."""
+    try:
+        ray.get(task, timeout=0)
+    except ray.exceptions.GetTimeoutError:
+        return "at work"
+    except ray.exceptions.RayActorError:
+        return "dead"
+    except ray.exceptions.RayTaskError:
+        return "done"
+    return "done"
+
+
+Work = Callable[[str, Line, _Crew], None]
+
+
+def machine(
+    workers: int | None, gpus_per_trial: float | None, workers_per_trial: int = 1
+) -> tuple[int, Share]:
+    """Return how many trials this machine trains at once, and what each of them gets.
 
     Args:
         workers: as many as this; None: as many as there are CPUs, or shares of the GPUs.
-        gpus_per_trial: what each gets of the GPUs; None: a whole one, if there is one.
+        gpus_per_trial: what each gets of the GPUs; None: one for each of its workers, if there are any.
+        workers_per_trial: how many processes train each.
 
     Raises:
-        InputError: there are not enough GPUs.
+        InputError: there are not enough GPUs or CPUs.
     """
     gpus = _gpus()
-    share = gpus_per_trial or (1.0 if gpus else 0.0)
-    if share > gpus:
-        found = f"{gpus} GPUs" if gpus else "no GPU"
-        message = f"This machine has {found}. Leave the word out to train on CPUs."
-        raise InputError(Problem(f"gpus_per_trial={share:g}", message))
+    share = gpus_per_trial or float(workers_per_trial if gpus else 0)
+    problem = _too_much(workers_per_trial, share, gpus)
+    if problem:
+        raise InputError(problem)
     if workers is None:
-        workers = max(1, int(gpus / share)) if share else cpus()
-    return workers, Share(cpus=1.0, gpus=share)
+        workers = max(1, int(gpus / share)) if share else cpus() // workers_per_trial
+    return workers, Share(cpus=1.0, gpus=share / workers_per_trial, processes=workers_per_trial)
+
+
+def _too_much(processes: int, share: float, gpus: int) -> Problem | None:
+    """Say what this machine lacks for a trial of so many processes, with so much of its GPUs."""
+    together = f"workers_per_trial={processes}"
+    if share and processes > 1 and share != processes:
+        message = f"Each of the {processes} workers of a trial trains on one GPU. Leave the word out."
+        return Problem(f"gpus_per_trial={share:g}", message)
+    if share > gpus and processes > 1:
+        message = f"This machine has {_counted(gpus, 'GPU')}, and each worker takes one. {_fewer(gpus)}"
+        return Problem(together, message)
+    if share > gpus:
+        message = f"This machine has {_counted(gpus, 'GPU')}. Leave the word out to train on CPUs."
+        return Problem(f"gpus_per_trial={share:g}", message)
+    if processes > cpus():
+        message = f"This machine has {_counted(cpus(), 'CPU')}, and each worker takes one. {_fewer(cpus())}"
+        return Problem(together, message)
+    return None
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number or 'no'} {what}{'s' if number > 1 else ''}"
+
+
+def _fewer(most: int) -> str:
+    return f"Write workers_per_trial={most}." if most else "Leave gpus_per_trial out to train on CPUs."
 
 
 def cpus() -> int:
@@ -191,8 +288,11 @@ def _gpus() -> int:
 
 
 @contextlib.contextmanager
-def local(workers: int) -> Iterator[None]:
-    """Run a Ray of our own on this machine, on loopback, with its files in a folder that goes with it."""
+def local(processes: int) -> Iterator[None]:
+    """Run a Ray of our own on this machine, on loopback, with its files in a folder that goes with it.
+
+    There is room for so many processes, one for each CPU at least.
+    """
     folder = tempfile.mkdtemp(prefix="hpo-")
     importing = threading.Thread(target=_import_tune)
     importing.start()  # Ray's processes take as long to start as Tune takes to import
@@ -200,7 +300,7 @@ def local(workers: int) -> Iterator[None]:
     try:
         ray.init(
             address="local",
-            num_cpus=max(workers, cpus()),
+            num_cpus=max(processes, cpus()),
             num_gpus=_gpus(),
             include_dashboard=False,
             log_to_driver=False,
@@ -227,7 +327,7 @@ def train(make: Callable[[], Referee], work: Work, workers: int, share: Share, *
 
     Args:
         make: makes the referee, in a process of its own on this machine.
-        work: trains a cohort, given its name and a line to the referee, in a worker.
+        work: trains a cohort, given its name, a line to the referee and the worker's peers, in a worker.
         workers: how many cohorts train at once.
         share: what each of them gets.
         resumed: whether trials that were under way before are to be handed out again.
@@ -261,8 +361,8 @@ def _fit(host: Any, work: Work, workers: int, share: Share) -> None:
     from ray import tune
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what went wrong is told by its ending
-    resources = {"cpu": share.cpus, "gpu": share.gpus}
-    trainable = tune.with_parameters(_trainable(), work=work, host=host)
+    resources = tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}] * share.processes)
+    trainable = tune.with_parameters(_trainable(), work=work, host=host, share=share)
     asking = _asking(host, workers)
     with tempfile.TemporaryDirectory(prefix="hpo-tune-") as folder:
         results = tune.Tuner(
@@ -292,8 +392,10 @@ def _trainable() -> type:
     class Cohort(tune.Trainable):
         """One Tune trial: a cohort, trained from its first epoch to its last in one step."""
 
-        def setup(self, config: dict[str, Any], work: Any, host: Any) -> None:  # type: ignore[override]
-            self.work, self.line = work, Line(functools.partial(_call, host))
+        def setup(  # type: ignore[override]
+            self, config: dict[str, Any], work: Any, host: Any, share: Share
+        ) -> None:
+            self.work, self.line, self.crew = work, Line(functools.partial(_call, host)), _Crew(share)
             self.cohort: str = config["cohort"]
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -301,8 +403,11 @@ def _trainable() -> type:
             return True
 
         def step(self) -> dict[str, Any]:
-            self.work(self.cohort, self.line)
+            self.work(self.cohort, self.line, self.crew)
             return {"done": True}
+
+        def cleanup(self) -> None:
+            self.crew.dismiss()
 
     return Cohort
 

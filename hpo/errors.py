@@ -64,7 +64,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
     >>> nearest("zebra", ["cnn", "mlp"])
     ''
     """
-    matches = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.5)
+    matches = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.51)
     return f" Did you mean {matches[0]}?" if matches else ""
 
 

@@ -10,10 +10,14 @@ from typing import Final
 
 from hpo.config import Value
 from hpo.recipe import Objective
-from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
+from hpo.trial import ALONE, Attempt, Ending, Outcome, Point, Proposal, Record
 
 FAILURES: Final = 3
 """So many equal failures in a row, and a search gives up."""
+
+
+GIVEN: Final = "given"
+"""The sampler of a search whose one configuration was given, and the origin of its trial."""
 
 
 class State(StrEnum):
@@ -46,6 +50,11 @@ class Search:
     state: State = State.RUNNING
     reason: str = ""
     id: int = 0
+
+    @property
+    def given(self) -> bool:
+        """Whether its one configuration was given (`hpo train`), so that nothing is searched."""
+        return self.settings.get("sampler") == GIVEN
 
 
 @dataclass
@@ -80,7 +89,12 @@ class Trial:
     @property
     def at_once(self) -> int:
         """How many trials its worker trained at once."""
-        return int(self.attempts[-1].notes.get("at once", 1)) if self.attempts else 1
+        return int(self.attempts[-1].notes.get("at once", 1)) if self.attempts and not self.alone else 1
+
+    @property
+    def alone(self) -> str:
+        """Why it trained plainly and not in its cohort's stack; nothing until it has ended."""
+        return str(self.ending.notes.get(ALONE, "")) if self.ending else ""
 
     @property
     def score(self) -> float | None:
@@ -91,6 +105,12 @@ class Trial:
     def epochs(self) -> int:
         """How many epochs were trained."""
         return len(self.points)
+
+    @property
+    def memory(self) -> Mapping[str, Mapping[str, int]]:
+        """The bytes that it took, `predicted` and `measured`, each by part; nothing until it has ended."""
+        notes: Mapping[str, Mapping[str, int]] = self.ending.notes.get("memory", {}) if self.ending else {}
+        return notes
 
 
 class History:
@@ -163,7 +183,7 @@ class History:
     def because(self) -> str:
         """How many trials are trained at once and why, in words."""
         noted = (trial.attempts[0].notes for trial in self.searched if trial.attempts)
-        return next((str(notes["because"]) for notes in noted if "because" in notes), "")
+        return next((str(notes["because"]) for notes in noted if notes.get("because")), "")
 
     @property
     def occupancy(self) -> float:

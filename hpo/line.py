@@ -26,18 +26,19 @@ class Line:
     """
 
     def __init__(self, call: Callable[..., Any]) -> None:
-        self._call = call
+        self._call, self._cohort = call, ""
         self._said: list[list[Point | Divergence]] = []
 
     def ask(self, cohort: str, size: int) -> list[Proposal]:
         """Return the trials of a cohort, which begins with that."""
+        self._cohort = cohort
         self._said.clear()
         trials: list[Proposal] = self._call("ask", cohort, size)
         return trials
 
-    def attempt(self, cohort: str, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
-        """Note who trains these trials, and in what way."""
-        self._call("attempt", cohort, list(trials), worker, notes)
+    def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
+        """Note who trains these trials of the cohort, and in what way."""
+        self._call("attempt", self._cohort, list(trials), worker, notes)
 
     def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
         """Return the trials that go on."""
@@ -47,6 +48,11 @@ class Line:
     def tell(self, endings: Sequence[Ending]) -> None:
         """Return once the endings are durable."""
         self._understood(lambda: self._call("tell", list(endings)))
+
+    def lost(self, cohort: str, reason: str) -> bool:
+        """Say that a cohort has lost a worker; return whether it had trials."""
+        had_trials: bool = self._call("lost", cohort, reason)
+        return had_trials
 
     def _report(self, reports: list[Point | Divergence]) -> list[int]:
         kept: list[int] = self._call("report", reports)

@@ -1,7 +1,8 @@
 """From the user's words to a search that can start: everything is checked here, before anything runs.
 
 `order` turns settings into a `Search`, which is what the ledger keeps; a `Plan` is what that search
-means to the code. A resumed search takes the same road from its row in the ledger.
+means to the code. A resumed search takes the same road from its row in the ledger. A single training
+(`order_training`) is a search whose space holds one configuration.
 """
 
 from __future__ import annotations
@@ -10,22 +11,24 @@ import importlib.metadata
 import json
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from hpo import recipe as recipes
 from hpo import space as spaces
 from hpo.config import Config, Value
 from hpo.errors import InputError, Problem, did_you_mean
-from hpo.history import Search
+from hpo.history import GIVEN, Search
 from hpo.recipe import Recipe
-from hpo.settings import SearchSettings
+from hpo.settings import SearchSettings, TrainSettings
 from hpo.space import Space
-from hpo.training.words import VOCABULARY
+from hpo.training.words import VOCABULARY, vocabulary_for
 from hpo.vocabulary import Vocabulary
 
 OPTION: Final = "recipe."
+
+Given = TypeVar("Given", bound=Value)
 
 _ROUNDS: Final = 4
 """So often, at least, a sampler that learns is to learn something before it proposes again."""
@@ -53,7 +56,14 @@ class Plan:
     def at_once(self) -> int | None:
         """How many trials a worker trains at once; None: what a measurement recommends."""
         fuse = self.search.settings.get("fuse", "off")
+        if self.setting("workers_per_trial") > 1:
+            return 1
         return None if fuse == "auto" else 1 if fuse == "off" else int(str(fuse))
+
+    @property
+    def at_work(self) -> int:
+        """How many workers train at the same time."""
+        return int(str(self.search.settings.get("at_work", 1)))
 
     @property
     def most_at_once(self) -> int:
@@ -64,14 +74,10 @@ class Plan:
         rounds = 1 if self.setting("sampler") in ("random", "qmc") else _ROUNDS
         return max(1, int(self.setting("trials")) // (rounds * self.at_work))
 
-    @property
-    def at_work(self) -> int:
-        """How many workers the search began with; one, as far as searches of old say."""
-        return int(str(self.search.settings.get("at_work", 1)))
-
     def setting(self, name: str) -> Any:
-        """Return one of the words that the search was started with."""
-        return self.search.settings[name]
+        """Return one of the words that the search was started with; one that is younger has its default."""
+        settings = self.search.settings
+        return settings[name] if name in settings else SearchSettings.model_fields[name].default
 
     @classmethod
     def of(cls, search: Search) -> Plan:
@@ -85,7 +91,7 @@ class Plan:
             recipe=recipe,
             vocabulary=vocabulary,
             space=space,
-            baseline=_baseline(recipe, vocabulary, space),
+            baseline=space.first if search.given else _baseline(recipe, vocabulary, space),
             data_options={name: value for name, value in options.items() if name in recipe.data},
         )
 
@@ -98,21 +104,61 @@ def order(settings: SearchSettings) -> Search:
     """
     recipe = recipes.find(settings.recipe)
     options, problems = _options(recipe, settings.recipe_options)
-    vocabulary = VOCABULARY.with_options(recipe.options)
-    fixed = {
-        f"{owner}.{name}": settings.recipe_options[name]
-        for owner, own in recipe.options.items()
-        for name in options
-        if name in own
-    }
+    problems += _nothing_to_shard(settings) + _fused_and_spread(settings)
+    vocabulary = vocabulary_for(settings.parallel).with_options(recipe.options)
+    fixed = _of_model_or_loss(recipe, {name: settings.recipe_options[name] for name in options})
     problems += vocabulary.check(recipe.baseline, f"{_near(recipe.path)}  baseline")
-    problems += _said_twice(fixed, settings.space_overrides)
+    problems += _said_twice(fixed, settings.space_overrides, "space.")
     try:
         space = spaces.find(settings.space, vocabulary, {**settings.space_overrides, **fixed})
     except InputError as error:
         raise InputError(*problems, *error.problems) from None
     if problems:
         raise InputError(*problems)
+    return _search(recipe, space, settings, options)
+
+
+def order_training(settings: TrainSettings) -> Search:
+    """Check everything that a single training needs and return it as a search of one configuration.
+
+    What the words leave open is as in the recipe's baseline; but a branch that they name anew, such as
+    another optimizer, takes its own defaults.
+
+    Raises:
+        InputError: with every mistake in recipe, options and configuration.
+    """
+    recipe = recipes.find(settings.recipe)
+    options, problems = _options(recipe, settings.recipe_options)
+    vocabulary = VOCABULARY.with_options(recipe.options)
+    fixed = _of_model_or_loss(recipe, options)
+    problems += _said_twice(fixed, settings.config)
+    given = {name: _plain_value(text) for name, text in settings.config.items()}
+    config = _reconfigured(recipe.baseline, vocabulary, {**given, **fixed})
+    problems += vocabulary.check(recipe.baseline, f"{_near(recipe.path)}  baseline") or [
+        _as_typed(problem, settings.config) for problem in vocabulary.check(config, "")
+    ]
+    if problems:
+        raise InputError(*problems)
+    space = Space.of(vocabulary.defaults(config), vocabulary.branches)
+    return _search(recipe, space, settings, options)
+
+
+def _reconfigured(baseline: Config, vocabulary: Vocabulary, given: Mapping[str, Value]) -> Config:
+    """Put words into a baseline; what it says of a branch goes with the branch."""
+    anew = [name for name in vocabulary.branches if name in given and given[name] != baseline.get(name)]
+    kept = {name: value for name, value in baseline.items() if name.partition(".")[0] not in anew}
+    return Config(kept) | given
+
+
+def _as_typed(problem: Problem, words: Mapping[str, str]) -> Problem:
+    """Point at the word that was typed, where there was one."""
+    name = problem.where.strip()
+    return replace(problem, where=f"{name}={words[name]}" if name in words else name)
+
+
+def _search(
+    recipe: Recipe, space: Space, settings: SearchSettings | TrainSettings, options: Mapping[str, Value]
+) -> Search:
     return Search(
         name=settings.name or "",
         recipe=recipe.name,
@@ -125,10 +171,21 @@ def order(settings: SearchSettings) -> Search:
     )
 
 
-def _words(settings: SearchSettings) -> dict[str, Value]:
+def _words(settings: SearchSettings | TrainSettings) -> dict[str, Value]:
     """Return the settings that shape the search itself, not where it is kept."""
-    kept = settings.model_dump(exclude={"recipe", "name", "store", "recipe_options", "space_overrides"})
-    return {"epochs": None, **kept}
+    elsewhere = {"recipe", "name", "store", "recipe_options", "space_overrides", "config"}
+    of_one = {"trials": 1, "timeout": None, "sampler": GIVEN, "pruner": "none"}
+    return {**of_one, **settings.model_dump(exclude=elsewhere)}
+
+
+def _of_model_or_loss(recipe: Recipe, options: Mapping[str, Given]) -> dict[str, Given]:
+    """Return those options that belong in a configuration, by their names there."""
+    return {
+        f"{owner}.{name}": options[name]
+        for owner, own in recipe.options.items()
+        for name in options
+        if name in own
+    }
 
 
 def _options(recipe: Recipe, given: Mapping[str, str]) -> tuple[dict[str, Value], list[Problem]]:
@@ -163,10 +220,26 @@ def _fits(value: Value, default: Value) -> bool:
     return isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
 
 
-def _said_twice(fixed: Mapping[str, str], overrides: Mapping[str, str]) -> list[Problem]:
-    twice = [name for name in fixed if name in overrides]
-    message = "Fixed by recipe.{0} and set by space.{1}: give only one of them."
-    return [Problem(f"space.{name}", message.format(name.partition(".")[2], name)) for name in twice]
+def _said_twice(fixed: Mapping[str, Value], others: Mapping[str, str], prefix: str = "") -> list[Problem]:
+    twice = [name for name in fixed if name in others]
+    message = "Fixed by recipe.{0} and set by {1}: give only one of them."
+    return [
+        Problem(f"{prefix}{name}", message.format(name.partition(".")[2], f"{prefix}{name}"))
+        for name in twice
+    ]
+
+
+def _nothing_to_shard(settings: SearchSettings) -> list[Problem]:
+    if settings.parallel != "fsdp" or settings.workers_per_trial > 1:
+        return []
+    return [Problem("parallel=fsdp", "It shards the model over workers: write workers_per_trial=2, or more.")]
+
+
+def _fused_and_spread(settings: SearchSettings) -> list[Problem]:
+    if settings.workers_per_trial == 1 or settings.fuse in ("auto", "off", 1):
+        return []
+    message = "Several workers train one trial at a time: leave out fuse, or workers_per_trial."
+    return [Problem(f"fuse={settings.fuse}", message)]
 
 
 def _baseline(recipe: Recipe, vocabulary: Vocabulary, space: Space) -> Config:

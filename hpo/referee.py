@@ -12,18 +12,30 @@ import time
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from hpo.history import History, Trial
 from hpo.ledger import Ledger, Writer
 from hpo.plan import Plan
-from hpo.study import Study
+from hpo.single import Single
 from hpo.trial import PROOF, Attempt, Divergence, Ending, MissingEpochError, Outcome, Point, Proposal, Record
+
+if TYPE_CHECKING:
+    from hpo.study import Study
 
 R = TypeVar("R", bound=Record)
 
 ATTEMPTS: Final = 3
 """A trial whose worker died is tried this often in all."""
+
+
+def _study(plan: Plan) -> Study | Single:
+    """Return who proposes; Optuna is imported only where there is something to search."""
+    if plan.search.given:
+        return Single(plan)
+    from hpo.study import Study
+
+    return Study(plan)
 
 
 class Referee:
@@ -36,13 +48,14 @@ class Referee:
     def __init__(self, store: str, name: str, session: int) -> None:
         ledger = Ledger(store)
         self._plan = Plan.of(ledger.search(name))
-        self._study = Study(self._plan)
+        self._study = _study(self._plan)
         self._history = History(self._plan.search.objective)
         for record in ledger.records(self._plan.search):
             self._history.add(record)
             if not self._proves(record):
                 self._study.restore(record)
         self._writer = Writer(ledger, self._plan.search, session)
+        self._noted: dict[int, Mapping[str, Any]] = {}  # what the engine said last of each trial
         self._cohorts: dict[str, list[int]] = {}
         for trial in self._history.running:
             self._cohorts.setdefault(trial.cohort, []).append(trial.number)
@@ -140,6 +153,7 @@ class Referee:
             measured = {"loss": report.loss, "grad_norm": report.grad_norm}
             self._end(trial, Outcome.DIVERGED, report.reason, {**where, **measured})
             return False
+        self._noted[trial.number] = report.notes
         if report.epoch <= trial.epochs:
             return True  # trained again after an interruption; the first measurement stands
         kept, notes = self._judge(trial, report)
@@ -196,11 +210,12 @@ class Referee:
             self._end(trial, Outcome.LOST, reason)
 
     def _end(
-        self, trial: Trial, outcome: Outcome, reason: str = "", notes: Mapping[str, float] | None = None
+        self, trial: Trial, outcome: Outcome, reason: str = "", notes: Mapping[str, Any] | None = None
     ) -> None:
         if not trial.proposal.proves:
             self._study.end(trial.number, outcome, trial.score)
-        self._record(Ending(trial.number, outcome, reason, trial.score, notes or {}))
+        known = {**self._noted.pop(trial.number, {}), **(notes or {})}
+        self._record(Ending(trial.number, outcome, reason, trial.score, known))
 
     def _record(self, record: R) -> R:
         placed = self._writer.append(record)

@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -27,6 +27,8 @@ if TYPE_CHECKING:  # Ray takes its time to import, and what is wrong with the wo
 
 _GLANCE_SECONDS: Final = 0.25
 _UPLOAD_PATIENCE_SECONDS: Final = 60.0
+_IN_ONE_PROCESS: Final = """One process adds up in another order, so
+losses may differ by a ten-thousandth, and with dropout, which draws other masks, by more."""
 
 
 class Viewer(Protocol):
@@ -42,6 +44,10 @@ class Viewer(Protocol):
         """Nothing more will come."""
 
 
+Viewing = Callable[[Plan], Viewer]
+"""Chooses the viewer that suits a plan."""
+
+
 class Result(NamedTuple):
     """A search that came to its end, and its trials."""
 
@@ -49,8 +55,8 @@ class Result(NamedTuple):
     history: History
 
 
-def run(search: Search, store: str, viewer: Viewer) -> Result:
-    """Run a search that was ordered (`hpo.plan.order`) from its first trial to its end.
+def run(search: Search, store: str, viewing: Viewing) -> Result:
+    """Run a search that was ordered (`hpo.plan.order`, `order_training`) from its first trial to its end.
 
     Raises:
         InputError: its name is taken, or the machine lacks what it asks for; nothing was started or written.
@@ -60,12 +66,11 @@ def run(search: Search, store: str, viewer: Viewer) -> Result:
     ledger = Ledger(store)
     if search.name and ledger.exists() and search.name in {it.name for it in ledger.searches()}:
         raise InputError(ledger.name_taken(search.name))
-    workers, share = _machine(search)
-    search = replace(search, settings={**search.settings, **_decided(workers, share)})
-    return _Conductor(ledger, ledger.create_search(search), viewer).conduct(resumed=False)
+    search = replace(search, settings={**search.settings, **_decided(search)})
+    return _Conductor(ledger, ledger.create_search(search), viewing).conduct(resumed=False)
 
 
-def resume(name: str, store: str, viewer: Viewer) -> Result:
+def resume(name: str, store: str, viewing: Viewing) -> Result:
     """Bring an interrupted search to its end: finished trials stay, open ones start again.
 
     Raises:
@@ -79,7 +84,10 @@ def resume(name: str, store: str, viewer: Viewer) -> Result:
         raise InputError(Problem(name, f"This search is running: {search.reason}."))
     if search.state is State.FINISHED:
         raise InputError(Problem(name, f"This search is finished. Look at it: hpo show {name}."))
-    return _Conductor(ledger, search, viewer).conduct(resumed=True)
+    if search.given and ledger.history(search).ended:
+        message = "This training has ended and would end the same way again. Start another one: hpo train"
+        raise InputError(Problem(name, f"{message} recipe={search.recipe} …"))
+    return _Conductor(ledger, search, viewing).conduct(resumed=True)
 
 
 def _machine(search: Search) -> tuple[int, Share]:
@@ -87,24 +95,32 @@ def _machine(search: Search) -> tuple[int, Share]:
 
     workers, gpus = search.settings["workers"], search.settings["gpus_per_trial"]
     return cluster.machine(
-        workers if isinstance(workers, int) else None, gpus if isinstance(gpus, int | float) else None
+        workers if isinstance(workers, int) else None,
+        gpus if isinstance(gpus, int | float) else None,
+        int(search.settings.get("workers_per_trial") or 1),
     )
 
 
-def _decided(workers: int, share: Share) -> dict[str, Value]:
+def _decided(search: Search) -> dict[str, Value]:
     """Return what the machine decides about a trial's numbers; it stays so for the whole search."""
+    if search.given:
+        from hpo import inprocess
+
+        return inprocess.machine()
     from hpo import cluster
 
-    threads = max(1, cluster.cpus() // workers)
+    workers, share = _machine(search)
+    threads = max(1, cluster.cpus() // (workers * share.processes))
     return {"threads": threads, "device": "cuda" if share.gpus else "cpu", "at_work": workers}
 
 
 class _Conductor:
     """One session of a search: its workers, its view and its tracking."""
 
-    def __init__(self, ledger: Ledger, search: Search, viewer: Viewer) -> None:
-        self.ledger, self.search, self.viewer = ledger, search, viewer
+    def __init__(self, ledger: Ledger, search: Search, viewing: Viewing) -> None:
+        self.ledger, self.search = ledger, search
         self.plan = Plan.of(search)
+        self.viewer = viewing(self.plan)
         self.history = ledger.history(search)
         self.tracker: subprocess.Popen[bytes] | None = None
 
@@ -131,23 +147,40 @@ class _Conductor:
         return Result(self.ledger.search(self.search.name), self.history)
 
     def _train(self, session: int, *, resumed: bool) -> None:
+        make = functools.partial(_referee, _absolute(self.ledger.url), self.search.name, session)
+        work = functools.partial(_work, self.plan)
+        place = self._train_here if self.search.given else self._train_on_workers
+        place(make, work, resumed=resumed)
+
+    def _train_here(self, make: Callable[[], Any], work: Callable[..., None], *, resumed: bool) -> None:
+        from hpo import inprocess
+
+        with _stoppable():
+            inprocess.train(make(), work, resumed=resumed)
+
+    def _train_on_workers(self, make: Callable[[], Any], work: Callable[..., None], *, resumed: bool) -> None:
         from hpo import cluster
 
         workers, share = _machine(self.search)
-        make = functools.partial(_referee, _absolute(self.ledger.url), self.search.name, session)
-        work = functools.partial(_work, self.plan)
         # Ray sets handlers of its own when it starts, so ours come before and after.
-        with _stoppable(), cluster.local(workers), _stoppable():
+        with _stoppable(), cluster.local(workers * share.processes), _stoppable():
             cluster.train(make, work, workers, share, resumed=resumed)
 
     def _verdict(self) -> tuple[State, str]:
         hopeless = self.history.hopeless
         if hopeless:
             return State.FAILED, f"Trial after trial failed: {hopeless}"
+        if self.history.best is None and self.search.given:
+            return State.FAILED, self._fate()
         if self.history.best is None:
             counts = ", ".join(f"{number} {name}" for name, number in self.history.counts.items())
             return State.FAILED, f"No trial came to its end ({counts or 'none started'})."
         return State.FINISHED, ""
+
+    def _fate(self) -> str:
+        """Say how the one trial ended."""
+        (ending,) = (trial.ending for trial in self.history.ended)
+        return f"{ending.outcome}: {ending.reason}" if ending else ""
 
     @contextmanager
     def _watched(self) -> Iterator[None]:
@@ -233,19 +266,23 @@ def export(name: str, store: str, trial: int | None, to: str) -> Path:
         threads=plan.setting("threads"),
         data_options=plan.data_options,
         device=plan.setting("device"),
-        origin=_origin(search, history, chosen),
+        origin=_origin(plan, history, chosen),
     )
     return _write(Path(to), text)
 
 
-def _origin(search: Search, history: History, chosen: Trial) -> str:
-    """Say whose curve a script repeats."""
-    curve, how = chosen, ""
+def _origin(plan: Plan, history: History, chosen: Trial) -> str:
+    """Say whose curve a script repeats, and how nearly, since it runs one trial in one process."""
+    search, workers = plan.search, plan.setting("workers_per_trial")
+    curve, how, caveat = chosen, "", ""
     if chosen is history.best and history.proof:
         curve, how = history.proof, f", trained once more alone as trial {history.proof.number}"
     elif chosen.at_once > 1:
         how = ", trained among others, so equal but for rounding"
-    return f"trial {chosen.number} of {search.name}{how}: {search.objective.metric} {curve.score:.6g}"
+    if workers > 1:
+        parallel = plan.setting("parallel")
+        caveat = f"\n\nThe search trained it with {workers} workers ({parallel}). {_IN_ONE_PROCESS}"
+    return f"trial {chosen.number} of {search.name}{how}: {search.objective.metric} {curve.score:.6g}{caveat}"
 
 
 def _chosen(history: History, trial: int | None, name: str) -> Trial:
@@ -277,7 +314,7 @@ def _absolute(store: str) -> str:
     return f"{prefix}{os.path.abspath(path)}" if store.startswith(prefix) else store
 
 
-# What follows runs in Ray's processes, which import what they need; the conductor has no use for it.
+# What follows runs where trials train, which imports what it needs; the conductor has no use for it.
 
 
 def _referee(store: str, name: str, session: int) -> Any:
@@ -286,21 +323,11 @@ def _referee(store: str, name: str, session: int) -> Any:
     return Referee(store, name, session)
 
 
-def _work(plan: Plan, cohort: str, referee: Any) -> None:
-    from hpo.cohort import Job, train
+def _work(plan: Plan, name: str, referee: Any, crew: Any = None) -> None:
+    from hpo import cohort, peers
 
-    job = Job(
-        source=plan.search.source,
-        path=plan.search.path,
-        objective=plan.search.objective,
-        epochs=plan.epochs,
-        seed=plan.setting("seed"),
-        data_options=tuple(plan.data_options.items()),
-        threads=plan.setting("threads"),
-        device=plan.setting("device"),
-        baseline=plan.baseline,
-        at_once=plan.at_once,
-        most=plan.most_at_once,
-        workers=plan.at_work,
-    )
-    train(job, cohort, referee)
+    job = cohort.Job.of(plan)
+    if crew is not None and crew.size > 1:
+        peers.train(job, name, referee, crew)
+    else:
+        cohort.train(job, name, referee)

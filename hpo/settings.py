@@ -17,6 +17,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationEr
 from pydantic_core import ErrorDetails
 
 from hpo.errors import InputError, Problem, nearest
+from hpo.training.words import VOCABULARY
 
 # What word processors make of - and of quotes. A shell takes quotes away, so the fix shows none.
 _DASHES: Final[dict[str, str | int | None]] = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
@@ -179,6 +180,7 @@ def _default_store() -> str:
 
 SamplerName = Literal["tpe", "random", "qmc", "gp", "cmaes"]
 PrunerName = Literal["halving", "hyperband", "median", "none"]
+ParallelName = Literal["ddp", "fsdp"]
 
 Count = Annotated[int, BeforeValidator(_whole(1))]
 Number = Annotated[int, BeforeValidator(_whole(0))]
@@ -190,19 +192,22 @@ Name = Annotated[str, BeforeValidator(_name)]
 Url = Annotated[str, BeforeValidator(_url)]
 Sampler = Annotated[SamplerName, BeforeValidator(_choice(SamplerName))]
 Pruner = Annotated[PrunerName, BeforeValidator(_choice(PrunerName))]
+Parallel = Annotated[ParallelName, BeforeValidator(_choice(ParallelName))]
 
 
 class Settings(BaseModel):
     """The keys of one verb: each field is a key.
 
     `bare` names the key that a word without `=` means (`hpo show NAME`), `groups` the fields that gather
-    dotted words (`recipe.width=64`) by what stands before the first dot.
+    dotted words (`recipe.width=64`) by what stands before the first dot. `words` names the field that
+    gathers the words of a configuration (`optimizer=sgd optimizer.lr=0.1`), as they were typed.
     """
 
     model_config = ConfigDict(frozen=True, validate_default=True)
 
     bare: ClassVar[str] = ""
     groups: ClassVar[Mapping[str, str]] = {}
+    words: ClassVar[str] = ""
 
     @classmethod
     def from_words(cls, words: Sequence[str]) -> Self:
@@ -229,20 +234,28 @@ class Settings(BaseModel):
     @classmethod
     def known(cls) -> list[str]:
         """The keys that this verb takes, its own before inherited ones."""
-        keys = [key for key in cls.model_fields if key not in cls.groups.values()]
+        keys = [key for key in cls.model_fields if key not in (*cls.groups.values(), cls.words)]
         return sorted(keys, key=lambda key: key not in cls.__annotations__)
+
+    @classmethod
+    def configured(cls) -> tuple[str, ...]:
+        """The words of a configuration that this verb takes, up to their first dot."""
+        return VOCABULARY.keys if cls.words else ()
 
     @classmethod
     def _takes(cls, key: str) -> bool:
         head, dot, rest = key.partition(".")
-        return key in cls.known() or bool(dot and rest and head in cls.groups)
+        grouped = head in cls.groups or head in cls.configured()
+        return key in cls.known() or key in cls.configured() or bool(dot and rest and grouped)
 
     @classmethod
     def _gather(cls, values: Mapping[str, str]) -> dict[str, Any]:
         gathered: dict[str, Any] = {}
         for key, value in values.items():
             head, dot, rest = key.partition(".")
-            if dot:
+            if head in cls.configured():
+                gathered.setdefault(cls.words, {})[key] = value
+            elif dot:
                 gathered.setdefault(cls.groups[head], {})[rest] = value
             else:
                 gathered[key] = value
@@ -251,8 +264,10 @@ class Settings(BaseModel):
 
 def _unknown(cls: type[Settings], key: str, value: str) -> Problem:
     known = cls.known()
-    hint = nearest(key, known) or f" Known: {', '.join(known) or 'none'}."
-    return Problem(f"{key}={value}", f"Unknown key.{hint}")
+    configured = cls.configured()
+    listed = f" Known: {', '.join(known) or 'none'}."
+    listed += f" Of a configuration: {', '.join(configured)}." if configured else ""
+    return Problem(f"{key}={value}", f"Unknown key.{nearest(key, [*known, *configured]) or listed}")
 
 
 def _problem(cls: type[Settings], error: ErrorDetails, values: Mapping[str, str]) -> Problem:
@@ -324,7 +339,36 @@ class SearchSettings(StoreSettings):
     workers: Workers = Field(default="auto", description="Trainings at the same time")
     fuse: Fuse = Field(default="auto", description="Trials that a worker trains at once: auto, off, 32 …")
     gpus_per_trial: Gpus | None = Field(default=None, description="0.25, 1, 2 … (one GPU if there is one)")
+    workers_per_trial: Count = Field(default=1, description="Processes that train a trial together")
+    parallel: Parallel = Field(default="ddp", description="How they do: ddp copies, fsdp shards the model")
     seed: Number = Field(default=0, description="The same seed, the same search")
     name: Name | None = Field(default=None, description="What to call the search (recipe and number)")
     recipe_options: dict[str, str] = Field(default={}, description="Set an argument of the recipe's model")
     space_overrides: dict[str, str] = Field(default={}, description="Fix or change a part of the space")
+
+
+class TrainSettings(StoreSettings):
+    """The keys of `hpo train`."""
+
+    groups: ClassVar[Mapping[str, str]] = {"recipe": "recipe_options"}
+    words: ClassVar[str] = "config"
+
+    recipe: str = Field(description="What to train: a name (`hpo recipes`) or a path")
+    epochs: Count | None = Field(default=None, description="Epochs to train (the recipe's)")
+    seed: Number = Field(default=0, description="The same seed, the same curve")
+    name: Name | None = Field(default=None, description="What to call the training (recipe and number)")
+    recipe_options: dict[str, str] = Field(default={}, description="Set an argument of the recipe's model")
+    config: dict[str, str] = Field(
+        default={}, description="Words of the configuration; others are as in the baseline"
+    )
+
+
+class PlotSettings(StoreSettings):
+    """The keys of `hpo plot`."""
+
+    bare: ClassVar[str] = "name"
+
+    name: Name | None = Field(default=None, description="The name of a search; `hpo list` shows them")
+    space: str | None = Field(default=None, description="Or a space, of which the schedules are drawn")
+    recipe: str | None = Field(default=None, description="The recipe that the space is for")
+    to: str = Field(default="pictures", description="The folder to write")

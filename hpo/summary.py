@@ -13,6 +13,7 @@ from hpo.errors import InputError
 from hpo.history import History, Search, Trial
 from hpo.recipe import Objective
 from hpo.training.words import VOCABULARY
+from hpo.trial import Point
 
 
 def describe(search: Search, history: History) -> dict[str, Any]:
@@ -21,8 +22,31 @@ def describe(search: Search, history: History) -> dict[str, Any]:
     return {
         **describe_briefly(search, history),
         "baseline": baseline and describe_trial(baseline, search.objective),
-        "trials": [describe_trial(trial, search.objective) for trial in history.trials.values()],
+        "trials": [
+            describe_trial(trial, search.objective) | (_curve(trial) if search.given else {})
+            for trial in history.trials.values()
+        ],
     }
+
+
+def _curve(trial: Trial) -> dict[str, Any]:
+    """Return each epoch of a trial, with the names that MLflow has for what it measured."""
+    return {"points": [_describe_point(point) for point in trial.points]}
+
+
+def _describe_point(point: Point) -> dict[str, Any]:
+    measured = {
+        "score": point.score,
+        "train_loss": point.train_loss,
+        "validation_loss": point.loss,
+        **{f"validation_{name}": value for name, value in point.metrics.items()},
+        "lr": point.lr,
+        "grad_norm": point.grad_norm,
+        "grad_norm_clipped": point.clipped_norm,
+        "clipped_share": point.clipped_share,
+        "epoch_seconds": point.seconds,
+    }
+    return {"epoch": point.epoch} | {name: _finite(value) for name, value in measured.items()}
 
 
 def describe_briefly(search: Search, history: History) -> dict[str, Any]:
@@ -56,6 +80,7 @@ def describe_trial(trial: Trial, objective: Objective) -> dict[str, Any]:
         "seconds": seconds(trial),
         "origin": trial.proposal.origin,
         "at_once": trial.at_once,
+        "memory": {name: dict(parts) for name, parts in trial.memory.items()},
         "config": dict(trial.proposal.config),
     }
 

@@ -26,6 +26,8 @@ class Outcome(StrEnum):
 
 
 PROOF: Final = "proof"
+ALONE: Final = "alone"
+"""The note of a point that says why its trial trains plainly, not in the stack of its cohort."""
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,9 @@ class Point:
     clipped. `lr` is that of the epoch's last step, as are `grad_mean` and `grad_std`: mean and standard
     deviation of the entries of the gradient that was stepped along, so after clipping.
     `epoch` counts from 1; `seconds` is the epoch's own duration.
+
+    In `notes` an engine says what else it knows of the trial by now, such as its memory; the referee keeps
+    the last of it for the ending and puts in its place what the pruner must find again after a restart.
     """
 
     trial: int

@@ -213,6 +213,8 @@ class Vocabulary:
         scope = self._scope(config, head)
         if scope is None:
             return f"Unknown name.{did_you_mean(head, self.keys)}"
+        if head in self.branches and self._chosen(config, head) not in self.branches[head]:
+            return None  # the word itself is complained about
         if name not in scope:
             return f"{self._owner(config, head)} has no {name!r}.{did_you_mean(name, scope)}"
         return scope[name].complaint(value)

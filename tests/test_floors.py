@@ -13,9 +13,9 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {
     0: ["errors", "config", "trial", "shipped", "recipe", "vocabulary", "history"],
     1: ["space", "training", "settings", "summary"],
-    2: ["export", "plan", "cohort", "line"],
-    3: ["study", "cluster", "tracking", "ledger"],
-    4: ["referee", "search", "terminal"],
+    2: ["export", "plan", "cohort", "peers", "line", "pictures"],
+    3: ["study", "single", "cluster", "inprocess", "tracking", "ledger"],
+    4: ["referee", "search", "plot", "terminal"],
     5: ["cli"],
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
@@ -26,6 +26,7 @@ RIMS = {
     "mlflow": "tracking",
     "sqlalchemy": "ledger",
     "alembic": "ledger",
+    "matplotlib": "pictures",
 }
 
 # What a room may import besides the standard library, where the design says so.

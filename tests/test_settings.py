@@ -33,6 +33,8 @@ def test_only_the_recipe_must_be_said(monkeypatch):
         "workers": "auto",
         "fuse": "auto",
         "gpus_per_trial": None,
+        "workers_per_trial": 1,
+        "parallel": "ddp",
         "seed": 0,
         "name": None,
         "store": "sqlite:///hpo.db",
@@ -58,6 +60,8 @@ def test_dotted_words_are_gathered_as_text():
         ("workers=auto", "workers", "auto"),
         ("gpus_per_trial=0.25", "gpus_per_trial", 0.25),
         ("gpus_per_trial=2", "gpus_per_trial", 2.0),
+        ("workers_per_trial=2", "workers_per_trial", 2),
+        ("parallel=fsdp", "parallel", "fsdp"),
         ("pruner=none", "pruner", "none"),
         ("name=a.b_c-1", "name", "a.b_c-1"),
         ("store=postgresql+psycopg://me:pw@host/db?x=1", "store", "postgresql+psycopg://me:pw@host/db?x=1"),
@@ -101,8 +105,8 @@ def test_a_bare_word_is_the_name_where_a_verb_takes_one():
 
 
 KNOWN = (
-    "recipe, space, trials, epochs, timeout, sampler, pruner, workers, fuse, gpus_per_trial, seed, name, "
-    "store"
+    "recipe, space, trials, epochs, timeout, sampler, pruner, workers, fuse, gpus_per_trial, "
+    "workers_per_trial, parallel, seed, name, store"
 )
 WHOLE = "Must be a whole number ≥ 1, got "
 DURATION = "Must be a duration such as 90, 90s, 10m or 2h, got "
@@ -145,6 +149,8 @@ CHARACTERS = "Must be at most 100 letters, digits, . _ or -, got "
         ("timeout=nan", "timeout=nan", f"{DURATION}'nan'."),
         ("gpus_per_trial=0", "gpus_per_trial=0", f"{SHARE}'0'."),
         ("gpus_per_trial=1.5", "gpus_per_trial=1.5", f"{SHARE}'1.5'."),
+        ("workers_per_trial=0", "workers_per_trial=0", f"{WHOLE}'0'."),
+        ("parallel=ddq", "parallel=ddq", "Must be one of ddp, fsdp, got 'ddq'. Did you mean ddp?"),
         ("name=../up", "name=../up", f"{CHARACTERS}'../up'."),
         ("name=" + "a" * 101, "name=" + "a" * 101, f"{CHARACTERS}'{'a' * 101}'."),
         (

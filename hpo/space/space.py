@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import final
 
 from hpo.config import Config, Value
-from hpo.space.nodes import Node, OneMinusLog, OneOf, Suggest
+from hpo.space.nodes import Fixed, Node, OneMinusLog, OneOf, Suggest
 from hpo.space.writing import write
 
 
@@ -32,6 +32,26 @@ class Space:
     """The nodes of a space by config key: `optimizer`, `batch_size`, `model.dropout`."""
 
     nodes: Mapping[str, Node]
+
+    @classmethod
+    def of(cls, config: Config, branches: Collection[str]) -> Space:
+        """Return the space that holds this configuration alone; `branches` names the keys that open one."""
+        nodes: dict[str, Node] = {}
+        for key, value in config.items():
+            if key in branches:
+                leaves = {name: Fixed(leaf) for name, leaf in config.below(key).items()}
+                nodes[key] = OneOf({str(value): leaves})
+            elif key.partition(".")[0] not in branches:
+                nodes[key] = Fixed(value)
+        return cls(nodes)
+
+    @property
+    def first(self) -> Config:
+        """The configuration that takes the first of all options; the only one, if nothing is searched."""
+        walk = self._walk(
+            lambda place: place.node.value if isinstance(place.node, Fixed) else place.node.options[0]
+        )
+        return Config({parameter.key: value for parameter, value in walk})
 
     @property
     def parameters(self) -> tuple[Parameter, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from textwrap import fill
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ def overview(verbs: Iterable[Row], search: type[Settings]) -> str:
             "Options",
             [
                 ("hpo VERB --help", "The keys of a verb"),
-                ("hpo VERB --json", "For programs: search, show, list, recipes, spaces"),
+                ("hpo VERB --json", "For programs: search, train, show, list, recipes …"),
                 ("hpo --version", "The version"),
             ],
         ),
@@ -32,8 +33,22 @@ def overview(verbs: Iterable[Row], search: type[Settings]) -> str:
 
 def verb(summary: str, example: str, settings: type[Settings], flags: Iterable[Row]) -> str:
     """Return the page of one verb."""
-    rows = keys(settings)
-    return _page(summary, f"Example: {example}", _section("Keys", rows), _section("Options", flags))
+    parts = [summary, f"Example: {example}", _section("Keys", keys(settings))]
+    if settings.configured():
+        parts.append(_words(settings))
+    return _page(*parts, _section("Options", flags))
+
+
+def _words(settings: type[Settings]) -> str:
+    """Return the words of a configuration; what each of them takes fills a page of its own."""
+    meaning = settings.model_fields[settings.words].description or ""
+    listed = ", ".join(settings.configured())
+    return f"{meaning}:\n" + fill(
+        f"{listed}; below them as optimizer.lr=0.1, model.width=64: docs/spaces.md",
+        width=78,
+        initial_indent="  ",
+        subsequent_indent="  ",
+    )
 
 
 def keys(settings: type[Settings]) -> list[Row]:

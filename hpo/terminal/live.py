@@ -15,7 +15,7 @@ from rich.text import Text
 
 from hpo import summary
 from hpo.history import History, Trial
-from hpo.terminal import wording
+from hpo.terminal import training, wording
 
 if TYPE_CHECKING:
     from hpo.plan import Plan
@@ -25,9 +25,13 @@ Clock = Callable[[], float]
 PAUSE: Final = 0.25  # seconds between two pictures; more often only flickers
 
 
-def viewer() -> LiveView | LineView:
-    """Return the viewer that suits standard error; standard output is kept for results."""
+def viewer(plan: Plan) -> LiveView | LineView | training.Lines:
+    """Return the viewer that suits a plan and standard error; standard output is kept for results."""
     console = Console(stderr=True)
+    if plan.search.given:
+        return (
+            LiveView(console, picture=training.Picture) if console.is_interactive else training.Lines(console)
+        )
     return LiveView(console) if console.is_interactive else LineView(console)
 
 
@@ -65,15 +69,20 @@ class LineView:
 class LiveView:
     """A picture of the search that is drawn over itself and leaves nothing behind."""
 
-    def __init__(self, console: Console, clock: Clock = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        console: Console,
+        clock: Clock = time.monotonic,
+        picture: type[Picture | training.Picture] | None = None,
+    ) -> None:
+        self._clock, self._make = clock, picture or Picture
         self._drawn = -PAUSE
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._picture: Picture | None = None
+        self._picture: Picture | training.Picture | None = None
 
     def start(self, plan: Plan, history: History) -> None:
         """Draw the first picture."""
-        self._picture = Picture(plan, history, self._clock)
+        self._picture = self._make(plan, history, self._clock)
         self._live.start()
         self.update(history)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -33,9 +34,20 @@ def show(search: Search, history: History, words: Sequence[str] = ()) -> Rendera
     """
     parts: list[RenderableType] = [_header(search, history)]
     if history.best:
-        parts += [_ranking(history), Text(" ".join(filter(None, (_gain(history), _proof(history)))))]
+        verdict = " ".join(filter(None, (_gain(history), _proof(history))))
+        parts += [_ranking(history), Text(verdict), *_memory(history.proof or history.best)]
     parts += [Text(line) for line in _complaints(history)]
-    return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts), _next(search, history, words))
+    return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts), next_steps(search, history, words))
+
+
+def _memory(trial: Trial) -> list[Text]:
+    return [Text(f"Trial {trial.number}: {wording.memory(trial.memory)}")] if trial.memory else []
+
+
+def headline(search: Search) -> list[str | tuple[str, str]]:
+    """Return a search's name and state, with why it is in it, as parts of a text."""
+    state = (search.state.value, _COLORS[search.state])
+    return [(search.name, "bold"), "  ", state, f"  {wording.first_line(search.reason)}"]
 
 
 def _header(search: Search, history: History) -> Text:
@@ -45,13 +57,10 @@ def _header(search: Search, history: History) -> Text:
     trials = f"{len(history.searched)} of {search.settings.get('trials', '?')} trials"
     counts = (wording.tally(history.counts), f"{len(history.running)} open" if history.running else "")
     return Text.assemble(
-        (search.name, "bold"),
-        "  ",
-        (search.state.value, _COLORS[search.state]),
-        f"  {wording.first_line(search.reason)}",
+        *headline(search),
         f"\n{search.recipe} · {search.objective} · {' · '.join(chosen)}",
         f"\n{trials}: {' · '.join(filter(None, counts)) or 'none yet'}",
-        f"\n{history.epochs} epochs in {wording.duration(_span(search, history))}{_company(history)}",
+        f"\n{history.epochs} epochs in {wording.duration(span(search, history))}{_company(history)}",
     )
 
 
@@ -61,7 +70,7 @@ def _company(history: History) -> str:
     return f"\n{history.because}{share}" if history.because else ""
 
 
-def _span(search: Search, history: History) -> float:
+def span(search: Search, history: History) -> float:
     """Return the seconds from a search's start to its last record."""
     times = (
         record.at for trial in history.trials.values() for record in (*trial.points, trial.ending) if record
@@ -127,13 +136,18 @@ def _complaints(history: History) -> Iterable[str]:
         if trials:
             last = trials[-1]
             yield f"{len(trials)} {outcome}, the last (trial {last.number}): {wording.cause(last)}"
+    alone = Counter(trial.alone for trial in history.searched if trial.alone)
+    for reason, count in alone.most_common():
+        yield f"{count} trained alone: {reason}"
 
 
-def _next(search: Search, history: History, words: Sequence[str]) -> RenderableType:
+def next_steps(search: Search, history: History, words: Sequence[str]) -> RenderableType:
+    """Return what can be done with a search now, as commands."""
     resume = (f"hpo resume {search.name}", "go on where it stopped")
     export = (f"hpo export {search.name} to=train_{search.name}.py", "the winner as plain PyTorch code")
     look = (f"hpo show {search.name}", "this page")
-    stopped = search.state in (State.INTERRUPTED, State.FAILED)
+    over = search.given and bool(history.ended)  # there is nothing to go on with
+    stopped = search.state in (State.INTERRUPTED, State.FAILED) and not over
     commands = [*([resume] if stopped else []), *([export] if history.best else []), look]
     rows = [
         *((" ".join((command, *words)), why) for command, why in commands),

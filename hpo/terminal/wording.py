@@ -19,6 +19,32 @@ def number(value: float) -> str:
     return f"{value:.4g}".replace("e-0", "e-").replace("e+0", "e")
 
 
+def loss(value: float) -> str:
+    """Return a loss with seven decimals, by which curves are compared; four digits if it is tiny or huge.
+
+    >>> loss(0.01966219), loss(3.2e-9)
+    ('0.0196622', '3.2e-9')
+    """
+    return f"{value:.7f}" if 1e-4 <= abs(value) < 1e3 else number(value)
+
+
+def memory(found: Mapping[str, Mapping[str, int]]) -> str:
+    """Return the bytes of a training, as `hpo.history.Trial.memory` has them.
+
+    >>> memory({"measured": {"parameters": 16, "gradients": 16, "state": 0, "average": 0, "total": 32}})
+    'memory measured 32 bytes (parameters 16 · gradients 16 · optimizer state 0)'
+    """
+    return "memory " + ", ".join(f"{name} {_bytes(parts)}" for name, parts in found.items())
+
+
+def _bytes(parts: Mapping[str, int]) -> str:
+    names = {"parameters": "parameters", "gradients": "gradients", "state": "optimizer state"}
+    if parts["average"]:
+        names["average"] = "averaged weights"
+    listed = " · ".join(f"{name} {parts[key]:,}" for key, name in names.items())
+    return f"{parts['total']:,} bytes ({listed})"
+
+
 def duration(seconds: float) -> str:
     """Return a time as a person says it.
 

@@ -18,6 +18,8 @@ BORN: Final = "hpo.created"
 CURSOR: Final = "hpo.cursor"
 NUMBER: Final = "hpo.trial"
 WINNER: Final = "hpo.best_trial"
+PICTURED: Final = "hpo.pictured"
+PICTURES: Final = "hpo.pictures"
 NOTE: Final = "mlflow.note.content"
 PARENT: Final = "mlflow.parentRunId"
 
@@ -25,8 +27,8 @@ PARENT: Final = "mlflow.parentRunId"
 class Runs:
     """One parent run and its children; made in the store where they are not there yet.
 
-    `cursor` is the number of the last record that is in, `status` and `best` what the parent run says of
-    the search and its winner.
+    `cursor` is the number of the last record that is in, `pictured` of the last one that the pictures show,
+    `status` and `best` what the parent run says of the search and its winner.
     """
 
     def __init__(self, client: MlflowClient, search: Search) -> None:
@@ -41,6 +43,7 @@ class Runs:
         if CURSOR not in tags:
             self._introduce(search)
         self.cursor = int(tags.get(CURSOR, 0))
+        self.pictured = int(tags.get(PICTURED, 0))
         self._children: dict[int, str] = {}
 
     def _find_experiment(self, name: str) -> str:
@@ -94,6 +97,14 @@ class Runs:
         """Keep texts as files of the parent run."""
         for name, text in files.items():
             self._client.log_text(self.parent, text, name)
+
+    def hang(self, told: str, folder: Path, seq: int) -> None:
+        """Keep a folder's files as pictures of all records up to this one, and what was told of them."""
+        self._client.log_artifacts(self.parent, str(folder), "pictures")
+        message = Message()
+        message.tag({PICTURES: told, PICTURED: str(seq)})
+        self.tell(self.parent, message)
+        self.pictured = seq
 
     def crown(self, trial: Trial) -> None:
         """Name the winner. Its configuration is one tag: many would go stale when another one wins."""

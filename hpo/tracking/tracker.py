@@ -10,6 +10,7 @@ from mlflow import MlflowClient
 
 from hpo.history import History, Search, State
 from hpo.tracking import wording
+from hpo.tracking.pictures import hang
 from hpo.tracking.places import default_uri
 from hpo.tracking.runs import Runs
 from hpo.tracking.source import Source
@@ -51,6 +52,7 @@ class Tracker:
             mirror.send(batch)
             yield len(batch)
         mirror.settle(search)
+        mirror.illustrate(search)
         self._mirror = mirror
 
     def _open(self, search: Search) -> Mirror:
@@ -110,6 +112,10 @@ class Mirror:
         if status != self._runs.status or (status != "RUNNING" and not self._settled):
             self._set_status(status)
         self._settled = True
+
+    def illustrate(self, search: Search) -> None:
+        """Show pictures of a search that is over."""
+        hang(search, self._history, self._runs)
 
     def _set_status(self, status: str) -> None:
         under_way = "RUNNING" if status == "RUNNING" else "KILLED"

@@ -92,8 +92,19 @@ def tell_trial(message: Message, record: Record, trial: Trial, objective: Object
         case Ending():
             if record.score is not None and math.isfinite(record.score):
                 message.measure({"final_score": record.score}, trial.epochs, record.at)
+            message.measure(_memory(trial), trial.epochs, record.at)
+            message.tag({"hpo.alone": trial.alone})
             message.tag({"hpo.outcome": record.outcome.value, "hpo.reason": record.reason})
             message.status, message.ended = STATUS[record.outcome], record.at
+
+
+def _memory(trial: Trial) -> dict[str, float]:
+    """Return the bytes of parameters, gradients and optimizer state, predicted beside measured."""
+    return {
+        f"memory_{name}_{part}": count
+        for name, parts in trial.memory.items()
+        for part, count in parts.items()
+    }
 
 
 def _curves(point: Point) -> dict[str, float]:

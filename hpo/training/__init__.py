@@ -2,5 +2,6 @@
 
 `words`, `optimizers`, `schedules`, `values`, `state`, `calls` and `engine` are definitions: they do not
 import torch, so that the command line can check a person's words against them at once. `loop`, `gradients`,
-`clipping`, `averaging`, `groups`, `muon`, `initialization` and `plain` train, `memory` tells what that takes.
+`clipping`, `averaging`, `groups`, `muon`, `initialization` and `plain` train, `distributed` and `joint_norm`
+let several workers do so together, `memory` tells what that takes.
 """

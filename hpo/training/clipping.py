@@ -22,14 +22,14 @@ def clip_gradients(parameters: Iterable[nn.Parameter], clipping: Clipping) -> tu
     g <- max(-c, min(c, g)) in each entry, as `clip_grad_value_` does it.
     """
     parameters = list(parameters)
-    total = nn.utils.get_total_norm(gradients(parameters))
+    total = total_norm(gradients(parameters))
     norm = clipped = total.item()
     if clipping.norm is not None:
         nn.utils.clip_grads_with_norm_(parameters, clipping.norm, total)
         clipped = norm * min(1.0, clipping.norm / (norm + 1e-6))
     if clipping.value is not None:
         nn.utils.clip_grad_value_(parameters, clipping.value)
-        clipped = nn.utils.get_total_norm(gradients(parameters)).item()
+        clipped = total_norm(gradients(parameters)).item()
     return norm, clipped
 
 
@@ -38,10 +38,20 @@ def gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
     return [item.grad for item in parameters if item.grad is not None]
 
 
+def total_norm(tensors: Iterable[Tensor]) -> Tensor:
+    """Return the common 2-norm."""
+    return whole(nn.utils.get_total_norm(tensors))
+
+
+def whole(number: Tensor) -> Tensor:
+    """Return a number, also one of which each of several workers has a part: a `DTensor`, as FSDP has it."""
+    return getattr(number, "full_tensor", lambda: number)()
+
+
 def gradient_moments(parameters: Iterable[nn.Parameter]) -> tuple[float, float]:
     """Return the mean and the standard deviation of all entries of the gradient as it is now."""
     found = gradients(parameters)
     entries = sum(item.numel() for item in found)
-    mean = torch.stack([item.sum() for item in found]).sum().item() / entries
-    square = nn.utils.get_total_norm(found).item() ** 2 / entries
+    mean = whole(torch.stack([item.sum() for item in found]).sum()).item() / entries
+    square = total_norm(found).item() ** 2 / entries
     return mean, math.sqrt(max(0.0, square - mean * mean))

@@ -16,6 +16,7 @@ from hpo.recipe import Objective
 from hpo.trial import Divergence, Point
 
 if TYPE_CHECKING:
+    from hpo.training.distributed import Team
     from hpo.training.loop import Split
 
 
@@ -32,7 +33,8 @@ class Task:
     """What the trials of a cohort have in common.
 
     `recipe` is the executed module (`hpo.training.execution`), `splits` what its `data` returned, loaded
-    once for as many tasks as want it; `device` is torch's name for it: `cpu`, `cuda:0`.
+    once for as many tasks as want it; `device` is torch's name for it: `cpu`, `cuda:0`. A `team` trains each
+    trial together: every worker of it runs the engine, and all get the same results.
     """
 
     recipe: ModuleType
@@ -41,6 +43,7 @@ class Task:
     epochs: int
     seed: int
     device: str = "cpu"
+    team: Team | None = None
 
 
 Progress = Generator[list[Point | Divergence], Collection[int] | None, None]

@@ -10,7 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+
+from hpo.training.clipping import total_norm
 
 Batch = tuple[Tensor, ...]
 Forward = Callable[[Tensor], Tensor]
@@ -137,7 +139,7 @@ class Scaled(Wrapped):
         self.scaler.unscale_(optimizer)
         groups = optimizer.param_groups
         found = [item.grad for group in groups for item in group["params"] if item.grad is not None]
-        if not math.isfinite(nn.utils.get_total_norm(found).item()):
+        if not math.isfinite(total_norm(found).item()):
             for gradient in found:
                 gradient.zero_()
         return value / self.scaler.get_scale()

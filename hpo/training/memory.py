@@ -2,6 +2,7 @@
 
 Bytes that do not depend on the batch: the parameters, a gradient for each, and what the optimizer keeps
 between steps. Adam keeps two more copies of the model, SGD with momentum one, Adafactor rows and columns.
+A moving average of the weights is one more copy, with its buffers.
 Activations come on top, as do the few copies that an optimizer makes while it steps.
 """
 
@@ -9,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from itertools import groupby
 from typing import Any, Final
 
@@ -18,22 +19,30 @@ from torch import Tensor, nn
 
 from hpo.config import Config
 from hpo.training.optimizers import OPTIMIZERS
+from hpo.training.values import EMA
 
 _COUNTER: Final = torch.float32.itemsize
+_AVERAGED: Final = torch.int64.itemsize  # how many steps an average has followed
 
 
 @dataclass(frozen=True)
 class Memory:
-    """Bytes of parameters, of gradients and of what the optimizer keeps between steps."""
+    """Bytes of parameters, of gradients, of what the optimizer keeps between steps, of averaged weights."""
 
     parameters: int
     gradients: int
     state: int
+    average: int = 0
 
     @property
     def total(self) -> int:
         """All of it."""
-        return self.parameters + self.gradients + self.state
+        return self.parameters + self.gradients + self.state + self.average
+
+    @property
+    def parts(self) -> dict[str, int]:
+        """Each part by its name, and their `total`."""
+        return {**asdict(self), "total": self.total}
 
 
 def predict(config: Config, model: nn.Module) -> Memory:
@@ -47,13 +56,20 @@ def predict(config: Config, model: nn.Module) -> Memory:
     for size, alike in groupby(trained, key=lambda item: item.element_size()):
         kept = optimizer.keeps([tuple(item.shape) for item in alike], hyperparameters)
         state += size * kept.numbers + _COUNTER * kept.counters
-    return Memory(_bytes(model.parameters()), _bytes(trained), state)
+    average = 0 if config[EMA.name] is None else _bytes(_kept(model)) + _AVERAGED
+    return Memory(_bytes(model.parameters()), _bytes(trained), state, average)
 
 
-def measure(optimizer: torch.optim.Optimizer, model: nn.Module) -> Memory:
-    """Add up what is there after a step."""
+def measure(optimizer: torch.optim.Optimizer, model: nn.Module, evaluated: nn.Module | None = None) -> Memory:
+    """Add up what is there after a step; `evaluated` is the model's moving average, where there is one."""
     gradients = (item.grad for item in _trained(model) if item.grad is not None)
-    return Memory(_bytes(model.parameters()), _bytes(gradients), _bytes(_tensors(optimizer.state)))
+    average = 0 if evaluated in (None, model) else _bytes(_kept(evaluated))
+    return Memory(_bytes(model.parameters()), _bytes(gradients), _bytes(_tensors(optimizer.state)), average)
+
+
+def _kept(model: nn.Module) -> Iterator[Tensor]:
+    yield from model.parameters()
+    yield from model.buffers()
 
 
 def available(device: str) -> int | None:

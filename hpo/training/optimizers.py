@@ -40,12 +40,14 @@ class Optimizer(Word):
     """A word, the torch optimizer that it stands for, what one step does, and what is kept between steps.
 
     In the formula w are the weights, g is the gradient, m its running mean, v that of its square, a prime
-    marks a mean that is freed of its start at 0, and t counts the steps.
+    marks a mean that is freed of its start at 0, and t counts the steps. If it is `entrywise`, each entry of
+    the weights takes its step without knowing the others, so that they may lie apart.
     """
 
     target: str = ""
     formula: str = ""
     state: Rule = _NOTHING
+    entrywise: bool = True
 
     def arguments(self, hyperparameters: Mapping[str, Value]) -> dict[str, Any]:
         """Return all hyperparameters; those left out keep their defaults."""
@@ -248,6 +250,7 @@ _WORDS: Final = (
         reference="Shazeer and Stern 2018, arXiv:1804.04235",
         target="torch.optim.Adafactor",
         state=adafactor,
+        entrywise=False,
     ),
     Optimizer(
         name="muon",
@@ -273,6 +276,7 @@ _WORDS: Final = (
         reference="Jordan et al. 2024, kellerjordan.github.io/posts/muon; arXiv:2502.16982",
         target="hpo.training.muon.MuonAdamW",
         state=muon,
+        entrywise=False,
     ),
     Optimizer(
         name="lbfgs",
@@ -296,6 +300,7 @@ _WORDS: Final = (
         reference="Liu and Nocedal 1989, doi.org/10.1007/BF01589116",
         target="torch.optim.LBFGS",
         state=lbfgs,
+        entrywise=False,
     ),
 )
 

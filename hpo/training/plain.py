@@ -14,6 +14,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from hpo.config import Config
 from hpo.training.clipping import Clipping, gradient_moments
+from hpo.training.distributed import Alone
 from hpo.training.engine import Member, Progress, Task
 from hpo.training.gradients import Gradient, Loss
 from hpo.training.loop import (
@@ -23,12 +24,12 @@ from hpo.training.loop import (
     count_batches,
     epoch_factors,
     epoch_seed,
-    evaluate,
     load,
     mean_loss,
     place,
     train_epoch,
 )
+from hpo.training.memory import measure, predict
 from hpo.training.optimizers import optimizer_call, parameters_call
 from hpo.training.schedules import Schedule, schedule_call
 from hpo.training.values import average_calls, gradient_call, initialize_calls, loss_calls
@@ -85,17 +86,20 @@ class _Training:
         for call in loss_calls(config):
             self.loss = call.build(self.loss)
         self.measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
+        self.team = task.team or Alone()
         self.model = make_model(task, config)
+        self.spread = self.team.spread(self.model)
         parameters = parameters_call(config).build(self.model)
         self.optimizer: torch.optim.Optimizer = optimizer_call(config).build(parameters)
         self.micro_batches = cast("int", config["accumulate"])
-        self.gradient: Gradient = gradient_call(config, task.device).build()
+        self.gradient: Gradient = gradient_call(config, task.device, self.team.innermost).build()
         self.evaluated = self.model
         for call in average_calls(config):
             self.evaluated = call.build(self.model, self.optimizer)
         self.schedule: Schedule = schedule_call(config).build()
         self.steps = count_batches(splits["train"], self.batch_size)
         self.limit = math.inf
+        self.predicted = predict(config, self.model)
 
     def epoch(self, epoch: int) -> Point | Divergence:
         """Train and evaluate for one epoch, counted from 1."""
@@ -107,7 +111,8 @@ class _Training:
                 self._begin(step)
             if not math.isfinite(step.loss) or step.loss > self.limit:
                 return self._divergence(epoch, steps, step.loss)
-        measured = evaluate(self.evaluated, self.measures, load(self.splits["validation"], self.batch_size))
+        batches = load(self.splits["validation"], self.batch_size)
+        measured = self.team.evaluate(self.evaluated, self.measures, batches)
         score = measured[self.task.objective.metric]
         if not (math.isfinite(measured["loss"]) and math.isfinite(score)):
             return self._divergence(epoch, steps, measured["loss"])
@@ -127,7 +132,12 @@ class _Training:
             clipped_share=fmean(step.clipped_norm < step.grad_norm for step in steps),
             grad_mean=grad_mean,
             grad_std=grad_std,
+            notes={"memory": self._memory()},
         )
+
+    def _memory(self) -> dict[str, dict[str, int]]:
+        measured = measure(self.optimizer, self.model, self.evaluated)
+        return {"predicted": self.predicted.parts, "measured": measured.parts}
 
     def _begin(self, first: Step) -> None:
         """Note what the first step tells."""
@@ -139,7 +149,7 @@ class _Training:
         torch.manual_seed(seed)
         factors = epoch_factors(self.schedule, epoch, self.steps, self.task.epochs)
         batches = zip(factors, load(self.splits["train"], self.batch_size, seed), strict=True)
-        return train_epoch(self.model, self.loss, self.optimizer, self.gradient, self.clipping, batches)
+        return train_epoch(self.spread, self.loss, self.optimizer, self.gradient, self.clipping, batches)
 
     def _divergence(self, epoch: int, steps: Sequence[Step], loss: float) -> Divergence:
         return Divergence(self.number, epoch, len(steps) - 1, loss, steps[-1].grad_norm)

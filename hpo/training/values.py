@@ -66,6 +66,9 @@ EMA: Final = Hyperparameter(
 )
 
 
+GRADIENT: Final = Call("hpo.training.gradients.Gradient")
+
+
 def initialize_calls(config: Config) -> list[Call]:
     """Return the call that takes a model and gives it with its weights drawn anew."""
     scheme = config[INIT.name]
@@ -78,10 +81,10 @@ def loss_calls(config: Config) -> list[Call]:
     return [Call("functools.partial", options)] if options else []
 
 
-def gradient_call(config: Config, device: str) -> Call:
+def gradient_call(config: Config, device: str, innermost: Call = GRADIENT) -> Call:
     """Return the call that makes what takes the gradient: each wrapper around those before it."""
     device_type = device.partition(":")[0]
-    call = _wrap("Gradient")
+    call = innermost
     if config[PRECISION.name] != FULL_PRECISION:
         dtype = _DTYPES[str(config[PRECISION.name])]
         call = _wrap("Autocast", inner=call, device_type=device_type, dtype=dtype)

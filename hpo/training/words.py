@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from hpo.training.optimizers import MATRICES, OPTIMIZERS, WEIGHT_DECAY_ON
@@ -75,8 +76,28 @@ _CONTRADICTIONS: Final = (
     ),
 )
 
+_UNSHARDED: Final = (
+    *(
+        Contradiction(
+            {"optimizer": name}, f"fsdp keeps parameters in parts, {name} needs them whole: parallel=ddp"
+        )
+        for name, optimizer in OPTIMIZERS.items()
+        if not optimizer.entrywise
+    ),
+    Contradiction(
+        {EMA.name: But(None)}, "fsdp cannot copy a model that lies in parts: ema null, or parallel=ddp"
+    ),
+)
+
 VOCABULARY: Final = Vocabulary(
     branches={"optimizer": OPTIMIZERS, "schedule": SCHEDULES, "then": SEQUELS},
     values={item.name: item for item in _VALUES},
     contradictions=_CONTRADICTIONS,
 )
+
+
+def vocabulary_for(parallel: str) -> Vocabulary:
+    """Return the vocabulary of trials whose workers train in this way, `ddp` or `fsdp`."""
+    if parallel != "fsdp":
+        return VOCABULARY
+    return replace(VOCABULARY, contradictions=VOCABULARY.contradictions + _UNSHARDED)

@@ -52,7 +52,15 @@ def test_a_refusal_starts_nothing(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("words", [[], ["search", "recipe=cn"], ["search", "recipe=cnn", "space.lr=1"]])
+@pytest.mark.parametrize(
+    "words",
+    [
+        [],
+        ["search", "recipe=cn"],
+        ["search", "recipe=cnn", "space.lr=1"],
+        ["train", "recipe=cnn", "optimizer.lr=x"],
+    ],
+)
 def test_the_command_line_and_its_refusals_import_nothing_heavy(words):
     """That is why they take a fraction of a second; benchmarks/start.py measures it."""
     heavy = ["torch", "ray", "mlflow", "optuna", "sqlalchemy", "rich"]
@@ -68,7 +76,7 @@ def test_an_unknown_verb_is_refused(words, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert lines[:2] == ["hpo: nothing was started, 1 problem:", words[0]]
     assert lines[2].startswith("    There is no verb of this name.")
-    assert "Known: export, list, recipes" in lines[2]
+    assert "Known: export, list, plot, recipes" in lines[2]
 
 
 def test_an_unknown_verb_is_guessed(capsys):
@@ -204,3 +212,34 @@ def test_a_running_server_is_only_named(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "hpo.tracking", tracking)
     assert cli.main(["ui", "tracking=http://host:5000"]) == 0
     assert capsys.readouterr().out == "Open http://host:5000\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ([], "Name a search"),
+        (["cnn-1", "space=schedules"], "one of them"),
+        (["cnn-1", "recipe=cnn"], "This goes with space="),
+        (["cnn-1"], "There is no search of this name"),
+        (["space=cnn"], "name the recipe as well"),
+    ],
+)
+def test_plot_says_what_it_needs(words, message, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HPO_STORE", raising=False)
+    assert cli.main(["plot", *words]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_plot_draws_a_space_and_names_the_file(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["plot", "space=cnn", "recipe=cnn", "to=mine"]) == 0
+    assert capsys.readouterr().out == "mine/schedules.png\n"
+    assert (tmp_path / "mine" / "schedules.png").stat().st_size > 10_000
+
+
+def test_plot_says_where_it_cannot_write(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "taken").touch()
+    assert cli.main(["plot", "space=sgd", "to=taken"]) == 2
+    assert "to=taken\n    Cannot write here" in capsys.readouterr().err

@@ -119,7 +119,7 @@ class Perils:
         line = Line(self.call)
         configs = {trial.number: trial.config for trial in line.ask(cohort, 2)}
         yield
-        line.attempt(cohort, list(configs), cohort, {"at once": 1})
+        line.attempt(list(configs), cohort, {"at once": 1})
         for epoch in range(1, self.epochs + 1):
             yield
             kept = line.report([measured(number, config, epoch) for number, config in configs.items()])

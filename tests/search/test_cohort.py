@@ -1,6 +1,7 @@
 """A worker's part: what it trains at once, and what becomes of an error."""
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -48,7 +49,7 @@ class Listening:
         self.sizes.append(size)
         return self.trials
 
-    def attempt(self, cohort, trials, worker, notes):
+    def attempt(self, trials, worker, notes):
         self.sizes.append(notes["at once"])
 
     def report(self, reports):
@@ -66,7 +67,8 @@ class Listening:
 def job(**changes):
     own = recipe.read(RECIPE, PATH)
     baseline = VOCABULARY.with_options(own.options).defaults(Config(own.baseline))
-    return cohort.Job(RECIPE, PATH, own.objective, epochs=2, seed=0, baseline=baseline, **changes)
+    values = {"seed": 0, "baseline": baseline, **changes}
+    return cohort.Job(RECIPE, PATH, own.objective, epochs=2, **values)
 
 
 def test_an_error_inside_a_library_is_told_with_the_recipe_s_line():
@@ -111,7 +113,25 @@ def test_a_worker_asks_for_as_many_as_it_is_told_to():
 
 
 @pytest.mark.parametrize("most", [1, 4])
-def test_by_itself_it_takes_no_more_than_its_share(most):
-    choice = cohort.choose(job(at_once=None, most=most))
+def test_by_itself_it_begins_with_one_and_then_takes_no_more_than_its_share(most):
+    referee = Listening({})
+    own = job(at_once=None, most=most, seed=most)
+    cohort.train(own, "c", referee)
+    assert referee.sizes == [1, 1]
+    choice = cohort.choose(own)
     assert 1 <= choice.size <= most
-    assert choice.reason
+    assert bool(choice.reason) == (most > 1)
+
+
+def test_a_recipe_that_fails_is_not_measured():
+    own = job(at_once=None, most=4, seed=99)
+    cohort.train(own, "c", Listening({"model.flaw": "model"}))
+    assert cohort.choose(own) == cohort.ONE
+
+
+def test_a_baseline_that_fails_where_others_do_not_leaves_one_at_a_time():
+    own = replace(job(at_once=None, most=4), baseline=job().baseline | {"model.flaw": "model"})
+    cohort.train(own, "c", Listening({}))
+    choice = cohort.choose(own)
+    assert choice.size == 1
+    assert "could not be measured (TypeError" in choice.reason

@@ -3,6 +3,7 @@
 import math
 import time
 from collections import Counter
+from dataclasses import replace
 from statistics import fmean
 
 import pytest
@@ -212,6 +213,19 @@ def test_a_pruned_trial_keeps_its_curve(url):
     pruned = [trial for trial in history_of(url, name).trials.values() if trial.outcome is Outcome.PRUNED]
     assert pruned
     assert all(0 < trial.epochs < EPOCHS for trial in pruned)
+
+
+def test_what_an_engine_knows_of_a_trial_is_in_its_ending_however_it_ends(url):
+    name, referee = make(url, "trials=2")
+    referee.ask("c", 2)
+    first = measured(0, referee.ask("c", 2)[0].config, 1)
+    referee.report([replace(first, notes={"memory": {"measured": {"total": epoch}}}) for epoch in (1, 2)])
+    referee.report([Divergence(0, 2, 3, math.nan, 5.0)])
+    referee.flush()
+    trial = history_of(url, name).trials[0]
+    assert trial.memory == {"measured": {"total": 2}}
+    assert trial.ending.notes["step"] == 3
+    assert "memory" not in trial.points[0].notes
 
 
 def test_a_diverged_trial_ends_where_it_diverged(url):

@@ -18,6 +18,7 @@ SPACES = (
     "adamw",
     "cnn",
     "default",
+    "linear",
     "regularization",
     "rmsprop",
     "rnn",

@@ -125,7 +125,7 @@ def test_the_live_view_may_finish_without_a_start():
 
 
 def test_lines_are_for_what_is_no_terminal(capsys):
-    assert isinstance(viewer(), LineView)
+    assert isinstance(viewer(plan()), LineView)
 
 
 def test_a_color_is_no_content(monkeypatch):

@@ -58,8 +58,10 @@ def curves(progress):
 
 
 def timeless(results):
-    """Return results without their durations, which are never twice the same."""
-    return [replace(result, seconds=0.0) if isinstance(result, Point) else result for result in results]
+    """Return results without their durations, which are never twice the same, and without remarks."""
+    return [
+        replace(result, seconds=0.0, notes={}) if isinstance(result, Point) else result for result in results
+    ]
 
 
 def same(train, found, wanted):

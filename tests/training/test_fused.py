@@ -331,21 +331,45 @@ def loss(outputs, targets):
         found = [[point.loss for point in points] for points in curves(fused.train(task, members)).values()]
         assert found == wanted
 
+    def test_a_point_says_why_its_trial_trained_plainly(self, make_task, make_member):
+        members = [make_member(0), make_member(1), make_member(2, precision="bf16")]
+        for points in fused.train(make_task(), members):
+            notes = [point.notes.get("alone", "") for point in points]
+            assert notes == ["", "", "Precision bf16 trains plainly"]
+
 
 class TestChoice:
     """How many trials to train at once."""
 
-    def test_a_small_model_is_trained_many_at_a_time(self):
+    def test_it_is_measured(self):
         task, baseline = small("mlp", batches=4, batch=32)
         choice = probe.choose(task, baseline, most=16)
-        assert choice.size >= 8
-        assert 2 <= choice.least <= choice.size
-        assert choice.reason.startswith(f"{choice.size} at a time (several at once, against one by one: 2: ")
+        assert choice.size in {1, 2, 4, 8, 16}
+        assert 2 <= choice.least <= max(choice.size, 2)
+        assert choice.reason.startswith(f"{choice.size} at a time: ")
+        assert "(2: " in choice.reason
+
+    @pytest.mark.parametrize(
+        ("most", "seconds", "chosen", "least"),
+        [
+            (64, {1: 1, 2: 4, 4: 3, 8: 4, 16: 5, 32: 8, 64: 20}, 32, 4),
+            (16, {1: 1, 2: 4, 4: 6, 8: 7, 16: 9}, 16, 8),
+            (64, {1: 1, 2: 1.6, 4: 3, 8: 10}, 4, 2),
+            (64, {1: 1, 2: 2.2, 4: 7}, 1, 2),
+        ],
+        ids=["more is faster", "as far as there are trials", "not further than it helps", "never"],
+    )
+    def test_the_fastest_for_each_trial_is_chosen(self, monkeypatch, most, seconds, chosen, least):
+        """Made-up seconds of an epoch for so many at once; those not listed are never tried."""
+        monkeypatch.setattr(probe, "_seconds", lambda _train, _task, _config, size: seconds[size])
+        task, baseline = small("mlp", batches=4, batch=32)
+        choice = probe.choose(task, baseline, most=most)
+        assert (choice.size, choice.least) == (chosen, least)
 
     def test_what_is_not_faster_is_not_chosen(self):
         assert probe._choice({1: 1.0, 2: 0.99, 4: 1.2}, "").size == 1
         assert probe._choice({1: 1.0, 2: 0.8, 4: 0.5, 8: 0.6}, "") == probe.Choice(
-            4, 2, "4 at a time (several at once, against one by one: 2: 1.2x, 4: 2.0x, 8: 1.7x)"
+            4, 2, "4 at a time: 2.0x as fast as one by one (2: 1.2x, 4: 2.0x, 8: 1.7x)"
         )
 
     def test_no_more_than_fit_into_memory(self):

@@ -76,14 +76,15 @@ def normalized(module: nn.Module) -> nn.Module:
 
 
 class Attending(nn.Module):
-    def __init__(self, mask: Tensor | None = None, **options) -> None:
+    def __init__(self, mask: Tensor | None = None, dropout: float = 0.0, **options) -> None:
         super().__init__()
         self.look = nn.Linear(8, 24)
-        self.mask, self.options = mask, options
+        self.mask, self.dropout, self.options = mask, dropout, options
 
     def forward(self, states: Tensor) -> Tensor:
         query, key, value = self.look(states).unflatten(-1, (3, 2, 4)).permute(2, 0, 3, 1, 4)
-        return F.scaled_dot_product_attention(query, key, value, attn_mask=self.mask, **self.options)
+        rate = self.dropout if self.training else 0.0
+        return F.scaled_dot_product_attention(query, key, value, self.mask, rate, **self.options)
 
 
 class Heads(nn.Module):
@@ -224,9 +225,9 @@ ROWS = {
     "attention-added-mask": Row(
         lambda: Attending(torch.linspace(-1.0, 1.0, 72).view(1, 2, 6, 6)), [numbers(5, 6, 8)]
     ),
-    "attention-dropped": Row(lambda: Attending(dropout_p=0.3, is_causal=True), [numbers(5, 6, 8)]),
+    "attention-dropped": Row(lambda: Attending(dropout=0.3, is_causal=True), [numbers(5, 6, 8)]),
     "attention-dropped-masked": Row(
-        lambda: Attending(torch.ones(6, 6).tril().bool(), dropout_p=0.3), [numbers(5, 6, 8)]
+        lambda: Attending(torch.ones(6, 6).tril().bool(), dropout=0.3), [numbers(5, 6, 8)]
     ),
     "attention-scaled": Row(lambda: Attending(scale=0.3), [numbers(5, 6, 8)]),
     "attention-one-head": Row(
@@ -398,3 +399,159 @@ def test_trials_together_compute_what_they_compute_alone(name, trials, shared, t
         torch.testing.assert_close(
             tensor, expected[key], rtol=limit, atol=limit, msg=lambda text, key=key: f"{key}: {text}"
         )
+
+
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("dtype", [torch.float64], indirect=True)
+def test_trials_are_evaluated_together_without_gradients(name, dtype):
+    modules, inputs = draw(ROWS[name], 3, shared=True)
+    modules = [module.eval() for module in modules]
+    with torch.no_grad():
+        expected = torch.stack([module(*given) for module, given in zip(modules, inputs, strict=True)])
+        found = run_together(modules, Chance([0] * 3), inputs[0])
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+@pytest.mark.parametrize("place", [0, -1])
+@pytest.mark.parametrize("name", ROWS)
+@pytest.mark.parametrize("dtype", [torch.float64], indirect=True)
+def test_trials_may_share_all_parameters_but_one(name, place, dtype):
+    modules, inputs = draw(ROWS[name], 3, shared=True)
+    names = [name for name, _ in modules[0].named_parameters()]
+    own = names[place]
+    shared = {name: value for name, value in modules[0].state_dict().items() if name != own}
+    for module in modules:
+        module.eval().load_state_dict(shared, strict=False)
+    with torch.no_grad():
+        expected = torch.stack([module(*given) for module, given in zip(modules, inputs, strict=True)])
+        found = run_together(modules, Chance([0] * 3), inputs[0], own={own})
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-10)
+
+
+def run_together(modules, chance, inputs, change=lambda template, *values: None, values=(), own=None):
+    """Run modules on one input.
+
+    `change` gives the template what else differs between the trials; `own` names the parameters that differ.
+    """
+    template = copy.deepcopy(modules[0])
+    states = [dict(module.named_parameters()) for module in modules]
+    parameters = {name: torch.stack([state[name].detach() for state in states]) for name in own or states[0]}
+
+    def forward(parameters, *values):
+        put(template, "_parameters", parameters)
+        change(template, *values)
+        return template(*inputs)
+
+    with Kernels(chance):
+        return torch.vmap(forward, randomness="same")(parameters, *values)
+
+
+def set_dropout(template, rate):
+    for module in template.modules():
+        if isinstance(module, nn.Dropout):
+            module.p = rate
+        elif isinstance(module, (nn.LSTM, nn.MultiheadAttention)):
+            module.dropout = rate
+
+
+RATES, CLASSES = [0.1, 0.5, 0.1, 0.0, 1.0], [7, 3, 7, 0, 1]
+
+DROPPING = {
+    "dropout": Row(
+        lambda: nn.Sequential(nn.Linear(3, 4), nn.Dropout(), nn.ReLU(), nn.Linear(4, 3), nn.Dropout()),
+        [SEQUENCES],
+    ),
+    "lstm": Row(lambda: first(nn.LSTM(3, 4, 2, dropout=0.5)), [SEQUENCES]),
+    "multi-head": Row(lambda: Heads(dropout=0.5), [numbers(5, 6, 8)]),
+}
+
+
+def each_alone(modules, inputs, rates):
+    """What the modules compute one after the other, twice in a row from one seed."""
+    found = []
+    for module, rate in zip(modules, rates, strict=True):
+        set_dropout(module, rate)
+        torch.manual_seed(SEED)
+        found.append(torch.stack([module(*inputs), module(*inputs)]))
+    return torch.stack(found)
+
+
+@pytest.mark.parametrize("name", DROPPING)
+def test_each_trial_drops_at_its_own_rate_what_it_drops_alone(name):
+    modules, inputs = draw(DROPPING[name], len(RATES), shared=True)
+    expected = each_alone(modules, inputs[0], RATES)
+    chance = Chance(CLASSES)
+    chance.seed(SEED)
+    for step in range(2):
+        found = run_together(modules, chance, inputs[0], set_dropout, [torch.tensor(RATES)])
+        torch.testing.assert_close(found, expected[:, step])
+
+
+def test_those_who_go_on_drop_what_they_drop_alone():
+    modules, inputs = draw(DROPPING["dropout"], len(RATES), shared=True)
+    expected = each_alone(modules, inputs[0], RATES)
+    chance = Chance(CLASSES)
+    chance.seed(SEED)
+    run_together(modules, chance, inputs[0], set_dropout, [torch.tensor(RATES)])
+    rows = [3, 1, 2]
+    chance.keep(rows)
+    rates = torch.tensor([RATES[row] for row in rows])
+    found = run_together([modules[row] for row in rows], chance, inputs[0], set_dropout, [rates])
+    torch.testing.assert_close(found, expected[rows, 1])
+
+
+def test_label_smoothing_may_differ_between_trials():
+    logits, targets = torch.randn(9, 4), torch.randint(4, (9,))
+    shares = [0.0, 0.1, 0.5]
+    with Kernels(Chance([0] * 3)):
+        found = torch.vmap(lambda share: F.cross_entropy(logits, targets, label_smoothing=share))(
+            torch.tensor(shares)
+        )
+    expected = [F.cross_entropy(logits, targets, label_smoothing=share) for share in shares]
+    torch.testing.assert_close(found, torch.stack(expected))
+
+
+class PerSample(nn.Module):
+    """Calls a linear layer for each sample in a vmap of its own."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Linear(3, 4)
+
+    def forward(self, samples: Tensor) -> Tensor:
+        return torch.vmap(self.inner)(samples)
+
+
+def test_a_model_may_use_vmap_itself():
+    modules, inputs = draw(Row(PerSample, [numbers(5, 3)]), 3, shared=True)
+    expected = torch.stack([module(*inputs[0]) for module in modules])
+    torch.testing.assert_close(run_together(modules, Chance([0] * 3), inputs[0]), expected)
+
+
+def pack(sequences: Tensor) -> Tensor:
+    return nn.utils.rnn.pack_padded_sequence(sequences, torch.tensor([5, 4, 3, 2, 2, 1]))
+
+
+class Packed(nn.Module):
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+
+    def forward(self, sequences: Tensor) -> Tensor:
+        return self.layer(pack(sequences))[0].data
+
+
+REFUSED = [
+    (Packed(nn.LSTM(3, 4)), SEQUENCES, "PackedSequence"),
+    (Packed(nn.GRU(3, 4)), SEQUENCES, "PackedSequence"),
+    (first(nn.LSTM(3, 4, proj_size=2)), SEQUENCES, "proj_size"),
+    (nn.Sequential(nn.Embedding(7, 3, max_norm=1.0)), whole(7, 5), "max_norm"),
+    (nn.Sequential(nn.Linear(3, 3), nn.AlphaDropout(0.5)), SEQUENCES, "alpha_dropout"),
+    (nn.Sequential(nn.Linear(3, 3), nn.Dropout2d(0.5)), SEQUENCES, "dropout2d"),
+]
+
+
+@pytest.mark.parametrize(("module", "make", "reason"), REFUSED)
+def test_what_has_no_kernel_says_so(module, make, reason):
+    with pytest.raises(NotImplementedError, match=reason):
+        run_together([module, copy.deepcopy(module)], Chance([0, 0]), [make()])

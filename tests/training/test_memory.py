@@ -7,6 +7,7 @@ from torch import nn
 from hpo.config import Config
 from hpo.training.memory import Memory, measure, predict
 from hpo.training.optimizers import OPTIMIZERS, optimizer_call, parameters_call
+from hpo.training.values import average_calls
 from hpo.training.words import VOCABULARY
 
 VARIANTS = [
@@ -16,6 +17,7 @@ VARIANTS = [
     {"optimizer": "rmsprop", "optimizer.momentum": 0.9},
     {"optimizer": "rmsprop", "optimizer.centered": True},
     {"optimizer": "adamw", "weight_decay_on": "matrices"},
+    {"optimizer": "adamw", "ema": 0.9},
 ]
 
 
@@ -29,6 +31,7 @@ def network(dtype=torch.float32, device=None):
 
 def after_steps(config, model, steps=2):
     optimizer = optimizer_call(config).build(parameters_call(config).build(model))
+    averages = [call.build(model, optimizer) for call in average_calls(config)]
     inputs = torch.randn(8, 1, 4, 4, dtype=next(model.parameters()).dtype)
 
     def look():
@@ -39,7 +42,7 @@ def after_steps(config, model, steps=2):
 
     for _ in range(steps):
         optimizer.step(look)
-    return measure(optimizer, model)
+    return measure(optimizer, model, *averages)
 
 
 def complete(values):
@@ -78,6 +81,12 @@ def test_state_is_so_many_copies_of_a_matrix(values, copies):
     assert found.parameters == found.gradients == 4_000_000
     assert found.state == pytest.approx(copies * 4_000_000, abs=8)
     assert found.total == found.parameters + found.gradients + found.state
+
+
+def test_an_average_copies_buffers_too():
+    model = nn.Sequential(nn.Linear(3, 4), nn.BatchNorm1d(4))
+    numbers, counters = 16 + 8 + 8, 2  # weights, the norm's statistics; steps of the norm and the average
+    assert predict(complete({"optimizer": "sgd", "ema": 0.9}), model).average == 4 * numbers + 8 * counters
 
 
 def test_frozen_parameters_need_no_gradient_and_no_state():

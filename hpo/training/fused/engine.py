@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import cast
 
 import torch
@@ -26,7 +27,7 @@ from hpo.training.gradients import Batch
 from hpo.training.loop import BatchSize, Split, count_batches, epoch_factors, epoch_seed, load, place
 from hpo.training.schedules import schedule_call
 from hpo.training.values import ACCUMULATE
-from hpo.trial import Point
+from hpo.trial import ALONE, Point
 
 
 def train(task: Task, members: Sequence[Member], least: int = 2) -> Progress:
@@ -62,7 +63,18 @@ def _answer(part: Progress, chosen: Collection[int] | None) -> list[Report]:
 
 
 def _plainly(task: Task, group: Group) -> Progress:
-    return plain.train(task, group.members)
+    """Train a group plainly, and note why."""
+    progress = plain.train(task, group.members)
+    reports: list[Report] = next(progress)
+    while reports:
+        chosen = yield [_explained(report, group.reason) for report in reports]
+        reports = _answer(progress, chosen)
+
+
+def _explained(report: Report, reason: str) -> Report:
+    if not isinstance(report, Point):
+        return report
+    return replace(report, notes={**report.notes, ALONE: reason})
 
 
 def _fused(task: Task, splits: Mapping[str, Split], group: Group) -> Progress:

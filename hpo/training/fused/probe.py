@@ -24,8 +24,12 @@ from hpo.training.loop import BatchSize, Split, load, place
 LADDER: Final = (2, 4, 8, 16, 32, 64, 128, 256, 512)
 _STEPS: Final = 4
 _SECONDS: Final = 1.0
+_ENOUGH_SECONDS: Final = 0.1  # for one size
+_EPOCHS: Final = 10
 _GAIN: Final = 1.05
 """So many times faster it must be, since a short measurement is rough."""
+_HOPELESS: Final = 1.5
+"""More at once will not do, if so many already take this much longer for each than fewer did."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +51,16 @@ def choose(task: Task, config: Config, most: int, budget: float | None = None) -
         budget: bytes that may be used; None for no limit.
     """
     small = replace(task, splits=_few(task, config), epochs=1_000_000)
-    alone = _seconds(plain.train, small, config, 1)
+    times = {1: _seconds(plain.train, small, config, 1)}
     most, because = _within(small, config, most, budget)
-    times = {1: alone}
     started = time.perf_counter()
     for size in LADDER:
         if size > most or time.perf_counter() - started > _SECONDS:
             break
         times[size] = _seconds(fused.train, small, config, size) / size
-        if times[size] > 1.5 * min(times.values()):
+        if times[size] > _HOPELESS * min(times[other] for other in times if other > 1):
             break
+    times[1] = min(times[1], _seconds(plain.train, small, config, 1))  # no gain from a busy moment at first
     return _choice(times, because)
 
 
@@ -64,11 +68,11 @@ def _choice(times: dict[int, float], because: str) -> Choice:
     gains = {size: times[1] / seconds for size, seconds in times.items()}
     best = max(gains, key=lambda size: gains[size])
     tried = ", ".join(f"{size}: {gain:.1f}x" for size, gain in gains.items() if size > 1) or "none"
-    told = f"(several at once, against one by one: {tried}){because}"
     if gains[best] < _GAIN:
-        return Choice(1, 2, f"1 at a time {told}")
+        return Choice(1, 2, f"1 at a time: several at once are no faster ({tried}){because}")
     least = min(size for size, gain in gains.items() if size > 1 and gain >= _GAIN)
-    return Choice(best, least, f"{best} at a time {told}")
+    told = f"{gains[best]:.1f}x as fast as one by one ({tried}){because}"
+    return Choice(best, least, f"{best} at a time: {told}")
 
 
 def _within(task: Task, config: Config, most: int, budget: float | None) -> tuple[int, str]:
@@ -108,10 +112,14 @@ def _seconds(train: Engine, task: Task, config: Config, size: int) -> float:
 
 
 def _durations(progress: Iterator[Any]) -> Iterator[float]:
-    for _ in range(2):
+    """Yield how long each of several epochs takes: at least two, and more if they are short."""
+    spent, count = 0.0, 0
+    while count < 2 or (spent < _ENOUGH_SECONDS and count < _EPOCHS):
         started = time.perf_counter()
         next(progress)
-        yield time.perf_counter() - started
+        seconds = time.perf_counter() - started
+        yield seconds
+        spent, count = spent + seconds, count + 1
 
 
 def _few(task: Task, config: Config) -> dict[str, Split]:

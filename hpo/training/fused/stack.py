@@ -50,8 +50,8 @@ class Stack:
         self._kernels = Kernels(self._chance)
         self._place(
             torch.stack([torch.cat([own[name].detach().flatten() for name in names]) for own in trained]),
-            [torch.stack([_held(own[name]) for own in found]) for name in still],
-            torch.tensor(rates, dtype=torch.float64, device=next(self.model.parameters()).device),
+            [_together([_held(own[name]) for own in found]) for name in still],
+            torch.tensor(rates, dtype=torch.float64),
         )
 
     def _place(self, weights: Tensor, still: list[Tensor], rates: Tensor) -> None:
@@ -64,7 +64,8 @@ class Stack:
     def keep(self, rows: Tensor) -> None:
         """Go on with these rows only."""
         self._chance.keep(rows.tolist())
-        self._place(self.weights[rows], [tensor[rows] for tensor in self._still], self._rates[rows])
+        still = [tensor[rows] if tensor.ndim else tensor for tensor in self._still]
+        self._place(self.weights[rows], still, self._rates[rows.cpu()])
 
     def seed(self, seed: int) -> None:
         """Let chance, such as dropout, begin anew; every model meets the same as if it were alone."""
@@ -82,7 +83,8 @@ class Stack:
         are changed in training.
         """
         stacked = (*(leaves or self.leaves), *self._still, *self._rates.unbind(1))
-        forward = torch.vmap(self._forward, (None, *[0] * len(stacked)), randomness="same")
+        dims = (None, *(0 if tensor.ndim else None for tensor in stacked))
+        forward = torch.vmap(self._forward, dims, randomness="same")
         with self._kernels:
             return forward(inputs, *stacked)
 
@@ -136,6 +138,12 @@ def _still(model: nn.Module) -> dict[str, Place]:
         for key, item in owner.items()
         if item is not None and not item.requires_grad
     }
+
+
+def _together(tensors: list[Tensor]) -> Tensor:
+    """Stack a buffer of all models; a counter, such as of the batches seen, is one for all."""
+    first = tensors[0]
+    return first.clone() if first.ndim == 0 and not first.is_floating_point() else torch.stack(tensors)
 
 
 def _held(place: Place) -> Tensor:

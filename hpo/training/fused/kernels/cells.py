@@ -36,7 +36,14 @@ class Weights(NamedTuple):
 
     def rows(self, gate: int, gates: int) -> "Weights":
         """Return those of one gate."""
-        return Weights(*(None if part is None else part.chunk(gates, 1)[gate] for part in self))  # type: ignore[arg-type]
+        return self._each(lambda part: part.chunk(gates, 1)[gate])
+
+    def expand(self, trials: int) -> "Weights":
+        """Return those of every trial."""
+        return self._each(lambda part: part.expand(trials, *part.shape[1:]))
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> "Weights":
+        return Weights(*(part if part is None else change(part) for part in self))  # type: ignore[arg-type]
 
 
 class Cell(Protocol):

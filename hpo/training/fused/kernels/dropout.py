@@ -31,7 +31,7 @@ class Dropout:
 
     def drop(self, input: Tensor, p: Rate = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
         """Drop single elements."""
-        return self._apply(input, p, input.detach()[0], training=training, inplace=inplace)
+        return self._apply(input, p, _as_alone(input.detach()[0]), training=training, inplace=inplace)
 
     def _drop_by_position(self, input: Tensor, p: Rate, train: bool) -> Tensor:
         return self.drop(input, p, training=train)
@@ -53,6 +53,19 @@ class Dropout:
         if inplace and len(mask) <= len(input):
             return input.mul_(mask)
         return input * mask
+
+
+def _as_alone(trial: Tensor) -> Tensor:
+    """Return a trial's tensor in the order in memory that it has alone, in which dropout draws.
+
+    Images are contiguous there, while the kernels for K trials keep their channels last.
+    """
+    return trial.contiguous() if trial.dim() == 4 and _has_channels_last(trial) else trial
+
+
+def _has_channels_last(images: Tensor) -> bool:
+    *_, columns = images.stride()
+    return images.stride(1) < columns
 
 
 def _refuse(function: Any) -> Callable[..., Tensor]:

@@ -5,7 +5,7 @@ the first, which counts the trials; it is 1 where all trials share the tensor. I
 convention, or NotImplemented for options that `torch.vmap` handles as well by itself.
 
 Kernels run below `vmap`, on plain tensors, recorded by ordinary autograd. `torch.autograd.Function.vmap` is
-the public way there, but it costs 100 µs a call in a step of 1 ms; so what `vmap` itself uses is used here:
+the public way there, but it made a small model's step twice as long; so what `vmap` itself uses is used here:
 `torch._C._functorch` to unwrap, to wrap, and to step out of it, as in `torch._functorch.pyfunctorch`.
 """
 
@@ -20,11 +20,10 @@ from torch.overrides import TorchFunctionMode
 
 from hpo.training.fused.kernels import (
     attention,
+    channels,
     convolution,
+    layer_norm,
     losses,
-    normalization,
-    pointwise,
-    pooling,
     products,
     recurrent,
 )
@@ -52,10 +51,9 @@ class Kernels(TorchFunctionMode):
             **attention.kernels(dropout),
             **convolution.KERNELS,
             **dropout.kernels(),
+            **layer_norm.KERNELS,
             **losses.KERNELS,
-            **normalization.KERNELS,
-            **pointwise.KERNELS,
-            **pooling.KERNELS,
+            **channels.KERNELS,
             **products.KERNELS,
             **recurrent.kernels(dropout),
         }

@@ -12,10 +12,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Any:
     """Multiply inputs [K, ..., features] by weights [K, outputs, features]."""
     if weight.dim() != 3:
         return NotImplemented
-    if len(weight) == len(input) == 1 or (len(weight) == 1 and (bias is None or len(bias) == 1)):
-        return F.linear(input, weight[0], None if bias is None else bias[0])
-    rows = input.reshape(len(input), -1, input.shape[-1]).expand(len(weight), -1, -1)
-    columns = weight.mT
+    trials = max(len(part) for part in (input, weight, bias) if part is not None)
+    rows = input.reshape(len(input), -1, input.shape[-1]).expand(trials, -1, -1)
+    columns = weight.mT.expand(trials, -1, -1)
     found = torch.bmm(rows, columns) if bias is None else torch.baddbmm(bias.unsqueeze(1), rows, columns)
     return found.view(-1, *input.shape[1:-1], weight.shape[1])
 

@@ -5,7 +5,7 @@ Autograd would record some 20 operations per time step.
 
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -94,25 +94,30 @@ class _Recurrence(torch.autograd.Function):
         return None, to_weight, to_inputs, to_hidden, to_kept
 
 
-def _recur(
-    cell: Cell, weights: Weights, inputs: Tensor, hidden: Tensor, memory: Tensor | None
-) -> tuple[Tensor, Tensor]:
-    """Run a layer; every tensor may be shared by all trials; inputs are [time, K or 1, inputs, batch].
+class Run(NamedTuple):
+    """What a layer starts with in one direction: weights, hidden state and memory [K or 1, units, batch].
 
-    Returns the hidden states [time, K, units, batch] and, of an LSTM, the last memory [K, units, batch].
+    Cells without a memory are given their hidden state in its place, and leave it alone.
     """
-    trials = max(inputs.shape[1], *(len(part) for part in (*weights, hidden, memory) if part is not None))
-    hidden = hidden.expand(trials, -1, -1)
-    weights = Weights(*(None if part is None else part.expand(trials, *part.shape[1:]) for part in weights))  # type: ignore[arg-type]
-    first = hidden.new_zeros(trials, cell.keeps * hidden.shape[1], hidden.shape[2])
-    if memory is not None:
-        memory = memory.expand(trials, -1, -1)
-        first = torch.cat([memory, torch.zeros_like(memory)], 1)
-    inputs = inputs.expand(-1, trials, -1, -1)
+
+    weights: Weights
+    hidden: Tensor
+    memory: Tensor
+
+
+def _recur(cell: Cell, run: Run, inputs: Tensor) -> tuple[Tensor, Tensor]:
+    """Run a layer in one direction on inputs [time, K or 1, inputs, batch].
+
+    Returns the hidden states [time, K, units, batch] and the last memory [K, units, batch].
+    """
+    trials = max(inputs.shape[1], *(len(part) for part in (*run.weights, *run[1:]) if part is not None))
+    hidden, memory = (part.expand(trials, -1, -1) for part in run[1:])
+    kept = torch.cat([memory, *[torch.zeros_like(memory)] * cell.keeps], 1)
+    kept = kept[:, : cell.keeps * memory.shape[1]]
     states, last = _Recurrence.apply(  # type: ignore[no-untyped-call]
-        cell, cell.join(weights), inputs, hidden, first
+        cell, cell.join(run.weights.expand(trials)), inputs.expand(-1, trials, -1, -1), hidden, kept
     )
-    return states, last[:, : hidden.shape[1]]
+    return states, last[:, : hidden.shape[1]] if cell.keeps else states[-1]
 
 
 def _run_lstm(dropout: Dropout, cell: Cell, input: Tensor, hx: Any, *rest: Any) -> tuple[Tensor, ...]:
@@ -124,7 +129,7 @@ def _run_lstm(dropout: Dropout, cell: Cell, input: Tensor, hx: Any, *rest: Any) 
 def _run_layers(dropout: Dropout, cell: Cell, input: Tensor, hx: Tensor, *rest: Any) -> tuple[Tensor, ...]:
     if not isinstance(rest[1], bool):
         raise NotImplementedError(_PACKED)
-    return _run(dropout, cell, input, hx, None, *rest)[:2]
+    return _run(dropout, cell, input, hx, hx, *rest)[:2]
 
 
 _PACKED = "a PackedSequence in a recurrent layer has no kernel for several trials at once"
@@ -136,7 +141,7 @@ def _run(
     cell: Cell,
     input: Tensor,
     hidden: Tensor,
-    memory: Tensor | None,
+    memory: Tensor,
     parameters: Sequence[Tensor],
     has_biases: bool,
     num_layers: int,
@@ -146,29 +151,35 @@ def _run(
     batch_first: bool,
 ) -> tuple[Tensor, ...]:
     """Run all layers; torch's arguments. Returns outputs, last hidden states, and last memories."""
-    each = 4 if has_biases else 2
-    count = num_layers * (2 if bidirectional else 1)
-    if len(parameters) != each * count:
+    each, directions = 4 if has_biases else 2, 2 if bidirectional else 1
+    starts = range(0, each * directions * num_layers, each)
+    if len(parameters) != each * len(starts):
         raise NotImplementedError(_PROJECTED)
-    runs = [Weights(*parameters[start : start + each]) for start in range(0, each * count, each)]
+    runs = [
+        Run(Weights(*parameters[start : start + each]), hidden[:, place].mT, memory[:, place].mT)
+        for place, start in enumerate(starts)
+    ]
+    trials = max(len(part) for part in (input, hidden, memory, *parameters))
     outputs = input.permute(2, 0, 3, 1) if batch_first else input.permute(1, 0, 3, 2)
-    last_hidden, last_memory = [], []
+    outputs = outputs.expand(-1, trials, -1, -1)
+    last: list[tuple[Tensor, Tensor]] = []
     for layer in range(num_layers):
-        found = []
-        for direction in range(count // num_layers):
-            run = layer * (count // num_layers) + direction
-            start = hidden[:, run].mT, None if memory is None else memory[:, run].mT
-            states, last = _recur(cell, runs[run], outputs.flip(0) if direction else outputs, *start)
-            found.append(states.flip(0) if direction else states)
-            last_hidden.append(states[-1].mT)
-            last_memory.append(last.mT)
-        outputs = torch.cat(found, 2) if bidirectional else found[0]
-        if train and layer < num_layers - 1:
+        if train and layer > 0:
             outputs = dropout.drop(_by_trial(outputs), rate).permute(1, 0, 3, 2)
-    outputs = _by_trial(outputs)
-    if batch_first:
-        outputs = outputs.transpose(1, 2)
-    return outputs, torch.stack(last_hidden, 1), torch.stack(last_memory, 1)
+        outputs, ends = _run_layer(cell, outputs, runs[layer * directions : (layer + 1) * directions])
+        last += ends
+    found = _by_trial(outputs).transpose(1, 2) if batch_first else _by_trial(outputs)
+    return found, *(torch.stack(ends, 1) for ends in zip(*last, strict=True))
+
+
+def _run_layer(cell: Cell, inputs: Tensor, runs: Sequence[Run]) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    """Run a layer forwards, and backwards if there is a second run; return outputs, and the ends of each."""
+    outputs, ends = [], []
+    for direction, run in enumerate(runs):
+        states, memory = _recur(cell, run, inputs.flip(0) if direction else inputs)
+        outputs.append(states.flip(0) if direction else states)
+        ends.append((states[-1].mT, memory.mT))
+    return torch.cat(outputs, 2) if len(outputs) > 1 else outputs[0], ends
 
 
 def _by_trial(outputs: Tensor) -> Tensor:
@@ -178,12 +189,12 @@ def _by_trial(outputs: Tensor) -> Tensor:
 
 def _run_cell(cell: Cell, input: Tensor, hx: Tensor, *weights: Tensor) -> Tensor:
     """Run one time step."""
-    states, _ = _recur(cell, Weights(*weights), input.mT.unsqueeze(0), hx.mT, None)
-    return states[0].mT
+    return _run_lstm_cell(cell, input, (hx, hx), *weights)[0]
 
 
 def _run_lstm_cell(
     cell: Cell, input: Tensor, hx: Sequence[Tensor], *weights: Tensor
 ) -> tuple[Tensor, Tensor]:
-    states, memory = _recur(cell, Weights(*weights), input.mT.unsqueeze(0), hx[0].mT, hx[1].mT)
+    run = Run(Weights(*weights), hx[0].mT, hx[1].mT)
+    states, memory = _recur(cell, run, input.mT.unsqueeze(0))
     return states[0].mT, memory.mT

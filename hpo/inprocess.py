@@ -1,0 +1,77 @@
+"""Training in this process: the referee sits beside the loop, and there is no Ray to start."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final, Protocol
+
+import torch
+
+from hpo.config import Value
+from hpo.line import Line
+from hpo.trial import Divergence, Ending, Point, Proposal
+
+# How long a report may wait to become durable; it is answered at once.
+_FLUSH_SECONDS: Final = 0.1
+
+
+class Referee(Protocol):
+    """What is asked here: see `hpo.referee.Referee`."""
+
+    def ask(self, cohort: str, size: int) -> list[Proposal]:
+        """Return trials for a cohort."""
+
+    def attempt(self, cohort: str, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
+        """Note who trains these trials, and in what way."""
+
+    def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
+        """Return the trials that go on."""
+
+    def tell(self, endings: Sequence[Ending]) -> None:
+        """Take in how trials ended."""
+
+    def requeue(self) -> None:
+        """Hand out again what was under way."""
+
+    def flush(self) -> None:
+        """Make everything answered so far durable."""
+
+
+def machine() -> dict[str, Value]:
+    """Return what this machine decides about the numbers: torch's own threads, a GPU if it sees one."""
+    return {"threads": torch.get_num_threads(), "device": "cuda" if torch.cuda.is_available() else "cpu"}
+
+
+def train(referee: Referee, work: Callable[[str, Line], None], *, resumed: bool) -> None:
+    """Train one cohort; return, or raise what stopped it, when all of it is durable.
+
+    Args:
+        referee: which no one else speaks to.
+        work: trains a cohort, given its name and a line to the referee.
+        resumed: whether trials that were under way before are to be handed out again.
+    """
+    if resumed:
+        referee.requeue()
+    with _flushed(referee):
+        work("in process", Line(lambda method, *words: getattr(referee, method)(*words)))
+
+
+@contextmanager
+def _flushed(referee: Referee) -> Iterator[None]:
+    """Commit in groups beside the training, and what is left at its end."""
+    over = threading.Event()
+    flushing = threading.Thread(target=_flush, args=(referee, over))
+    flushing.start()
+    try:
+        yield
+    finally:
+        over.set()
+        flushing.join()
+        referee.flush()
+
+
+def _flush(referee: Referee, over: threading.Event) -> None:
+    while not over.wait(_FLUSH_SECONDS):
+        referee.flush()

@@ -1,0 +1,34 @@
+"""The study of a single training: it proposes the one configuration that was given, and lets it go on."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hpo.history import GIVEN
+from hpo.plan import Plan
+from hpo.trial import Outcome, Proposal, Record
+
+
+class Single:
+    """What `hpo.study.Study` is to a search."""
+
+    def __init__(self, plan: Plan) -> None:
+        self._config = plan.baseline
+        self.size = 0
+
+    def propose(self) -> Proposal:
+        """Return the one trial."""
+        self.size += 1
+        return Proposal(number=0, config=self._config, origin=GIVEN)
+
+    def report(self, trial: int, epoch: int, score: float) -> tuple[bool, dict[str, Any]]:
+        """Let it go on, whatever it scores."""
+        del trial, epoch, score
+        return True, {}
+
+    def end(self, trial: int, outcome: Outcome, score: float | None) -> None:
+        """Nothing is learned from how it ends."""
+
+    def restore(self, record: Record) -> None:
+        """Take in a record of the past."""
+        self.size += isinstance(record, Proposal)

@@ -1,0 +1,48 @@
+"""Pictures of a search that is over, as files of its parent run."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from hpo.errors import HpoError
+from hpo.history import History, Search, State
+from hpo.plan import Plan
+from hpo.tracking.runs import Runs
+
+if TYPE_CHECKING:  # matplotlib takes its time to import, and training is under way
+    from hpo.pictures import Drawn
+
+OVER: Final = (State.FINISHED, State.FAILED)
+
+# A winner that trained longer than so many seconds is not trained again unasked: `hpo plot` does it.
+_PATIENCE: Final = 20.0
+
+
+def hang(search: Search, history: History, runs: Runs) -> None:
+    """Draw the pictures and put them on the parent run, unless those of the same records are there.
+
+    A picture that cannot be drawn is told in a tag; only MLflow's own errors are raised.
+    """
+    if search.state not in OVER or not history.epochs or runs.pictured == history.seq:
+        return
+    with tempfile.TemporaryDirectory(prefix="hpo-pictures-") as folder:
+        runs.hang(_draw(search, history, Path(folder)), Path(folder), history.seq)
+
+
+def _draw(search: Search, history: History, folder: Path) -> str:
+    """Draw, and say what came of it."""
+    from hpo.pictures import draw
+
+    try:
+        return _told(draw(Plan.of(search), history, folder, _PATIENCE))
+    except HpoError as error:
+        return f"not drawn: {error}"
+    except Exception as error:  # noqa: BLE001 - a recipe may raise anything; tracking goes on without pictures
+        return f"not drawn: {type(error).__name__}: {error}"
+
+
+def _told(drawn: Sequence[Drawn]) -> str:
+    return "; ".join(name if path else f"{name} not drawn: {reason}" for name, path, reason in drawn)

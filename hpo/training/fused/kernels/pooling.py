@@ -1,5 +1,0 @@
-"""Pooling: trials are folded into the batch."""
-
-from typing import Any
-
-KERNELS: dict[Any, Any] = {}

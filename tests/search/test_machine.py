@@ -1,0 +1,88 @@
+"""What a machine takes: so many trials at once, each with its share; what does not fit is refused at once."""
+
+import pytest
+
+from hpo import cluster
+from hpo.cluster import Share, machine
+from hpo.errors import InputError
+from hpo.plan import order
+from hpo.settings import SearchSettings
+
+
+@pytest.fixture
+def with_gpus(monkeypatch):
+    """Make it a machine of 8 CPUs and some GPUs."""
+
+    def make(gpus):
+        monkeypatch.setattr(cluster, "cpus", lambda: 8)
+        monkeypatch.setattr(cluster, "_gpus", lambda: gpus)
+
+    return make
+
+
+@pytest.mark.parametrize(
+    ("gpus", "asked", "workers", "share"),
+    [
+        (0, (None, None, 1), 8, Share(1.0, 0.0, 1)),
+        (0, (None, None, 2), 4, Share(1.0, 0.0, 2)),
+        (0, (None, None, 3), 2, Share(1.0, 0.0, 3)),
+        (0, (5, None, 2), 5, Share(1.0, 0.0, 2)),
+        (4, (None, None, 1), 4, Share(1.0, 1.0, 1)),
+        (4, (None, 0.5, 1), 8, Share(1.0, 0.5, 1)),
+        (4, (None, None, 2), 2, Share(1.0, 1.0, 2)),
+        (4, (None, 2.0, 2), 2, Share(1.0, 1.0, 2)),
+    ],
+)
+def test_workers_fill_the_machine(with_gpus, gpus, asked, workers, share):
+    with_gpus(gpus)
+    assert machine(*asked) == (workers, share)
+
+
+@pytest.mark.parametrize(
+    ("gpus", "asked", "where", "message"),
+    [
+        (0, (None, 1.0, 1), "gpus_per_trial=1", "This machine has no GPU. Leave the word out"),
+        (0, (None, None, 9), "workers_per_trial=9", "This machine has 8 CPUs, and each worker takes one."),
+        (1, (None, 2.0, 1), "gpus_per_trial=2", "This machine has 1 GPU. Leave the word out"),
+        (1, (None, None, 2), "workers_per_trial=2", "This machine has 1 GPU, and each worker takes one."),
+        (4, (None, 1.0, 2), "gpus_per_trial=1", "Each of the 2 workers of a trial trains on one GPU."),
+    ],
+)
+def test_what_does_not_fit_is_refused(with_gpus, gpus, asked, where, message):
+    with_gpus(gpus)
+    with pytest.raises(InputError) as caught:
+        machine(*asked)
+    (problem,) = caught.value.problems
+    assert problem.where == where
+    assert problem.message.startswith(message)
+
+
+def complaint(*words):
+    with pytest.raises(InputError) as caught:
+        order(SearchSettings.from_words(["recipe=mlp", *words]))
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["adafactor", "muon", "lbfgs"])
+def test_fsdp_refuses_an_optimizer_that_needs_whole_parameters(name):
+    words = ("workers_per_trial=2", "parallel=fsdp", "space.batch_size=full", "space.clip_norm=null")
+    text = complaint(*words, f"space.optimizer={name}")
+    assert f"fsdp keeps parameters in parts, {name} needs them whole: parallel=ddp." in text
+
+
+def test_fsdp_refuses_what_copies_the_model():
+    text = complaint("workers_per_trial=2", "parallel=fsdp", "space.ema={choice: [null, 0.9]}")
+    assert "fsdp cannot copy a model that lies in parts" in text
+
+
+def test_fsdp_needs_workers():
+    assert complaint("parallel=fsdp") == (
+        "parallel=fsdp\n    It shards the model over workers: write workers_per_trial=2, or more."
+    )
+
+
+@pytest.mark.parametrize("words", [("space.optimizer=muon", "space.ema=0.9"), ("parallel=fsdp",)])
+def test_what_several_workers_can_do_is_recorded_with_the_search(words):
+    settings = order(SearchSettings.from_words(["recipe=mlp", "workers_per_trial=2", *words])).settings
+    assert settings["workers_per_trial"] == 2
+    assert settings["parallel"] == ("fsdp" if "parallel=fsdp" in words else "ddp")
