@@ -71,6 +71,8 @@ def test_killed_outright(folder, ledger):
     assert resumed.returncode == 0, resumed.stderr
     check_whole(history_of(ledger), before)
     assert ledger.search("broken").state == "finished"
+    audited = folder.run("audit", "broken")
+    assert audited.returncode == 0, audited.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
