@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -26,6 +27,7 @@ if TYPE_CHECKING:  # Ray takes its time to import, and what is wrong with the wo
     from hpo.cluster import Share
 
 _GLANCE_SECONDS: Final = 0.25
+_BEAT_SECONDS: Final = 5.0
 _UPLOAD_PATIENCE_SECONDS: Final = 60.0
 _IN_ONE_PROCESS: Final = """One process adds up in another order, so
 losses may differ by a ten-thousandth, and with dropout, which draws other masks, by more."""
@@ -128,7 +130,7 @@ class _Conductor:
         session = self.ledger.open_session(self.search)
         state, reason = State.INTERRUPTED, "stopped by an error"
         try:
-            with self._watched():
+            with self._watched(session):
                 self._train(session, resumed=resumed)
             patiently(self._catch_up)
             state, reason = self._verdict()
@@ -183,12 +185,12 @@ class _Conductor:
         return f"{ending.outcome}: {ending.reason}" if ending else ""
 
     @contextmanager
-    def _watched(self) -> Iterator[None]:
+    def _watched(self, session: int) -> Iterator[None]:
         """Follow the ledger in the background, for the viewer and to start tracking."""
         over = threading.Event()
         self.viewer.start(self.plan, self.history)
         with ThreadPoolExecutor(1) as pool:
-            watching = pool.submit(self._watch, over)
+            watching = pool.submit(self._watch, session, over)
             try:
                 yield
             finally:
@@ -197,12 +199,15 @@ class _Conductor:
                 self.viewer.finish()
         watching.result()  # what stopped the watching is told, but first the training comes to its end
 
-    def _watch(self, over: threading.Event) -> None:
-        last = False
+    def _watch(self, session: int, over: threading.Event) -> None:
+        last, beat = False, time.monotonic()
         while not last:
             last = over.wait(_GLANCE_SECONDS)
             with suppress(*PASSING):  # there is a next glance
                 self._catch_up()
+                if time.monotonic() > beat + _BEAT_SECONDS:
+                    self.ledger.beat(session)
+                    beat = time.monotonic()
             self.viewer.update(self.history)
             if self.history.epochs and not self.tracker:
                 # Not before the first epoch is in: MLflow takes long to import, and start-up is busy.

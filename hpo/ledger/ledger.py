@@ -28,6 +28,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError
 
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import History, Search, State
+from hpo.ledger.liveness import born, standing
 from hpo.ledger.patience import patiently
 from hpo.ledger.revision import prepare
 from hpo.ledger.schema import RECORDS, from_row, searches, sessions
@@ -115,10 +116,16 @@ class Ledger:
             "search_id": search.id,
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            "born": born(os.getpid()),
             "started": time.time(),
+            "heartbeat": time.time(),
         }
         with self.engine.begin() as connection:
             return int(connection.scalar(insert(sessions).values(row).returning(sessions.c.id)) or 0)
+
+    def beat(self, session: int) -> None:
+        """Note that the session's driver is alive."""
+        self._execute(update(sessions).where(sessions.c.id == session).values(heartbeat=time.time()))
 
     def close_session(self, session: int, state: State, reason: str = "") -> None:
         """Note how the session ended."""
@@ -158,7 +165,7 @@ class Ledger:
 
     def _search(self, connection: Connection, row: Row[Any]) -> Search:
         latest = select(sessions).where(sessions.c.search_id == row.id).order_by(sessions.c.id.desc())
-        state, reason = _state(connection.execute(latest.limit(1)).one_or_none())
+        state, reason = standing(connection.execute(latest.limit(1)).one_or_none())
         return Search(
             name=row.name,
             recipe=row.recipe,
@@ -225,24 +232,3 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     # WAL lets readers and the one writer work at the same time; FULL makes each commit survive a power cut.
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
-
-
-def _state(session: Row[Any] | None) -> tuple[State, str]:
-    if session is None:
-        return State.INTERRUPTED, "never started"
-    if session.state is not None:
-        return State(session.state), session.reason or ""
-    here = session.host == socket.gethostname()
-    if here and not _alive(session.pid):
-        return State.INTERRUPTED, f"its driver (process {session.pid}) died"
-    return State.RUNNING, f"process {session.pid} on {session.host}"
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

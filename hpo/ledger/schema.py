@@ -38,8 +38,8 @@ searches = Table(
 # Which revision of these tables a store has: in Alembic's form, but not by the name that MLflow uses.
 revisions = Table("hpo_revision", metadata, Column("version_num", String(32), primary_key=True))
 
-# One row for each time that a driver worked on a search; `state` is null until it stops. `born` is when the
-# driver's process began, which tells it from another one of the same number.
+# One row for each time that a driver worked on a search; `state` is null until it stops. `born` is when its
+# process began, in seconds since the machine did: it tells the process from another one of the same number.
 sessions = Table(
     "sessions",
     metadata,

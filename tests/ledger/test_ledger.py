@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -18,6 +19,7 @@ from hpo.config import Config
 from hpo.errors import HpoError, InputError
 from hpo.history import Search, State
 from hpo.ledger import Ledger, Writer, patience
+from hpo.ledger.liveness import born
 from hpo.ledger.schema import from_row, sessions, to_row
 from hpo.recipe import Objective
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal
@@ -241,21 +243,51 @@ class TestState:
         ledger.open_session(search)
         assert ledger.search("cnn-1").state is State.RUNNING
 
+    def session_of(self, ledger, search, **facts):
+        row = {"search_id": search.id, "host": socket.gethostname(), "pid": os.getpid(), "started": 0.0}
+        with ledger.engine.begin() as connection:
+            connection.execute(sessions.insert().values(row | facts))
+        return ledger.search("cnn-1")
+
     def test_a_dead_driver_means_interrupted(self, ledger, search):
         dead = subprocess.Popen([sys.executable, "-c", ""])
         dead.wait()
-        row = {"search_id": search.id, "host": socket.gethostname(), "pid": dead.pid, "started": 0.0}
-        with ledger.engine.begin() as connection:
-            connection.execute(sessions.insert().values(row))
-        found = ledger.search("cnn-1")
+        found = self.session_of(ledger, search, pid=dead.pid)
         assert found.state is State.INTERRUPTED
         assert str(dead.pid) in found.reason
 
-    def test_a_driver_elsewhere_is_taken_at_its_word(self, ledger, search):
-        row = {"search_id": search.id, "host": "elsewhere", "pid": os.getpid(), "started": 0.0}
-        with ledger.engine.begin() as connection:
-            connection.execute(sessions.insert().values(row))
+    def test_a_driver_that_was_killed_is_dead_also_if_its_parent_takes_no_notice(self, ledger, search):
+        driver = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        facts = {"pid": driver.pid, "born": born(driver.pid)}
+        assert self.session_of(ledger, search, **facts).state is State.RUNNING
+        driver.kill()
+        os.waitid(os.P_PID, driver.pid, os.WEXITED | os.WNOWAIT)
+        assert ledger.search("cnn-1").state is State.INTERRUPTED
+        driver.communicate()
+
+    def test_a_driver_whose_number_another_process_has_now_is_dead(self, ledger, search):
+        """As after a restart of the machine: the number is that of a living process, which began later."""
+        mine = born(os.getpid())
+        assert mine > 0
+        assert self.session_of(ledger, search, born=mine).state is State.RUNNING
+        assert self.session_of(ledger, search, born=mine - 100).state is State.INTERRUPTED
+
+    def test_a_driver_elsewhere_lives_as_long_as_it_is_heard_of(self, ledger, search):
+        found = self.session_of(ledger, search, host="elsewhere", pid=1, heartbeat=time.time() - 50)
+        assert found.state is State.RUNNING
+        assert "process 1 on elsewhere, last heard of 50 s ago" in found.reason
+        found = self.session_of(ledger, search, host="elsewhere", pid=1, heartbeat=time.time() - 70)
+        assert found.state is State.INTERRUPTED
+        assert "process 1 on elsewhere, last heard of 70 s ago" in found.reason
+
+    def test_a_heartbeat_is_noted(self, ledger, search):
+        self.session_of(ledger, search, host="elsewhere", heartbeat=time.time() - 70)
+        assert ledger.search("cnn-1").state is State.INTERRUPTED
+        ledger.beat(1)
         assert ledger.search("cnn-1").state is State.RUNNING
+
+    def test_a_driver_of_an_older_version_elsewhere_is_taken_at_its_word(self, ledger, search):
+        assert self.session_of(ledger, search, host="elsewhere").state is State.RUNNING
 
     def test_the_last_session_counts(self, ledger, search):
         ledger.close_session(ledger.open_session(search), State.INTERRUPTED, "stopped by hand")

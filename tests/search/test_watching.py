@@ -1,14 +1,17 @@
 """Following a search in the background: what passes is waited for, what does not is told."""
 
 import threading
+import time
 
 import pytest
 from simulation import referee, started
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from hpo import cluster
+from hpo import cluster, search
 from hpo.errors import SearchError
 from hpo.ledger import Ledger
+from hpo.ledger.schema import sessions
 from hpo.search import _Conductor
 
 
@@ -61,7 +64,7 @@ def watch(tmp_path):
 def test_a_database_that_is_away_for_a_while_is_waited_for(watch):
     viewer = Seen()
     conductor, judge = watch(viewer)
-    with conductor._watched():
+    with conductor._watched(1):
         conductor.ledger.away = 2
         judge.ask("c", 3)
         judge.flush()
@@ -77,7 +80,7 @@ def test_what_ails_the_view_is_told_once_the_training_is_over(watch):
 
     def train():
         nonlocal trained
-        with conductor._watched():
+        with conductor._watched(1):
             trained = True
 
     with pytest.raises(BrokenPipeError):
@@ -88,8 +91,24 @@ def test_what_ails_the_view_is_told_once_the_training_is_over(watch):
 
 def test_what_stops_the_training_is_told_and_not_what_ails_the_view(watch):
     conductor, _ = watch(Broken())
-    with pytest.raises(SearchError, match="all is lost"), conductor._watched():
+    with pytest.raises(SearchError, match="all is lost"), conductor._watched(1):
         raise SearchError("all is lost")
+
+
+def test_the_driver_s_heart_beats_while_it_watches(watch, monkeypatch):
+    monkeypatch.setattr(search, "_BEAT_SECONDS", 0.1)
+    conductor, _ = watch(Seen())
+    before = heartbeat(conductor.ledger)
+    with conductor._watched(1):
+        deadline = time.monotonic() + 20
+        while heartbeat(conductor.ledger) == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def heartbeat(ledger):
+    with ledger.engine.connect() as connection:
+        return connection.scalar(select(sessions.c.heartbeat))
 
 
 @pytest.mark.slow
