@@ -35,7 +35,8 @@ class Search:
 
     `source` is the recipe's text, `space` the space as YAML with every override in it, `settings` the
     other words (`trials`, `epochs`, `seed`, `sampler`, `pruner` …), `versions` the libraries' versions.
-    `created` is in seconds since 1970, UTC.
+    `created` is in seconds since 1970, UTC; `uploaded` is the number of the last record that is known to be
+    in MLflow, None for searches that are older than this note.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Search:
     state: State = State.RUNNING
     reason: str = ""
     id: int = 0
+    uploaded: int | None = None
 
     @property
     def given(self) -> bool:

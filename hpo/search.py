@@ -226,10 +226,13 @@ class _Conductor:
     def _finish_tracking(self, *, wait: bool) -> None:
         if not self.tracker:
             return
-        try:
-            self.tracker.wait(_UPLOAD_PATIENCE_SECONDS if wait else 5)
-        except subprocess.TimeoutExpired:
-            self.tracker.terminate()
+        # Each end is less polite than the one before; whatever is cut off is sent again by `hpo sync`.
+        ends = (lambda: None, self.tracker.terminate, self.tracker.kill)
+        for end, patience in zip(ends, (_UPLOAD_PATIENCE_SECONDS if wait else 5, 2, None), strict=True):
+            end()
+            with suppress(subprocess.TimeoutExpired):
+                self.tracker.wait(patience)
+                return
 
 
 @contextmanager

@@ -97,6 +97,7 @@ class Ledger:
             "settings": json.dumps(dict(search.settings)),
             "versions": json.dumps(dict(search.versions)),
             "created": time.time(),
+            "uploaded": 0,
         }
         with self.engine.begin() as connection:
             connection.execute(insert(searches).values(row))
@@ -126,6 +127,10 @@ class Ledger:
     def beat(self, session: int) -> None:
         """Note that the session's driver is alive."""
         self._execute(update(sessions).where(sessions.c.id == session).values(heartbeat=time.time()))
+
+    def note_uploaded(self, search: Search, seq: int) -> None:
+        """Note that MLflow has the search's records up to this one."""
+        self._execute(update(searches).where(searches.c.id == search.id).values(uploaded=seq))
 
     def close_session(self, session: int, state: State, reason: str = "") -> None:
         """Note how the session ended."""
@@ -179,6 +184,7 @@ class Ledger:
             state=state,
             reason=reason,
             id=row.id,
+            uploaded=row.uploaded,
         )
 
     def last_seq(self, search: Search) -> int:

@@ -33,6 +33,7 @@ searches = Table(
     Column("settings", Text, nullable=False),
     Column("versions", Text, nullable=False),
     Column("created", Float, nullable=False),
+    Column("uploaded", Integer),
 )
 
 # Which revision of these tables a store has: in Alembic's form, but not by the name that MLflow uses.

@@ -147,9 +147,12 @@ def next_steps(search: Search, history: History, words: Sequence[str]) -> Render
     resume = (f"hpo resume {search.name}", "go on where it stopped")
     export = (f"hpo export {search.name} to=train_{search.name}.py", "the winner as plain PyTorch code")
     look = (f"hpo show {search.name}", "this page")
+    missing = summary.unsent(search, history)
+    sync = (f"hpo sync {search.name}", f"MLflow lacks {missing} of {history.seq} records")
     over = search.given and bool(history.ended)  # there is nothing to go on with
     stopped = search.state in (State.INTERRUPTED, State.FAILED) and not over
-    commands = [*([resume] if stopped else []), *([export] if history.best else []), look]
+    choices = ((stopped, resume), (history.best, export), (True, look), (missing, sync))
+    commands = [command for offered, command in choices if offered]
     rows = [
         *((" ".join((command, *words)), why) for command, why in commands),
         ("hpo ui", "all curves in MLflow"),

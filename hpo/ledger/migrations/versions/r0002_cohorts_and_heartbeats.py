@@ -1,4 +1,4 @@
-"""Which cohort took a trial up and in what way; whether a session's driver is alive."""
+"""Which cohort took a trial up and in what way; whether a session's driver is alive; what is in MLflow."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -13,5 +13,6 @@ def upgrade() -> None:
     if "notes" not in there:  # they came a little before revisions did
         op.add_column("attempts", sa.Column("notes", sa.Text, nullable=False, server_default="{}"))
     op.add_column("attempts", sa.Column("cohort", sa.String(64), nullable=False, server_default=""))
+    op.add_column("searches", sa.Column("uploaded", sa.Integer))
     op.add_column("sessions", sa.Column("born", sa.Float))
     op.add_column("sessions", sa.Column("heartbeat", sa.Float))
