@@ -38,6 +38,7 @@ VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "plot": (settings.PlotSettings, "hpo plot cnn-1 to=pictures"),
     "ui": (settings.TrackingSettings, "hpo ui"),
     "sync": (settings.SyncSettings, "hpo sync cnn-1"),
+    "audit": (settings.SyncSettings, "hpo audit cnn-1"),
     "recipes": (settings.Settings, "hpo recipes"),
     "spaces": (settings.Settings, "hpo spaces"),
     "version": (settings.Settings, "hpo version"),
@@ -214,6 +215,20 @@ def sync(words: Words = None) -> None:
 
     count = send(Ledger(chosen.store), chosen.name, chosen.tracking)
     typer.echo(f"{count} records sent.")
+
+
+@app.command(cls=_Verb)
+def audit(words: Words = None, *, as_json: Json = False) -> None:
+    """Check a search's ledger and MLflow."""
+    chosen = settings.SyncSettings.from_words(words or ())
+    from hpo.audit import audit as examine
+    from hpo.terminal import tables
+    from hpo.tracking import default_uri
+
+    checks = examine(chosen.store, chosen.name, chosen.tracking or default_uri())
+    _print(tables.audit(checks), [check.describe() for check in checks], as_json=as_json)
+    if not all(check.passed for check in checks):
+        raise typer.Exit(1)
 
 
 @app.command(cls=_Verb)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import os
 import shutil
@@ -31,9 +32,11 @@ os.environ.update(
 )
 
 import ray
+from ray.exceptions import RayError
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from hpo.errors import InputError, Problem, SearchError
+from hpo.errors import HpoError, InputError, Problem, SearchError
+from hpo.line import Line
 from hpo.trial import Divergence, Ending, Point, Proposal
 
 # How long a report may wait to become durable; it is answered at once.
@@ -41,6 +44,7 @@ _FLUSH_SECONDS: Final = 0.03
 _PATIENCE_SECONDS: Final = 10.0
 _GRACE_SECONDS: Final = 5.0  # that peers have to end when their trial has failed
 _VAIN: Final = 3  # so many workers that fail before they train, and the cause is not in the trials
+_DEATH: Final = "its worker died"
 _OBJECT_STORE_BYTES: Final = 128 * 2**20
 
 
@@ -58,7 +62,7 @@ class Referee(Protocol):
     def ask(self, cohort: str, size: int) -> list[Proposal]:
         """Return trials for a cohort."""
 
-    def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
+    def attempt(self, cohort: str, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note who trains these trials, and in what way."""
 
     def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
@@ -69,6 +73,9 @@ class Referee(Protocol):
 
     def lost(self, cohort: str, reason: str) -> bool:
         """Take in that a cohort's worker died; return whether it had trials."""
+
+    def reclaim(self, alive: Collection[str], reason: str) -> None:
+        """Take in which cohorts have a worker; hand out again what others had."""
 
     def requeue(self) -> None:
         """Hand out again what was under way."""
@@ -89,8 +96,9 @@ class Share:
 class _Host:
     """The referee as a Ray actor: one thread, and commits in groups beside it.
 
-    A report is answered from memory. An ask, a telling or a loss is answered once it is durable; whatever
-    arrives while one commit is under way goes into the next.
+    A report is answered from memory (`hpo.line` says why nothing is lost by that), unless it ends a trial.
+    That, an ask, an attempt, a telling or a loss is answered once it is durable; whatever arrives while one
+    commit is under way goes into the next.
     """
 
     def __init__(self, make: Callable[[], Referee]) -> None:
@@ -101,7 +109,9 @@ class _Host:
     async def requeue(self) -> None:
         self._referee.requeue()
 
-    async def outlook(self) -> tuple[bool, bool]:
+    async def outlook(self, alive: list[str]) -> tuple[bool, bool]:
+        self._referee.reclaim(alive, _DEATH)
+        self._soon()
         return self._referee.ready, self._referee.exhausted
 
     async def ask(self, cohort: str, size: int) -> list[Proposal]:
@@ -109,12 +119,14 @@ class _Host:
         await self._durable()
         return trials
 
-    async def attempt(self, trials: list[int], worker: str, notes: Mapping[str, Any]) -> None:
-        self._referee.attempt(trials, worker, notes)
-        self._soon()
+    async def attempt(self, cohort: str, trials: list[int], worker: str, notes: Mapping[str, Any]) -> None:
+        self._referee.attempt(cohort, trials, worker, notes)
+        await self._durable()
 
     async def report(self, reports: list[Point | Divergence]) -> list[int]:
         kept = self._referee.report(reports)
+        if len(kept) < len(reports):
+            await self._durable()  # a trial has ended, and its worker will not speak of it again
         self._soon()
         return kept
 
@@ -144,31 +156,6 @@ class _Host:
     async def _flush_later(self) -> None:
         await asyncio.sleep(_FLUSH_SECONDS)
         await self._durable()
-
-
-class _Line:
-    """A worker's line to the referee; each call waits for its answer."""
-
-    def __init__(self, host: Any) -> None:
-        self._host = host
-
-    def ask(self, cohort: str, size: int) -> list[Proposal]:
-        trials: list[Proposal] = ray.get(self._host.ask.remote(cohort, size))
-        return trials
-
-    def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
-        ray.get(self._host.attempt.remote(list(trials), worker, notes))
-
-    def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
-        kept: list[int] = ray.get(self._host.report.remote(list(reports)))
-        return kept
-
-    def tell(self, endings: Sequence[Ending]) -> None:
-        ray.get(self._host.tell.remote(list(endings)))
-
-    def lost(self, cohort: str, reason: str) -> bool:
-        had_trials: bool = ray.get(self._host.lost.remote(cohort, reason))
-        return had_trials
 
 
 class _Peer:
@@ -237,7 +224,7 @@ def _state(task: Any) -> Literal["done", "dead", "at work"]:
     return "done"
 
 
-Work = Callable[[str, _Line, _Crew], None]
+Work = Callable[[str, Line, _Crew], None]
 
 
 def machine(
@@ -350,8 +337,24 @@ def train(make: Callable[[], Referee], work: Work, workers: int, share: Share, *
         ray.get(host.requeue.remote())
     try:
         _fit(host, work, workers, share)
-    finally:
-        ray.get(host.flush.remote(), timeout=_PATIENCE_SECONDS)
+    except BaseException:
+        _flush_what_is_left(host)
+        raise
+    _flush(host)
+
+
+def _flush_what_is_left(host: Any) -> None:
+    """After an error: a referee that cannot write is its cause, and told; one that is dead came of it."""
+    try:
+        _flush(host)
+    except HpoError:
+        raise
+    except RayError:
+        return
+
+
+def _flush(host: Any) -> None:
+    ray.get(host.flush.remote(), timeout=_PATIENCE_SECONDS)
 
 
 def _fit(host: Any, work: Work, workers: int, share: Share) -> None:
@@ -379,6 +382,10 @@ def _fit(host: Any, work: Work, workers: int, share: Share) -> None:
         raise SearchError(f"Workers fail before they take up a trial: {cause}")
 
 
+def _call(host: Any, method: str, *arguments: object) -> Any:
+    return ray.get(getattr(host, method).remote(*arguments))
+
+
 def _trainable() -> type:
     from ray import tune
 
@@ -388,7 +395,7 @@ def _trainable() -> type:
         def setup(  # type: ignore[override]
             self, config: dict[str, Any], work: Any, host: Any, share: Share
         ) -> None:
-            self.work, self.line, self.crew = work, _Line(host), _Crew(share)
+            self.work, self.line, self.crew = work, Line(functools.partial(_call, host)), _Crew(share)
             self.cohort: str = config["cohort"]
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -414,6 +421,7 @@ def _asking(host: Any, workers: int) -> Any:
         def __init__(self) -> None:
             super().__init__(metric="done", mode="max")
             self.suggested = 0
+            self.alive: set[str] = set()  # cohorts that have a worker, or are about to
             self.in_vain = 0  # workers in a row that failed with no trial in hand
 
         def suggest(self, trial_id: str) -> Any:
@@ -421,8 +429,10 @@ def _asking(host: Any, workers: int) -> Any:
             if self.in_vain >= _VAIN:
                 return Searcher.FINISHED
             # The first workers need not wait for the referee to start: they load torch meanwhile.
-            ready, exhausted = (True, False) if self.suggested <= workers else ray.get(host.outlook.remote())
+            first = self.suggested <= workers
+            ready, exhausted = (True, False) if first else ray.get(host.outlook.remote(list(self.alive)))
             if ready:
+                self.alive.add(trial_id)
                 return {"cohort": trial_id}
             return Searcher.FINISHED if exhausted else None
 
@@ -432,7 +442,8 @@ def _asking(host: Any, workers: int) -> Any:
             result: dict[str, Any] | None = None,  # noqa: ARG002 - Tune's own signature
             error: bool = False,  # noqa: FBT001, FBT002
         ) -> None:
-            had_trials = error and ray.get(host.lost.remote(trial_id, "its worker died"))
+            self.alive.discard(trial_id)
+            had_trials = error and ray.get(host.lost.remote(trial_id, _DEATH))
             self.in_vain = self.in_vain + 1 if error and not had_trials else 0
 
         def save(self, checkpoint_path: str) -> None:

@@ -35,7 +35,8 @@ class Search:
 
     `source` is the recipe's text, `space` the space as YAML with every override in it, `settings` the
     other words (`trials`, `epochs`, `seed`, `sampler`, `pruner` …), `versions` the libraries' versions.
-    `created` is in seconds since 1970, UTC.
+    `created` is in seconds since 1970, UTC; `uploaded` is the number of the last record that is known to be
+    in MLflow, None for searches that are older than this note.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Search:
     state: State = State.RUNNING
     reason: str = ""
     id: int = 0
+    uploaded: int | None = None
 
     @property
     def given(self) -> bool:
@@ -75,6 +77,16 @@ class Trial:
     def outcome(self) -> Outcome | None:
         """How it ended, or None while it is under way."""
         return self.ending.outcome if self.ending else None
+
+    @property
+    def cohort(self) -> str:
+        """The cohort that took it up last or, if none has yet, that it was proposed to."""
+        return self.attempts[-1].cohort if self.attempts else self.proposal.cohort
+
+    @property
+    def tries(self) -> int:
+        """How many cohorts have taken it up."""
+        return len({attempt.cohort for attempt in self.attempts})
 
     @property
     def at_once(self) -> int:

@@ -10,6 +10,7 @@ from typing import Any, Final, Protocol
 import torch
 
 from hpo.config import Value
+from hpo.line import Line
 from hpo.trial import Divergence, Ending, Point, Proposal
 
 # How long a report may wait to become durable; it is answered at once.
@@ -22,7 +23,7 @@ class Referee(Protocol):
     def ask(self, cohort: str, size: int) -> list[Proposal]:
         """Return trials for a cohort."""
 
-    def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
+    def attempt(self, cohort: str, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note who trains these trials, and in what way."""
 
     def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
@@ -43,18 +44,18 @@ def machine() -> dict[str, Value]:
     return {"threads": torch.get_num_threads(), "device": "cuda" if torch.cuda.is_available() else "cpu"}
 
 
-def train(referee: Referee, work: Callable[[str, Referee], None], *, resumed: bool) -> None:
+def train(referee: Referee, work: Callable[[str, Line], None], *, resumed: bool) -> None:
     """Train one cohort; return, or raise what stopped it, when all of it is durable.
 
     Args:
         referee: which no one else speaks to.
-        work: trains a cohort, given its name and the referee.
+        work: trains a cohort, given its name and a line to the referee.
         resumed: whether trials that were under way before are to be handed out again.
     """
     if resumed:
         referee.requeue()
     with _flushed(referee):
-        work("in process", referee)
+        work("in process", Line(lambda method, *words: getattr(referee, method)(*words)))
 
 
 @contextmanager

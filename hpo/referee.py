@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
@@ -18,7 +18,7 @@ from hpo.history import History, Trial
 from hpo.ledger import Ledger, Writer
 from hpo.plan import Plan
 from hpo.single import Single
-from hpo.trial import PROOF, Attempt, Divergence, Ending, Outcome, Point, Proposal, Record
+from hpo.trial import PROOF, Attempt, Divergence, Ending, MissingEpochError, Outcome, Point, Proposal, Record
 
 if TYPE_CHECKING:
     from hpo.study import Study
@@ -58,7 +58,7 @@ class Referee:
         self._noted: dict[int, Mapping[str, Any]] = {}  # what the engine said last of each trial
         self._cohorts: dict[str, list[int]] = {}
         for trial in self._history.running:
-            self._cohorts.setdefault(trial.proposal.cohort, []).append(trial.number)
+            self._cohorts.setdefault(trial.cohort, []).append(trial.number)
         self._waiting: deque[int] = deque()
         timeout = self._plan.setting("timeout")
         self._deadline = time.monotonic() + timeout if timeout else math.inf
@@ -123,14 +123,26 @@ class Referee:
     def _over(self) -> bool:
         return time.monotonic() > self._deadline or self._history.hopeless is not None
 
-    def attempt(self, trials: Iterable[int], worker: str, notes: Mapping[str, Any]) -> None:
-        """Note that a worker took up these trials, and in what way."""
+    def attempt(self, cohort: str, trials: Iterable[int], worker: str, notes: Mapping[str, Any]) -> None:
+        """Note that a worker took up these trials for a cohort, and in what way."""
         for trial in trials:
-            self._record(Attempt(trial, worker, notes))
+            self._record(Attempt(trial, worker, cohort, notes))
 
     def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
-        """Take in what a cohort's last epoch measured; return the trials that go on."""
+        """Take in what a cohort's last epoch measured; return the trials that go on.
+
+        Raises:
+            MissingEpochError: an earlier epoch of theirs is not known; nothing was taken in.
+        """
+        self._check_known((report.trial, report.epoch - 1) for report in reports)
         return [report.trial for report in reports if self._goes_on(report)]
+
+    def _check_known(self, curves: Iterable[tuple[int, int]]) -> None:
+        """Refuse what follows on these epochs of trials, where they are not known."""
+        for number, epochs in curves:
+            trial = self._history.trials[number]
+            if trial.ending is None and trial.epochs < epochs:
+                raise MissingEpochError(f"trial {number} has {trial.epochs} epochs of {epochs}")
 
     def _goes_on(self, report: Point | Divergence) -> bool:
         trial = self._history.trials[report.trial]
@@ -158,8 +170,14 @@ class Referee:
     def _out_of_time(self, point: Point) -> bool:
         return point.epoch < self._plan.epochs and time.monotonic() > self._deadline
 
-    def tell(self, endings: Iterable[Ending]) -> None:
-        """Take in how trials ended; a trial that has ended already stays as it is."""
+    def tell(self, endings: Collection[Ending]) -> None:
+        """Take in how trials ended; a trial that has ended already stays as it is.
+
+        Raises:
+            MissingEpochError: an epoch of a finished trial is not known; nothing was taken in.
+        """
+        finished = (ending.trial for ending in endings if ending.outcome is Outcome.FINISHED)
+        self._check_known((number, self._plan.epochs) for number in finished)
         for ending in endings:
             trial = self._history.trials[ending.trial]
             if not trial.ending:
@@ -175,10 +193,18 @@ class Referee:
             self._lose(self._history.trials[number], reason)
         return bool(numbers)
 
+    def reclaim(self, alive: Collection[str], reason: str) -> None:
+        """Take in which cohorts have a worker; the trials of all others are handed out again.
+
+        A referee that was made again does not know whom it has taken for lost before.
+        """
+        for cohort in [name for name in self._cohorts if name not in alive]:
+            self.lost(cohort, reason)
+
     def _lose(self, trial: Trial, reason: str) -> None:
         if trial.ending:
             return
-        if len(trial.attempts) < ATTEMPTS:
+        if trial.tries < ATTEMPTS:
             self._waiting.append(trial.number)
         else:
             self._end(trial, Outcome.LOST, reason)

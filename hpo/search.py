@@ -8,8 +8,10 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
@@ -17,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from hpo.config import Value
 from hpo.errors import InputError, InterruptedSearch, Problem, SearchError
 from hpo.history import History, Search, State, Trial
-from hpo.ledger import Ledger
+from hpo.ledger import PASSING, Ledger, patiently
 from hpo.plan import Plan
 from hpo.settings import StoreSettings
 
@@ -25,6 +27,7 @@ if TYPE_CHECKING:  # Ray takes its time to import, and what is wrong with the wo
     from hpo.cluster import Share
 
 _GLANCE_SECONDS: Final = 0.25
+_BEAT_SECONDS: Final = 5.0
 _UPLOAD_PATIENCE_SECONDS: Final = 60.0
 _IN_ONE_PROCESS: Final = """One process adds up in another order, so
 losses may differ by a ten-thousandth, and with dropout, which draws other masks, by more."""
@@ -127,8 +130,9 @@ class _Conductor:
         session = self.ledger.open_session(self.search)
         state, reason = State.INTERRUPTED, "stopped by an error"
         try:
-            with self._watched():
+            with self._watched(session):
                 self._train(session, resumed=resumed)
+            patiently(self._catch_up)
             state, reason = self._verdict()
         except SearchError as error:
             state, reason = State.FAILED, str(error)
@@ -181,29 +185,37 @@ class _Conductor:
         return f"{ending.outcome}: {ending.reason}" if ending else ""
 
     @contextmanager
-    def _watched(self) -> Iterator[None]:
+    def _watched(self, session: int) -> Iterator[None]:
         """Follow the ledger in the background, for the viewer and to start tracking."""
         over = threading.Event()
-        watching = threading.Thread(target=self._watch, args=(over,))
         self.viewer.start(self.plan, self.history)
-        watching.start()
-        try:
-            yield
-        finally:
-            over.set()
-            watching.join()
-            self.viewer.finish()
+        with ThreadPoolExecutor(1) as pool:
+            watching = pool.submit(self._watch, session, over)
+            try:
+                yield
+            finally:
+                over.set()
+                wait([watching])
+                self.viewer.finish()
+        watching.result()  # what stopped the watching is told, but first the training comes to its end
 
-    def _watch(self, over: threading.Event) -> None:
-        last = False
+    def _watch(self, session: int, over: threading.Event) -> None:
+        last, beat = False, time.monotonic()
         while not last:
             last = over.wait(_GLANCE_SECONDS)
-            for record in self.ledger.records(self.search, self.history.seq):
-                self.history.add(record)
+            with suppress(*PASSING):  # there is a next glance
+                self._catch_up()
+                if time.monotonic() > beat + _BEAT_SECONDS:
+                    self.ledger.beat(session)
+                    beat = time.monotonic()
             self.viewer.update(self.history)
             if self.history.epochs and not self.tracker:
                 # Not before the first epoch is in: MLflow takes long to import, and start-up is busy.
                 self.tracker = self._track()
+
+    def _catch_up(self) -> None:
+        for record in self.ledger.records(self.search, self.history.seq):
+            self.history.add(record)
 
     def _track(self) -> subprocess.Popen[bytes]:
         command = [sys.executable, "-m", "hpo.tracking", self.search.name]
@@ -214,10 +226,13 @@ class _Conductor:
     def _finish_tracking(self, *, wait: bool) -> None:
         if not self.tracker:
             return
-        try:
-            self.tracker.wait(_UPLOAD_PATIENCE_SECONDS if wait else 5)
-        except subprocess.TimeoutExpired:
-            self.tracker.terminate()
+        # Each end is less polite than the one before; whatever is cut off is sent again by `hpo sync`.
+        ends = (lambda: None, self.tracker.terminate, self.tracker.kill)
+        for end, patience in zip(ends, (_UPLOAD_PATIENCE_SECONDS if wait else 5, 2, None), strict=True):
+            end()
+            with suppress(subprocess.TimeoutExpired):
+                self.tracker.wait(patience)
+                return
 
 
 @contextmanager

@@ -334,7 +334,7 @@ class TrackingSettings(Settings):
 
 
 class SyncSettings(NameSettings, TrackingSettings):
-    """The keys of `hpo sync`."""
+    """The keys of `hpo sync` and `hpo audit`."""
 
 
 class SearchSettings(StoreSettings):

@@ -10,7 +10,7 @@ from typing import Any
 from hpo import recipe
 from hpo.config import Config, Value
 from hpo.errors import InputError
-from hpo.history import History, Search, Trial
+from hpo.history import History, Search, State, Trial
 from hpo.recipe import Objective
 from hpo.training.words import VOCABULARY
 from hpo.trial import Point
@@ -61,11 +61,19 @@ def describe_briefly(search: Search, history: History) -> dict[str, Any]:
         "seed": search.settings.get("seed"),
         "settings": dict(search.settings),
         "created": search.created,
+        "unsent": unsent(search, history),
         "counts": ({"running": len(history.running)} if history.running else {}) | dict(history.counts),
         "best": best and describe_trial(best, search.objective),
         "proof": history.proof and describe_trial(history.proof, search.objective),
         "at_once": {"most": history.at_once, "because": history.because, "live": history.occupancy},
     }
+
+
+def unsent(search: Search, history: History) -> int | None:
+    """Return how many of its records MLflow lacks; None if that is unknown, or they are on the way."""
+    if search.uploaded is None or search.state is State.RUNNING:
+        return None
+    return max(history.seq - search.uploaded, 0)
 
 
 def describe_trial(trial: Trial, objective: Objective) -> dict[str, Any]:

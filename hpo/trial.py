@@ -58,13 +58,15 @@ class Proposal:
 
 @dataclass(frozen=True)
 class Attempt:
-    """A worker (`host/pid`) took up a trial; more than one if a worker died on it.
+    """A worker (`host/pid`) took up a trial for a cohort; more than one if a worker died on it.
 
-    `notes` say how many trials it trains at once and why (`hpo.training.fused.probe`).
+    A cohort that was halved takes its trials up again. `notes` say how many trials it trains at once and
+    why (`hpo.training.fused.probe`).
     """
 
     trial: int
     worker: str
+    cohort: str = ""
     notes: Mapping[str, Any] = field(default_factory=dict)
     at: float = 0.0
     seq: int = 0
@@ -137,6 +139,10 @@ class Ending:
     notes: Mapping[str, Any] = field(default_factory=dict)
     at: float = 0.0
     seq: int = 0
+
+
+class MissingEpochError(Exception):
+    """An epoch before the one that is spoken of is not known: report it first."""
 
 
 Record = Proposal | Attempt | Point | Ending

@@ -40,6 +40,13 @@ def test_recipes_and_spaces_are_in_it(wheel):
             assert f"hpo/shipped/{kind}/{path.name}" in names
 
 
+def test_what_brings_old_ledgers_up_to_date_is_in_it(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    folder = ROOT / "hpo" / "ledger" / "migrations"
+    for path in folder.rglob("*.py"):
+        assert f"hpo/ledger/migrations/{path.relative_to(folder)}" in names
+
+
 def test_tests_are_not(wheel):
     assert not [name for name in zipfile.ZipFile(wheel).namelist() if "test" in name]
 

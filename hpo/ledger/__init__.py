@@ -1,6 +1,7 @@
 """The ledger: what happened in every search, written once, in order, and read by everything else."""
 
 from hpo.ledger.ledger import Ledger
+from hpo.ledger.patience import PASSING, patiently
 from hpo.ledger.writer import Writer
 
-__all__ = ["Ledger", "Writer"]
+__all__ = ["PASSING", "Ledger", "Writer", "patiently"]

@@ -11,13 +11,27 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, create_engine, event, func, insert, inspect, select, update
+from sqlalchemy import (
+    Connection,
+    Engine,
+    Row,
+    Update,
+    create_engine,
+    event,
+    func,
+    insert,
+    select,
+    update,
+)
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError, OperationalError
+from sqlalchemy.exc import ArgumentError, IntegrityError
 
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import History, Search, State
-from hpo.ledger.schema import RECORDS, from_row, metadata, searches, sessions
+from hpo.ledger.liveness import born, standing
+from hpo.ledger.patience import patiently
+from hpo.ledger.revision import prepare
+from hpo.ledger.schema import RECORDS, from_row, searches, sessions
 from hpo.recipe import Objective
 from hpo.trial import Record
 
@@ -33,7 +47,7 @@ class Ledger:
     """
 
     def __init__(self, url: str) -> None:
-        self.url = url
+        self.url, self._ready = url, False
         try:
             self.engine = _engine(url)
         except (ArgumentError, ImportError) as error:
@@ -41,22 +55,24 @@ class Ledger:
             raise InputError(Problem("store", f"This is not {form}: {error}.")) from None
 
     def exists(self) -> bool:
-        """Say whether anything was written here yet; looking does not create a file."""
+        """Say whether anything was written here yet; looking does not create a file.
+
+        Raises:
+            InputError: a newer hpo has made this store.
+        """
         file = self.engine.url.database if self.engine.dialect.name == "sqlite" else None
         if file and not Path(file).exists():
             return False
-        return inspect(self.engine).has_table(searches.name)
+        self._ready = self._ready or prepare(self.engine, create=False)
+        return self._ready
 
     def create_search(self, search: Search) -> Search:
         """Write down a new search; without a name it gets the next free one, such as `cnn-1`.
 
         Raises:
-            InputError: the name is taken, or the folder cannot be written to.
+            InputError: the name is taken, a newer hpo has made this store, or it cannot be written to.
         """
-        try:
-            metadata.create_all(self.engine)
-        except OperationalError as error:
-            raise InputError(Problem(self._shown, f"Cannot write here: {error.orig}.")) from None
+        prepare(self.engine, create=True)
         while True:
             name = search.name or self._free_name(search.recipe)
             try:
@@ -81,6 +97,7 @@ class Ledger:
             "settings": json.dumps(dict(search.settings)),
             "versions": json.dumps(dict(search.versions)),
             "created": time.time(),
+            "uploaded": 0,
         }
         with self.engine.begin() as connection:
             connection.execute(insert(searches).values(row))
@@ -100,16 +117,30 @@ class Ledger:
             "search_id": search.id,
             "host": socket.gethostname(),
             "pid": os.getpid(),
+            "born": born(os.getpid()),
             "started": time.time(),
+            "heartbeat": time.time(),
         }
         with self.engine.begin() as connection:
             return int(connection.scalar(insert(sessions).values(row).returning(sessions.c.id)) or 0)
 
+    def beat(self, session: int) -> None:
+        """Note that the session's driver is alive."""
+        self._execute(update(sessions).where(sessions.c.id == session).values(heartbeat=time.time()))
+
+    def note_uploaded(self, search: Search, seq: int) -> None:
+        """Note that MLflow has the search's records up to this one."""
+        self._execute(update(searches).where(searches.c.id == search.id).values(uploaded=seq))
+
     def close_session(self, session: int, state: State, reason: str = "") -> None:
         """Note how the session ended."""
         change = update(sessions).where(sessions.c.id == session)
+        values = change.values(ended=time.time(), state=state.value, reason=reason)
+        patiently(lambda: self._execute(values))
+
+    def _execute(self, change: Update) -> None:
         with self.engine.begin() as connection:
-            connection.execute(change.values(ended=time.time(), state=state.value, reason=reason))
+            connection.execute(change)
 
     def searches(self) -> list[Search]:
         """Return all searches, oldest first."""
@@ -139,7 +170,7 @@ class Ledger:
 
     def _search(self, connection: Connection, row: Row[Any]) -> Search:
         latest = select(sessions).where(sessions.c.search_id == row.id).order_by(sessions.c.id.desc())
-        state, reason = _state(connection.execute(latest.limit(1)).one_or_none())
+        state, reason = standing(connection.execute(latest.limit(1)).one_or_none())
         return Search(
             name=row.name,
             recipe=row.recipe,
@@ -153,6 +184,7 @@ class Ledger:
             state=state,
             reason=reason,
             id=row.id,
+            uploaded=row.uploaded,
         )
 
     def last_seq(self, search: Search) -> int:
@@ -206,24 +238,3 @@ def _prepare_sqlite(connection: Any, _: object) -> None:
     # WAL lets readers and the one writer work at the same time; FULL makes each commit survive a power cut.
     for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
         connection.execute(f"PRAGMA {pragma}")
-
-
-def _state(session: Row[Any] | None) -> tuple[State, str]:
-    if session is None:
-        return State.INTERRUPTED, "never started"
-    if session.state is not None:
-        return State(session.state), session.reason or ""
-    here = session.host == socket.gethostname()
-    if here and not _alive(session.pid):
-        return State.INTERRUPTED, f"its driver (process {session.pid}) died"
-    return State.RUNNING, f"process {session.pid} on {session.host}"
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

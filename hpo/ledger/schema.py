@@ -33,9 +33,14 @@ searches = Table(
     Column("settings", Text, nullable=False),
     Column("versions", Text, nullable=False),
     Column("created", Float, nullable=False),
+    Column("uploaded", Integer),
 )
 
-# One row for each time that a driver worked on a search; `state` is null until it stops.
+# Which revision of these tables a store has: in Alembic's form, but not by the name that MLflow uses.
+revisions = Table("hpo_revision", metadata, Column("version_num", String(32), primary_key=True))
+
+# One row for each time that a driver worked on a search; `state` is null until it stops. `born` is when its
+# process began, in seconds since the machine did: it tells the process from another one of the same number.
 sessions = Table(
     "sessions",
     metadata,
@@ -47,6 +52,8 @@ sessions = Table(
     Column("ended", Float),
     Column("state", String(20)),
     Column("reason", Text),
+    Column("born", Float),
+    Column("heartbeat", Float),
 )
 
 
@@ -79,6 +86,7 @@ attempts = Table(
     Column("trial", Integer, nullable=False),
     Column("worker", Text, nullable=False),
     Column("notes", Text, nullable=False, server_default="{}"),
+    Column("cohort", String(64), nullable=False, server_default=""),
     Column("at", Float, nullable=False),
     Column("seq", Integer, primary_key=True),
 )

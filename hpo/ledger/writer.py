@@ -8,11 +8,12 @@ from dataclasses import replace
 from itertools import groupby
 from typing import TypeVar
 
-from sqlalchemy import Select, func, insert, select
+from sqlalchemy import Select, exists, func, insert, select
 
 from hpo.errors import HpoError
 from hpo.history import Search
 from hpo.ledger.ledger import Ledger
+from hpo.ledger.patience import patiently
 from hpo.ledger.schema import RECORDS, sessions, to_row
 from hpo.trial import Record
 
@@ -23,7 +24,8 @@ class Writer:
     """Numbers the records of one search and commits them in groups.
 
     `append` costs microseconds and promises nothing; what was appended before a `flush` is durable once
-    that `flush` returns. If a commit fails, nothing is dropped: the records wait for the next flush.
+    that `flush` returns. It waits for a database that is locked or restarts, and drops nothing if it gives
+    up: the records wait for the next flush.
 
     A search has one writer, that of its latest session: what outlives a dead driver writes nothing more.
     """
@@ -47,18 +49,25 @@ class Writer:
         with self._committing:
             group = list(self._pending)
             if group:
-                self._commit(group)
+                patiently(lambda: self._commit(group))
                 with self._appending:
                     del self._pending[: len(group)]
 
     def _commit(self, group: list[Record]) -> None:
         with self._ledger.engine.begin() as connection:
+            if connection.scalar(self._is_in(group[-1])):
+                return  # the answer to an earlier try was lost, not the commit
             latest = connection.scalar(self._latest_session())
             if latest != self._session:
                 raise HpoError(f"{self._search.name} has gone on in session {latest}; this one is over")
             for kind, records in groupby(sorted(group, key=_kind), key=type):
                 rows = [{"search_id": self._search.id, **to_row(record)} for record in records]
                 connection.execute(insert(RECORDS[kind]), rows)
+
+    def _is_in(self, record: Record) -> Select[bool]:
+        table = RECORDS[type(record)]
+        here = (table.c.search_id == self._search.id, table.c.seq == record.seq, table.c.at == record.at)
+        return select(exists().where(*here))
 
     def _latest_session(self) -> Select[int]:
         return select(func.max(sessions.c.id)).where(sessions.c.search_id == self._search.id)

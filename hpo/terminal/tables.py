@@ -14,6 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hpo import summary
+from hpo.audit.check import Check
 from hpo.history import History, Search, State, Trial
 from hpo.terminal import wording
 from hpo.trial import Outcome
@@ -146,9 +147,12 @@ def next_steps(search: Search, history: History, words: Sequence[str]) -> Render
     resume = (f"hpo resume {search.name}", "go on where it stopped")
     export = (f"hpo export {search.name} to=train_{search.name}.py", "the winner as plain PyTorch code")
     look = (f"hpo show {search.name}", "this page")
+    missing = summary.unsent(search, history)
+    sync = (f"hpo sync {search.name}", f"MLflow lacks {missing} of {history.seq} records")
     over = search.given and bool(history.ended)  # there is nothing to go on with
     stopped = search.state in (State.INTERRUPTED, State.FAILED) and not over
-    commands = [*([resume] if stopped else []), *([export] if history.best else []), look]
+    choices = ((stopped, resume), (history.best, export), (True, look), (missing, sync))
+    commands = [command for offered, command in choices if offered]
     rows = [
         *((" ".join((command, *words)), why) for command, why in commands),
         ("hpo ui", "all curves in MLflow"),
@@ -188,6 +192,21 @@ def recipes(described: Iterable[Mapping[str, Any]]) -> RenderableType:
 def spaces(described: Iterable[Mapping[str, Any]]) -> RenderableType:
     """Return the list of search spaces (`summary.describe_spaces`)."""
     return _listed(("space", "use"), [(item["name"], item["use"]) for item in described])
+
+
+def audit(checks: Sequence[Check]) -> RenderableType:
+    """Return what an audit found: a line for each check, and examples of what is wrong."""
+    page = Table.grid(padding=(0, 1))
+    for check in checks:
+        mark = Text("✓", style="green") if check.passed else Text("✗", style="red")
+        page.add_row(mark, Text(check.name), Text(f"{check.examined}", style="dim", justify="right"))
+        for example in check.examples:
+            page.add_row("", Text(f"    {wording.first_line(example)}", style="red"))
+        if len(check.faults) > len(check.examples):
+            page.add_row("", Text(f"    … {len(check.faults)} in all", style="red"))
+    failed = sum(not check.passed for check in checks)
+    verdict = f"{failed} of {len(checks)} checks failed" if failed else f"all {len(checks)} checks passed"
+    return Group(page, Text(f"\n{verdict}", style="bold"))
 
 
 def _listed(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

@@ -49,11 +49,17 @@ class Tracker:
         records = self._source.records(search, mirror.seq)
         for start in range(0, len(records), BATCH):
             batch = records[start : start + BATCH]
+            self._note(search, mirror.seq)
             mirror.send(batch)
             yield len(batch)
         mirror.settle(search)
         mirror.illustrate(search)
+        self._note(search, mirror.seq)
         self._mirror = mirror
+
+    def _note(self, search: Search, seq: int) -> None:
+        if seq != search.uploaded:
+            self._source.note_uploaded(search, seq)
 
     def _open(self, search: Search) -> Mirror:
         runs = Runs(MlflowClient(self._uri), search)

@@ -6,16 +6,20 @@ import socket
 import subprocess
 import sys
 import threading
+import time
+from contextlib import contextmanager
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from hpo.config import Config
-from hpo.errors import InputError
+from hpo.errors import HpoError, InputError
 from hpo.history import Search, State
-from hpo.ledger import Ledger, Writer
+from hpo.ledger import Ledger, Writer, patience
+from hpo.ledger.liveness import born
 from hpo.ledger.schema import from_row, sessions, to_row
 from hpo.recipe import Objective
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal
@@ -139,21 +143,56 @@ def test_nothing_is_seen_before_it_is_committed(ledger, search):
     assert len(ledger.records(search)) == 1
 
 
-def test_a_failed_commit_drops_nothing(ledger, search, tmp_path):
-    writer = writer_of(ledger, search)
-    writer.append(RECORDS[0])
+@contextmanager
+def locked(ledger):
+    """Hold the database, and let it say so at once."""
+    with ledger.engine.connect() as own:
+        own.exec_driver_sql("PRAGMA busy_timeout=0")
     blocking = Ledger(ledger.url)
     with blocking.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA busy_timeout=0")
         connection.exec_driver_sql("BEGIN EXCLUSIVE")
-        with ledger.engine.connect() as own:
-            own.exec_driver_sql("PRAGMA busy_timeout=0")
-        with pytest.raises(OperationalError, match="locked"):
-            writer.flush()
+        yield
     blocking.close()
+
+
+def test_a_commit_that_fails_to_the_last_drops_nothing(ledger, search, monkeypatch):
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.1)
+    writer = writer_of(ledger, search)
+    writer.append(RECORDS[0])
+    with locked(ledger), pytest.raises(HpoError, match=r"out of reach.*locked"):
+        writer.flush()
     writer.append(RECORDS[1])
     writer.flush()
     assert [record.seq for record in ledger.records(search)] == [1, 2]
+
+
+def test_a_commit_waits_for_a_database_that_is_locked_for_a_while(ledger, search):
+    writer = writer_of(ledger, search)
+    writer.append(RECORDS[0])
+    flushing = threading.Thread(target=writer.flush)
+    with locked(ledger):
+        flushing.start()
+        flushing.join(0.3)
+        assert flushing.is_alive()
+    flushing.join(10)
+    assert len(ledger.records(search)) == 1
+
+
+def test_a_commit_whose_answer_was_lost_is_not_made_twice(ledger, search):
+    """The connection breaks after the database has committed, before it says so."""
+    writer, broken = writer_of(ledger, search), []
+    written = [writer.append(record) for record in RECORDS]
+
+    def commit_and_break(connection):
+        if not broken:
+            broken.append(connection)
+            connection.connection.commit()
+            raise OperationalError("COMMIT", {}, ConnectionError("reset by peer"))
+
+    event.listen(ledger.engine, "commit", commit_and_break)
+    writer.flush()
+    assert broken
+    assert ledger.records(search) == written
 
 
 @pytest.mark.parametrize("record", [RECORDS[0], RECORDS[2], RECORDS[4]], ids=["proposal", "epoch", "ending"])
@@ -204,21 +243,51 @@ class TestState:
         ledger.open_session(search)
         assert ledger.search("cnn-1").state is State.RUNNING
 
+    def session_of(self, ledger, search, **facts):
+        row = {"search_id": search.id, "host": socket.gethostname(), "pid": os.getpid(), "started": 0.0}
+        with ledger.engine.begin() as connection:
+            connection.execute(sessions.insert().values(row | facts))
+        return ledger.search("cnn-1")
+
     def test_a_dead_driver_means_interrupted(self, ledger, search):
         dead = subprocess.Popen([sys.executable, "-c", ""])
         dead.wait()
-        row = {"search_id": search.id, "host": socket.gethostname(), "pid": dead.pid, "started": 0.0}
-        with ledger.engine.begin() as connection:
-            connection.execute(sessions.insert().values(row))
-        found = ledger.search("cnn-1")
+        found = self.session_of(ledger, search, pid=dead.pid)
         assert found.state is State.INTERRUPTED
         assert str(dead.pid) in found.reason
 
-    def test_a_driver_elsewhere_is_taken_at_its_word(self, ledger, search):
-        row = {"search_id": search.id, "host": "elsewhere", "pid": os.getpid(), "started": 0.0}
-        with ledger.engine.begin() as connection:
-            connection.execute(sessions.insert().values(row))
+    def test_a_driver_that_was_killed_is_dead_also_if_its_parent_takes_no_notice(self, ledger, search):
+        driver = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+        facts = {"pid": driver.pid, "born": born(driver.pid)}
+        assert self.session_of(ledger, search, **facts).state is State.RUNNING
+        driver.kill()
+        os.waitid(os.P_PID, driver.pid, os.WEXITED | os.WNOWAIT)
+        assert ledger.search("cnn-1").state is State.INTERRUPTED
+        driver.communicate()
+
+    def test_a_driver_whose_number_another_process_has_now_is_dead(self, ledger, search):
+        """As after a restart of the machine: the number is that of a living process, which began later."""
+        mine = born(os.getpid())
+        assert mine > 0
+        assert self.session_of(ledger, search, born=mine).state is State.RUNNING
+        assert self.session_of(ledger, search, born=mine - 100).state is State.INTERRUPTED
+
+    def test_a_driver_elsewhere_lives_as_long_as_it_is_heard_of(self, ledger, search):
+        found = self.session_of(ledger, search, host="elsewhere", pid=1, heartbeat=time.time() - 50)
+        assert found.state is State.RUNNING
+        assert "process 1 on elsewhere, last heard of 50 s ago" in found.reason
+        found = self.session_of(ledger, search, host="elsewhere", pid=1, heartbeat=time.time() - 70)
+        assert found.state is State.INTERRUPTED
+        assert "process 1 on elsewhere, last heard of 70 s ago" in found.reason
+
+    def test_a_heartbeat_is_noted(self, ledger, search):
+        self.session_of(ledger, search, host="elsewhere", heartbeat=time.time() - 70)
+        assert ledger.search("cnn-1").state is State.INTERRUPTED
+        ledger.beat(1)
         assert ledger.search("cnn-1").state is State.RUNNING
+
+    def test_a_driver_of_an_older_version_elsewhere_is_taken_at_its_word(self, ledger, search):
+        assert self.session_of(ledger, search, host="elsewhere").state is State.RUNNING
 
     def test_the_last_session_counts(self, ledger, search):
         ledger.close_session(ledger.open_session(search), State.INTERRUPTED, "stopped by hand")

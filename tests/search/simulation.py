@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import math
+import random
+from collections.abc import Iterator
+from typing import Any
 
 from hpo.config import Config
 from hpo.ledger import Ledger
+from hpo.line import Line
 from hpo.plan import order
 from hpo.referee import Referee
 from hpo.settings import SearchSettings
@@ -64,12 +68,79 @@ class Workers:
 
     def _take(self, judge: Referee, hand: int) -> tuple[dict[int, Config], int] | None:
         self.cohorts += 1
-        trials = judge.ask(f"cohort-{self.cohorts}", self.size)
+        cohort = f"cohort-{self.cohorts}"
+        trials = judge.ask(cohort, self.size)
         if not trials:
             return None
         configs = {trial.number: trial.config for trial in trials}
-        judge.attempt(configs, f"worker-{hand}", {"at once": len(trials)})
+        judge.attempt(cohort, configs, f"worker-{hand}", {"at once": len(trials)})
         return configs, 1
+
+
+class Perils:
+    """Workers and a referee that die at random, placed as Ray Tune places them.
+
+    What the referee has answered but not committed dies with it; committed is what its host commits before
+    it answers. The driver lives, and knows which cohorts have a worker.
+    """
+
+    def __init__(self, url: str, name: str, epochs: int, seed: int, deaths: int) -> None:
+        self.url, self.name, self.epochs = url, name, epochs
+        self.random, self.deaths = random.Random(seed), deaths
+        ledger = Ledger(url)
+        self.session = ledger.open_session(ledger.search(name))
+        ledger.close()
+        self.judge = Referee(url, name, self.session)
+        self.cohorts = 0
+        self.alive: dict[str, Iterator[None]] = {}
+
+    def run(self, workers: int, turns: int) -> bool:
+        """Take so many turns at most; return whether the search came to its end."""
+        for _ in range(turns):
+            self.judge.reclaim(self.alive, "its worker died")
+            if len(self.alive) < workers and self.judge.ready:
+                self.cohorts += 1
+                self.alive[f"cohort-{self.cohorts}"] = self.work(f"cohort-{self.cohorts}")
+            elif self.alive:
+                self.turn(self.random.choice(sorted(self.alive)))
+            elif self.judge.exhausted:
+                return True
+        return False
+
+    def turn(self, cohort: str) -> None:
+        if self.dies():
+            del self.alive[cohort]
+            self.call("lost", cohort, "its worker died")
+        elif next(self.alive[cohort], "done") == "done":
+            del self.alive[cohort]
+
+    def work(self, cohort: str) -> Iterator[None]:
+        """A worker, which can die wherever it yields."""
+        line = Line(self.call)
+        configs = {trial.number: trial.config for trial in line.ask(cohort, 2)}
+        yield
+        line.attempt(list(configs), cohort, {"at once": 1})
+        for epoch in range(1, self.epochs + 1):
+            yield
+            kept = line.report([measured(number, config, epoch) for number, config in configs.items()])
+            configs = {number: configs[number] for number in kept}
+        yield
+        line.tell([Ending(number, Outcome.FINISHED) for number in configs])
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Ask the referee, which may be dead by then, or die of it."""
+        if self.dies():
+            self.judge = Referee(self.url, self.name, self.session)
+        answer = getattr(self.judge, method)(*arguments)
+        ended = method == "report" and len(answer) < len(arguments[0])
+        if ended or method in ("ask", "attempt", "tell", "lost") or self.random.random() < 0.3:
+            self.judge.flush()
+        return answer
+
+    def dies(self) -> bool:
+        dies = self.deaths > 0 and self.random.random() < 0.1
+        self.deaths -= dies
+        return dies
 
 
 def run(url: str, name: str, workers: Workers, *, turns: int = 10**9, judge: Referee | None = None) -> int:

@@ -1,8 +1,11 @@
 """Killed or stopped at any time, a search goes on with `hpo resume` and counts nothing twice."""
 
+import json
 import os
 import signal
+import sqlite3
 import time
+from pathlib import Path
 
 import pytest
 
@@ -10,6 +13,7 @@ from hpo.ledger import Ledger
 
 pytestmark = pytest.mark.slow
 
+FIRST_REVISION = Path(__file__).parent.parent / "ledger" / "revision_0001.sql"
 WORDS = ("search", "recipe=cnn", "trials=7", "epochs=3", "name=broken")
 
 
@@ -67,6 +71,8 @@ def test_killed_outright(folder, ledger):
     assert resumed.returncode == 0, resumed.stderr
     check_whole(history_of(ledger), before)
     assert ledger.search("broken").state == "finished"
+    audited = folder.run("audit", "broken")
+    assert audited.returncode == 0, audited.stdout
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -90,3 +96,13 @@ def test_a_driver_that_was_overtaken_stops_and_says_so(folder, ledger):
     assert process.returncode == 1, err
     assert "has gone on in session 2" in err
     assert "Traceback" not in err
+
+
+def test_a_search_of_the_first_revision_is_resumed(folder):
+    with sqlite3.connect(folder.path / "hpo.db") as database:
+        database.executescript(FIRST_REVISION.read_text(encoding="utf-8"))
+    database.close()
+    done = folder.run("resume", "linear-1")
+    assert done.returncode == 0, done.stderr
+    shown = json.loads(folder.run("show", "linear-1", "--json").stdout)
+    assert (shown["state"], sum(shown["counts"].values())) == ("finished", 3)

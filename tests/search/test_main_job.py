@@ -131,6 +131,13 @@ class TestShow:
         assert listed["name"] == "cnn-1"
 
 
+def test_an_audit_passes(shared_folder, result):
+    audited = shared_folder.run("audit", "cnn-1", "--json")
+    checks = json.loads(audited.stdout)
+    assert [check for check in checks if not check["passed"]] == []
+    assert audited.returncode == 0
+
+
 class TestMlflow:
     def test_the_parent_holds_the_winner(self, parent, history):
         assert parent.info.status == "FINISHED"

@@ -7,14 +7,16 @@ from dataclasses import replace
 from statistics import fmean
 
 import pytest
-from simulation import Workers, measured, run, started, told
+from simulation import Perils, Workers, measured, run, started, told
 from simulation import referee as new_referee
+from sqlalchemy import func, select
 
 from hpo.errors import HpoError
 from hpo.ledger import Ledger
-from hpo.referee import ATTEMPTS
+from hpo.ledger.schema import sessions
+from hpo.referee import ATTEMPTS, Referee
 from hpo.settings import PrunerName, SamplerName
-from hpo.trial import Divergence, Ending, Outcome, Point
+from hpo.trial import Divergence, Ending, MissingEpochError, Outcome, Point
 
 EPOCHS = 9
 
@@ -29,6 +31,15 @@ def history_of(url, name):
     history = ledger.history(ledger.search(name))
     ledger.close()
     return history
+
+
+def latest_session(url, name):
+    """The session that `make` opened, for a referee that is made again within it."""
+    ledger = Ledger(url)
+    with ledger.engine.connect() as connection:
+        session = connection.scalar(select(func.max(sessions.c.id)))
+    ledger.close()
+    return session
 
 
 def make(url, *words):
@@ -176,6 +187,17 @@ def test_an_epoch_reported_twice_counts_once(url):
     assert [point.epoch for point in history_of(url, name).trials[0].points] == [1]
 
 
+def test_an_epoch_is_not_taken_in_before_the_one_before_it(url):
+    name, referee = make(url)
+    (trial,) = referee.ask("c", 1)
+    with pytest.raises(MissingEpochError, match="trial 0 has 0 epochs of 1"):
+        referee.report([measured(0, trial.config, 2)])
+    with pytest.raises(MissingEpochError, match=f"trial 0 has 0 epochs of {EPOCHS}"):
+        referee.tell([Ending(0, Outcome.FINISHED)])
+    referee.flush()
+    assert history_of(url, name).trials[0].points == []
+
+
 def test_a_trial_ends_once(url):
     name, referee = make(url)
     referee.ask("c", 1)
@@ -237,11 +259,60 @@ def test_a_lost_worker_s_trial_is_handed_out_again_and_then_given_up(url):
     name, referee = make(url, "trials=1")
     for attempt in range(ATTEMPTS):
         assert [trial.number for trial in referee.ask(f"c{attempt}", 1)] == [0]
-        referee.attempt([0], "host/1", {})
+        referee.attempt(f"c{attempt}", [0], "host/1", {})
         referee.lost(f"c{attempt}", "killed")
     assert referee.exhausted
     referee.flush()
     assert history_of(url, name).trials[0].outcome is Outcome.LOST
+
+
+def test_a_trial_handed_out_again_is_known_by_its_new_cohort_after_the_referee_died_too(url):
+    name, referee = make(url, "trials=1")
+    session = latest_session(url, name)
+    (trial,) = referee.ask("first", 1)
+    referee.attempt("first", [trial.number], "host/1", {})
+    referee.lost("first", "killed")
+    assert referee.ask("second", 1) == [trial]
+    referee.attempt("second", [trial.number], "host/2", {})
+    referee.flush()
+    again = Referee(url, name, session)
+    assert again.ask("second", 1) == [trial]
+    assert again.lost("second", "killed")
+    assert again.ask("third", 1) == [trial]
+
+
+def test_a_trial_that_waited_when_the_referee_died_is_handed_out_again(url):
+    name, referee = make(url, "trials=2")
+    session = latest_session(url, name)
+    (lost,), (kept,) = referee.ask("first", 1), referee.ask("second", 1)
+    referee.lost("first", "killed")
+    referee.flush()
+    again = Referee(url, name, session)
+    assert not again.ready
+    again.reclaim({"second"}, "its worker died")
+    assert again.ask("third", 1) == [lost]
+    assert again.ask("second", 1) == [kept]
+
+
+def test_halving_a_cohort_is_no_new_try(url):
+    _, referee = make(url, "trials=4")
+    trials = [trial.number for trial in referee.ask("first", 4)]
+    for size in (4, 2, 1):
+        referee.attempt("first", trials[:size], "host/1", {"at once": size})
+    referee.lost("first", "killed")
+    assert len(referee.ask("second", 4)) == 4
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whoever_dies_the_search_comes_to_its_end(url, seed):
+    name = started(url, f"epochs={EPOCHS}", "trials=12", f"seed={seed}", "sampler=random")
+    assert Perils(url, name, EPOCHS, seed, deaths=12).run(workers=3, turns=3000)
+    history = history_of(url, name)
+    assert sorted(history.trials) == list(range(12))
+    assert not history.running
+    for trial in history.trials.values():
+        assert [point.epoch for point in trial.points] == list(range(1, trial.epochs + 1))
+        assert trial.attempts or not trial.points
 
 
 def test_three_equal_failures_end_a_search(url):

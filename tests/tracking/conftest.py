@@ -28,6 +28,7 @@ class Tape:
     state: State = State.RUNNING
     reason: str = ""
     tape: list[Record] = field(default_factory=list)
+    uploaded: int = 0
 
     def search(self, name: str) -> Search:
         return Search(
@@ -42,10 +43,14 @@ class Tape:
             created=self.created,
             state=self.state,
             reason=self.reason,
+            uploaded=self.uploaded,
         )
 
     def records(self, search: Search, after: int = 0) -> list[Record]:
         return self.tape[after:]
+
+    def note_uploaded(self, search: Search, seq: int) -> None:
+        self.uploaded = seq
 
     def append(self, record: Record) -> None:
         seq = len(self.tape) + 1

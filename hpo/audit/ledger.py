@@ -1,0 +1,125 @@
+"""The ledger's side of an audit: its rules checked, and what MLflow is to be compared with."""
+
+from __future__ import annotations
+
+import ast
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Row, create_engine, text
+from sqlalchemy.exc import DBAPIError
+
+from hpo.audit.check import Check
+from hpo.audit.rules import RULES, STATE, WINNER
+from hpo.errors import InputError, Problem
+
+
+@dataclass(frozen=True)
+class Account:
+    """What a ledger says of one search, in rows, and how it stood the checks."""
+
+    name: str
+    recipe: str
+    created: float
+    state: str | None
+    winner: int | None
+    trials: Sequence[Mapping[str, Any]]  # number, config, outcome
+    points: Mapping[int, Sequence[Mapping[str, Any]]]  # of a trial, epoch by epoch
+    checks: Sequence[Check]
+
+
+def read(store: str, name: str) -> Account:
+    """Check a search's ledger, all of it as it is at one moment.
+
+    Raises:
+        InputError: there is no such search.
+    """
+    with _snapshot(store) as connection:
+        row = _search(connection, name)
+        known = _known(row)
+        state = connection.scalar(text(STATE), known)
+        return Account(
+            name=row.name,
+            recipe=row.recipe,
+            created=row.created,
+            state=state,
+            winner=connection.scalar(text(WINNER), known),
+            trials=_trials(connection, known),
+            points=_points(connection, known),
+            checks=[
+                Check(
+                    rule.name,
+                    int(connection.scalar(text(rule.examined), known) or 0),
+                    list(connection.scalars(text(rule.faults), known)),
+                )
+                for rule in RULES
+                if state == "finished" or not rule.settled
+            ],
+        )
+
+
+@contextmanager
+def _snapshot(store: str) -> Iterator[Connection]:
+    engine = create_engine(store)
+    file = engine.url.database if engine.dialect.name == "sqlite" else None
+    if file and not Path(file).exists():  # SQLite would make one
+        raise InputError(Problem(f"store={store}", "There is no such file."))
+    try:
+        with engine.connect() as connection:
+            if engine.dialect.name == "sqlite":
+                connection.exec_driver_sql("BEGIN")
+            else:
+                connection.execution_options(isolation_level="REPEATABLE READ")
+            yield connection
+    finally:
+        engine.dispose()
+
+
+def _search(connection: Connection, name: str) -> Row[Any]:
+    try:
+        found = connection.execute(text("SELECT * FROM searches WHERE name = :name"), {"name": name})
+    except DBAPIError as error:
+        raise InputError(Problem(name, f"There is no search to read here: {error.orig}.")) from None
+    row = found.one_or_none()
+    if row is None:
+        raise InputError(Problem(name, "There is no search of this name. `hpo list` shows all."))
+    return row
+
+
+def _known(row: Row[Any]) -> dict[str, Any]:
+    settings = json.loads(row.settings)
+    return {
+        "search": row.id,
+        "epochs": settings.get("epochs") or _epochs(row.source),
+        "trials": settings.get("trials", 1),
+        "sign": -1 if row.objective.startswith("maximize") else 1,
+    }
+
+
+def _epochs(source: str) -> int:
+    """Return the `epochs = 18` of a recipe."""
+    assigned = (node for node in ast.parse(source).body if isinstance(node, ast.Assign))
+    values = {getattr(node.targets[0], "id", ""): node.value for node in assigned}
+    return int(ast.literal_eval(values["epochs"]))
+
+
+def _trials(connection: Connection, known: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    query = """SELECT p.number, p.config, e.outcome FROM proposals p
+        LEFT JOIN endings e ON e.search_id = p.search_id AND e.trial = p.number
+        WHERE p.search_id = :search ORDER BY p.number"""
+    return [
+        {**row, "config": json.loads(row["config"])}
+        for row in connection.execute(text(query), known).mappings()
+    ]
+
+
+def _points(connection: Connection, known: Mapping[str, Any]) -> dict[int, list[Mapping[str, Any]]]:
+    query = text("SELECT * FROM points WHERE search_id = :search ORDER BY trial, epoch")
+    points: dict[int, list[Mapping[str, Any]]] = {}
+    for row in connection.execute(query, known).mappings():
+        points.setdefault(row["trial"], []).append({**row, "metrics": json.loads(row["metrics"])})
+    return points

@@ -1,0 +1,69 @@
+"""Whether a session's driver is alive, and so where its search stands."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Row
+
+from hpo.history import State
+
+SILENCE_SECONDS: Final = 60.0
+"""A driver on another machine that was not heard of for so long is taken for dead."""
+
+
+def standing(session: Row[Any] | None) -> tuple[State, str]:
+    """Return where a search stands by its latest session, and why.
+
+    On this machine the process decides, on another one the driver's heartbeat. A session of an older hpo
+    has none, and is taken at its word.
+    """
+    if session is None:
+        return State.INTERRUPTED, "never started"
+    if session.state is not None:
+        return State(session.state), session.reason or ""
+    driver = f"process {session.pid} on {session.host}"
+    silence = time.time() - session.heartbeat if session.heartbeat else None
+    heard = "" if silence is None else f", last heard of {max(silence, 0):.0f} s ago"
+    if session.host == socket.gethostname():
+        dead = not _lives(session.pid, session.born)
+    else:
+        dead = silence is not None and silence > SILENCE_SECONDS
+    return (
+        (State.INTERRUPTED, f"its driver ({driver}{heard}) died") if dead else (State.RUNNING, driver + heard)
+    )
+
+
+def born(pid: int) -> float | None:
+    """Return when a process of this machine began, in seconds since the machine did; None if that is unknown.
+
+    Numbers of processes are used again; with this they tell one from another. Only Linux says it.
+    """
+    facts = _facts(pid)
+    return int(facts[19]) / os.sysconf("SC_CLK_TCK") if facts else None
+
+
+def _lives(pid: int, since: float | None) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # it is someone else's, and there
+        pass
+    facts = _facts(pid)
+    ended = bool(facts) and facts[0] in "ZX"  # its parent has not taken notice yet
+    return not ended and (since is None or born(pid) in (since, None))
+
+
+def _facts(pid: int) -> list[str]:
+    """Return what /proc/PID/stat says from the third field on, see proc(5); nothing where there is none."""
+    try:
+        return (
+            Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace").rpartition(")")[2].split()
+        )
+    except OSError:
+        return []

@@ -1,0 +1,71 @@
+"""A worker's line to the referee, on which nothing is lost when the referee dies.
+
+A report is answered before it is durable, so a referee that dies just then never knew of it. The next one
+notices that an epoch is missing, and the line says again what it has said since the cohort began: what
+the referee knows already changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, TypeVar
+
+from hpo.trial import Divergence, Ending, MissingEpochError, Point, Proposal
+
+T = TypeVar("T")
+
+_TRIES: Final = 5
+
+
+class Line:
+    """What a worker asks of the referee (`hpo.cohort.Referee`); each question waits for its answer.
+
+    Args:
+        call: calls the referee's method of a name with these arguments and returns its answer.
+    """
+
+    def __init__(self, call: Callable[..., Any]) -> None:
+        self._call, self._cohort = call, ""
+        self._said: list[list[Point | Divergence]] = []
+
+    def ask(self, cohort: str, size: int) -> list[Proposal]:
+        """Return the trials of a cohort, which begins with that."""
+        self._cohort = cohort
+        self._said.clear()
+        trials: list[Proposal] = self._call("ask", cohort, size)
+        return trials
+
+    def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
+        """Note who trains these trials of the cohort, and in what way."""
+        self._call("attempt", self._cohort, list(trials), worker, notes)
+
+    def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
+        """Return the trials that go on."""
+        self._said.append(list(reports))
+        return self._understood(lambda: self._report(self._said[-1]))
+
+    def tell(self, endings: Sequence[Ending]) -> None:
+        """Return once the endings are durable."""
+        self._understood(lambda: self._call("tell", list(endings)))
+
+    def lost(self, cohort: str, reason: str) -> bool:
+        """Say that a cohort has lost a worker; return whether it had trials."""
+        had_trials: bool = self._call("lost", cohort, reason)
+        return had_trials
+
+    def _report(self, reports: list[Point | Divergence]) -> list[int]:
+        kept: list[int] = self._call("report", reports)
+        return kept
+
+    def _understood(self, say: Callable[[], T]) -> T:
+        for _ in range(_TRIES):
+            with suppress(MissingEpochError):
+                return say()
+            self._repeat()
+        return say()
+
+    def _repeat(self) -> None:
+        with suppress(MissingEpochError):  # it died once more, so all is said once more
+            for reports in self._said:
+                self._report(reports)

@@ -1,0 +1,124 @@
+"""Following a search in the background: what passes is waited for, what does not is told."""
+
+import threading
+import time
+
+import pytest
+from simulation import referee, started
+from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
+
+from hpo import cluster, search
+from hpo.errors import SearchError
+from hpo.ledger import Ledger
+from hpo.ledger.schema import sessions
+from hpo.search import _Conductor
+
+
+class Restarting(Ledger):
+    """A ledger whose database is away for the next `away` questions."""
+
+    away = 0
+
+    def records(self, search, after=0):
+        if self.away > 0:
+            self.away -= 1
+            raise OperationalError("SELECT", {}, ConnectionError("the database system is starting up"))
+        return super().records(search, after)
+
+
+class Seen:
+    """A viewer that keeps what it was shown."""
+
+    def __init__(self):
+        self.trials, self.finished, self.whole = 0, False, threading.Event()
+
+    def start(self, plan, history):
+        pass
+
+    def update(self, history):
+        self.trials = len(history.trials)
+        if self.trials == 3:
+            self.whole.set()
+
+    def finish(self):
+        self.finished = True
+
+
+class Broken(Seen):
+    def update(self, history):
+        raise BrokenPipeError("the terminal is gone")
+
+
+@pytest.fixture
+def watch(tmp_path):
+    def conductor(viewer):
+        url = f"sqlite:///{tmp_path}/hpo.db"
+        name = started(url)
+        ledger = Restarting(url)
+        return _Conductor(ledger, ledger.search(name), lambda plan: viewer), referee(url, name)
+
+    return conductor
+
+
+def test_a_database_that_is_away_for_a_while_is_waited_for(watch):
+    viewer = Seen()
+    conductor, judge = watch(viewer)
+    with conductor._watched(1):
+        conductor.ledger.away = 2
+        judge.ask("c", 3)
+        judge.flush()
+        assert viewer.whole.wait(20)
+    assert conductor.ledger.away == 0
+    assert viewer.finished
+
+
+def test_what_ails_the_view_is_told_once_the_training_is_over(watch):
+    viewer = Broken()
+    conductor, _ = watch(viewer)
+    trained = False
+
+    def train():
+        nonlocal trained
+        with conductor._watched(1):
+            trained = True
+
+    with pytest.raises(BrokenPipeError):
+        train()
+    assert trained
+    assert viewer.finished
+
+
+def test_what_stops_the_training_is_told_and_not_what_ails_the_view(watch):
+    conductor, _ = watch(Broken())
+    with pytest.raises(SearchError, match="all is lost"), conductor._watched(1):
+        raise SearchError("all is lost")
+
+
+def test_the_driver_s_heart_beats_while_it_watches(watch, monkeypatch):
+    monkeypatch.setattr(search, "_BEAT_SECONDS", 0.1)
+    conductor, _ = watch(Seen())
+    before = heartbeat(conductor.ledger)
+    with conductor._watched(1):
+        deadline = time.monotonic() + 20
+        while heartbeat(conductor.ledger) == before:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+def heartbeat(ledger):
+    with ledger.engine.connect() as connection:
+        return connection.scalar(select(sessions.c.heartbeat))
+
+
+@pytest.mark.slow
+def test_what_stops_the_training_is_told_and_not_that_the_referee_is_dead(monkeypatch):
+    def fit(*_):
+        raise SearchError("all is lost")
+
+    def dead():
+        raise OSError("no such disk")
+
+    monkeypatch.setattr(cluster, "_fit", fit)
+    with cluster.local(1), pytest.raises(SearchError, match="all is lost"):
+        cluster.train(dead, print, 1, cluster.Share(1, 0), resumed=False)
