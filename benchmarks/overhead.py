@@ -167,7 +167,9 @@ def run(way: str, trials: int) -> dict[str, float]:
                 folder, "hpo.db", "select count(*), (select max(ended) from sessions) from points"
             )
             told = one(folder, "mlflow.db", "select count(*) from metrics where key = 'validation_loss'")[0]
-            assert count == told == trials * EPOCHS, (count, told)
+            # The winner of trials that were trained at once is trained once more alone.
+            assert count == told, (count, told)
+            assert count in (trials * EPOCHS, (trials + 1) * EPOCHS), count
             return {"hpo": ended - start, "hpo + MLflow": whole}
         if way != "bare":
             assert one(folder, "optuna.db", "select count(*) from trial_intermediate_values")[0] > 0
