@@ -227,12 +227,15 @@ class _Conductor:
         if not self.tracker:
             return
         # Each end is less polite than the one before; whatever is cut off is sent again by `hpo sync`.
-        ends = (lambda: None, self.tracker.terminate, self.tracker.kill)
-        for end, patience in zip(ends, (_UPLOAD_PATIENCE_SECONDS if wait else 5, 2, None), strict=True):
-            end()
-            with suppress(subprocess.TimeoutExpired):
+        for patience, end in (
+            (_UPLOAD_PATIENCE_SECONDS if wait else 5.0, self.tracker.terminate),
+            (2.0, self.tracker.kill),
+        ):
+            try:
                 self.tracker.wait(patience)
-                return
+            except subprocess.TimeoutExpired:
+                end()
+        self.tracker.wait()
 
 
 @contextmanager
