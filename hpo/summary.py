@@ -30,23 +30,12 @@ def describe(search: Search, history: History) -> dict[str, Any]:
 
 
 def _curve(trial: Trial) -> dict[str, Any]:
-    """Return each epoch of a trial, with the names that MLflow has for what it measured."""
+    """Return each epoch of a trial."""
     return {"points": [_describe_point(point) for point in trial.points]}
 
 
 def _describe_point(point: Point) -> dict[str, Any]:
-    measured = {
-        "score": point.score,
-        "train_loss": point.train_loss,
-        "validation_loss": point.loss,
-        **{f"validation_{name}": value for name, value in point.metrics.items()},
-        "lr": point.lr,
-        "grad_norm": point.grad_norm,
-        "grad_norm_clipped": point.clipped_norm,
-        "clipped_share": point.clipped_share,
-        "epoch_seconds": point.seconds,
-    }
-    return {"epoch": point.epoch} | {name: _finite(value) for name, value in measured.items()}
+    return {"epoch": point.epoch} | {name: _finite(value) for name, value in point.curves.items()}
 
 
 def describe_briefly(search: Search, history: History) -> dict[str, Any]:

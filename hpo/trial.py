@@ -104,6 +104,23 @@ class Point:
     at: float = 0.0
     seq: int = 0
 
+    @property
+    def curves(self) -> dict[str, float]:
+        """What was measured, each under the name that its curve has in MLflow and in JSON."""
+        return {
+            "score": self.score,
+            "train_loss": self.train_loss,
+            "validation_loss": self.loss,
+            **{f"validation_{name}": value for name, value in self.metrics.items()},
+            "lr": self.lr,
+            "grad_norm": self.grad_norm,
+            "grad_norm_clipped": self.clipped_norm,
+            "clipped_share": self.clipped_share,
+            "grad_mean": self.grad_mean,
+            "grad_std": self.grad_std,
+            "epoch_seconds": self.seconds,
+        }
+
 
 @dataclass(frozen=True)
 class Divergence:

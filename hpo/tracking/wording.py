@@ -88,7 +88,7 @@ def tell_trial(message: Message, record: Record, trial: Trial, objective: Object
             message.tag({"hpo.at_once": str(trial.at_once)})
         case Point():
             best = min((point.score for point in trial.points), key=objective.cost)
-            message.measure(_curves(record) | {"best_score": best}, record.epoch, record.at)
+            message.measure(record.curves | {"best_score": best}, record.epoch, record.at)
         case Ending():
             if record.score is not None and math.isfinite(record.score):
                 message.measure({"final_score": record.score}, trial.epochs, record.at)
@@ -104,22 +104,6 @@ def _memory(trial: Trial) -> dict[str, float]:
         f"memory_{name}_{part}": count
         for name, parts in trial.memory.items()
         for part, count in parts.items()
-    }
-
-
-def _curves(point: Point) -> dict[str, float]:
-    return {
-        "score": point.score,
-        "train_loss": point.train_loss,
-        "validation_loss": point.loss,
-        **{f"validation_{name}": value for name, value in point.metrics.items()},
-        "lr": point.lr,
-        "grad_norm": point.grad_norm,
-        "grad_norm_clipped": point.clipped_norm,
-        "clipped_share": point.clipped_share,
-        "grad_mean": point.grad_mean,
-        "grad_std": point.grad_std,
-        "epoch_seconds": point.seconds,
     }
 
 
