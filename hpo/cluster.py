@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import functools
 import logging
 import os
@@ -314,8 +315,22 @@ def local(processes: int) -> Iterator[None]:
         yield
     finally:
         os.umask(umask)
-        ray.shutdown()
+        _shut_down()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _shut_down() -> None:
+    """Shut Ray down, with no garbage collection meanwhile.
+
+    Ray ends the whole process if one of its references is given back while it shuts down, which the
+    collector may do in any thread that happens to set it off.
+    """
+    gc.collect()
+    gc.disable()
+    try:
+        ray.shutdown()
+    finally:
+        gc.enable()
 
 
 def _import_tune() -> None:
