@@ -349,7 +349,7 @@ class SearchSettings(StoreSettings):
     timeout: Seconds | None = Field(default=None, description="Stop after 90s, 10m or 2h (never)")
     sampler: Sampler = Field(default="tpe", description="How to propose: " + ", ".join(get_args(SamplerName)))
     pruner: Pruner = Field(default="halving", description="Stop early by: " + ", ".join(get_args(PrunerName)))
-    workers: Workers = Field(default="auto", description="Trainings at the same time")
+    workers: Workers = Field(default="auto", description="Processes that train at the same time")
     fuse: Fuse = Field(default="auto", description="Trials that a worker trains at once: auto, off, 32 …")
     gpus_per_trial: Gpus | None = Field(default=None, description="0.25, 1, 2 … (one GPU if there is one)")
     workers_per_trial: Count = Field(default=1, description="Processes that train a trial together")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from hpo.config import Config
 from hpo.recipe import Objective
@@ -17,7 +17,7 @@ from hpo.trial import Divergence, Point
 
 if TYPE_CHECKING:
     from hpo.training.distributed import Team
-    from hpo.training.loop import Split
+    from hpo.training.loop import BatchSize, Split
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,11 @@ class Member:
 
     number: int
     config: Config
+
+    @property
+    def batch_size(self) -> BatchSize:
+        """Samples in one step, or `full` for all at once."""
+        return cast("BatchSize", self.config["batch_size"])
 
 
 @dataclass(frozen=True)

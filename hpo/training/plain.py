@@ -18,7 +18,6 @@ from hpo.training.distributed import Alone
 from hpo.training.engine import Member, Progress, Task
 from hpo.training.gradients import Gradient, Loss
 from hpo.training.loop import (
-    BatchSize,
     Split,
     Step,
     count_batches,
@@ -98,7 +97,7 @@ class _Training:
     def __init__(self, task: Task, splits: Mapping[str, Split], member: Member) -> None:
         config = member.config
         self.task, self.splits, self.number = task, splits, member.number
-        self.batch_size = cast("BatchSize", config["batch_size"])
+        self.batch_size = member.batch_size
         limits = (cast("float | None", config[name]) for name in ("clip_norm", "clip_value"))
         self.clipping = Clipping(*limits)
         self.loss: Loss = task.recipe.loss

@@ -109,8 +109,8 @@ def reasons(task, members, least=2):
 
 
 def split(task, members, least=2):
-    def first(config):
-        return next(iter(load(task.splits["train"], config["batch_size"])))
+    def first(member):
+        return next(iter(load(task.splits["train"], member.batch_size)))
 
     return grouping.split(task, members, plain.make_model, first, least)
 

@@ -14,7 +14,6 @@ from typing import cast
 import torch
 from torch import Tensor
 
-from hpo.config import Config
 from hpo.training import plain
 from hpo.training.engine import Member, Progress, Task
 from hpo.training.fused.gradients import Shaping
@@ -24,7 +23,7 @@ from hpo.training.fused.record import Record, Report, Steps
 from hpo.training.fused.stack import Stack
 from hpo.training.fused.updates import Average, Updates
 from hpo.training.gradients import Batch
-from hpo.training.loop import BatchSize, Split, count_batches, epoch_factors, epoch_seed, load, place
+from hpo.training.loop import Split, count_batches, epoch_factors, epoch_seed, load, place
 from hpo.training.schedules import schedule_call
 from hpo.training.values import ACCUMULATE
 from hpo.trial import ALONE, Point
@@ -37,8 +36,8 @@ def train(task: Task, members: Sequence[Member], least: int = 2) -> Progress:
     """
     splits = {name: place(task.splits[name], task.device) for name in ("train", "validation")}
 
-    def first(config: Config) -> Batch:
-        return _on(task.device, next(iter(load(splits["train"], _batch_size(config)))))
+    def first(member: Member) -> Batch:
+        return _on(task.device, next(iter(load(splits["train"], member.batch_size))))
 
     groups = split(task, members, plain.make_model, first, least)
     parts = [_plainly(task, group) if group.reason else _fused(task, splits, group) for group in groups]
@@ -89,10 +88,6 @@ def _fused(task: Task, splits: Mapping[str, Split], group: Group) -> Progress:
         training.keep(kept)
 
 
-def _batch_size(config: Config) -> BatchSize:
-    return cast("BatchSize", config["batch_size"])
-
-
 def _on(device: str, batch: Sequence[Tensor]) -> Batch:
     return tuple(tensor.to(device) for tensor in batch)
 
@@ -102,8 +97,8 @@ class _Training:
 
     def __init__(self, task: Task, splits: Mapping[str, Split], group: Group) -> None:
         self.task, self.splits, self.members = task, splits, group.members
-        config = group.members[0].config
-        self.batch_size, self.micro_batches = _batch_size(config), cast("int", config[ACCUMULATE.name])
+        first = group.members[0]
+        self.batch_size, self.micro_batches = first.batch_size, cast("int", first.config[ACCUMULATE.name])
         self.stack = Stack(group.models)
         configs = [member.config for member in group.members]
         self.updates = Updates(configs, self.stack.layout, self.stack.weights)

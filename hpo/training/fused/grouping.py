@@ -34,7 +34,7 @@ def split(
     task: Task,
     members: Sequence[Member],
     make: Callable[[Task, Config], nn.Module],
-    first: Callable[[Config], Batch],
+    first: Callable[[Member], Batch],
     least: int,
 ) -> list[Group]:
     """Split members into groups.
@@ -43,7 +43,7 @@ def split(
         task: what they have in common.
         members: with complete configurations.
         make: makes a member's model.
-        first: gives a first batch by a member's configuration, to try a group's models on.
+        first: gives a member's first batch, to try a group's models on.
         least: how many must be alike to be stacked.
     """
     alone, fusible = _sorted_out(members)
@@ -52,7 +52,7 @@ def split(
         if len(alike.members) < least:
             reason = f"Its cohort has fewer than {least} trials with a like model and batch size"
         else:
-            reason = _obstacle(task, alike, first(alike.members[0].config))
+            reason = _obstacle(task, alike, first(alike.members[0]))
         groups.append(Group(alike.members, alike.models, reason))
     return groups
 

@@ -19,7 +19,7 @@ from hpo.config import Config
 from hpo.training import memory, plain
 from hpo.training.engine import Engine, Member, Task
 from hpo.training.fused import engine as fused
-from hpo.training.loop import BatchSize, Split, load, place
+from hpo.training.loop import Split, load, place
 
 LADDER: Final = (2, 4, 8, 16, 32, 64, 128, 256, 512)
 _STEPS: Final = 4
@@ -90,7 +90,7 @@ def footprint(task: Task, config: Config) -> int:
     """
     model = plain.make_model(task, config)
     kept = memory.predict(config, model)
-    batch = next(iter(load(place(task.splits["train"], task.device), _batch_size(config))))
+    batch = next(iter(load(place(task.splits["train"], task.device), Member(0, config).batch_size)))
     counted: dict[int, int] = {}
 
     def count(tensor: Tensor) -> Tensor:
@@ -101,7 +101,7 @@ def footprint(task: Task, config: Config) -> int:
     with torch.autograd.graph.saved_tensors_hooks(count, lambda tensor: tensor):
         loss = task.recipe.loss(model(batch[0].to(task.device)), batch[1].to(task.device))
     del loss
-    return 2 * kept.parameters + kept.gradients + kept.state + 2 * sum(counted.values())
+    return kept.parameters + kept.total + 2 * sum(counted.values())
 
 
 def _seconds(train: Engine, task: Task, config: Config, size: int) -> float:
@@ -125,7 +125,7 @@ def _durations(progress: Iterator[Any]) -> Iterator[float]:
 def _few(task: Task, config: Config) -> dict[str, Split]:
     """Return a few steps' worth of the training data, and as large a share of the validation data."""
     train, validation = task.splits["train"], task.splits["validation"]
-    size = _batch_size(config)
+    size = Member(0, config).batch_size
     rows = len(_rows(train)) if size == "full" else min(_STEPS * size, len(_rows(train)))
     share = rows / len(_rows(train))
     return {
@@ -144,8 +144,3 @@ def _cut(split: Split, rows: int) -> Split:
     if isinstance(split, DataLoader):
         return DataLoader(_cut(split.dataset, rows), split.batch_size, collate_fn=split.collate_fn)
     return Subset(split, range(rows))
-
-
-def _batch_size(config: Config) -> BatchSize:
-    size = config["batch_size"]
-    return "full" if size == "full" else int(size)  # type: ignore[arg-type]
