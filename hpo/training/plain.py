@@ -73,14 +73,19 @@ def make_model(task: Task, config: Config) -> torch.nn.Module:
     return model.to(task.device)
 
 
-def _start(model: torch.nn.Module, task: Task, config: Config) -> Start:
-    """Fill the model from a checkpoint and freeze a part of it, as the configuration says."""
-    started = Start([], [])
+def start_model(task: Task, config: Config) -> tuple[torch.nn.Module, Start]:
+    """Make the model, fill it from a checkpoint and freeze a part of it, as the configuration says."""
+    model, started = make_model(task, config), Start([], [])
     for call in start_calls(config, task.recipe.__name__):
         started = call.build(model)
     for call in freeze_calls(config):
         call.build(model)
-    return started
+    return model, started
+
+
+def start_note(started: Start) -> dict[str, str]:
+    """Say what a trial started from, if from a checkpoint."""
+    return {"start": str(started)} if started.filled else {}
 
 
 def warn_of_few(trial: int, model: torch.nn.Module, samples: int, micro_batches: int) -> None:
@@ -105,8 +110,7 @@ class _Training:
             self.loss = call.build(self.loss)
         self.measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
         self.team = task.team or Alone()
-        self.model = make_model(task, config)
-        self.started = _start(self.model, task, config)
+        self.model, self.started = start_model(task, config)
         self.spread = self.team.spread(self.model)
         parameters = parameters_call(config).build(self.model)
         for call in slow_calls(config):
@@ -161,7 +165,7 @@ class _Training:
         taken = {"measured": measure(self.optimizer, self.model, self.evaluated).parts}
         if self.predicted:
             taken = {"predicted": self.predicted.parts, **taken}
-        return {"memory": taken} | ({"start": str(self.started)} if self.started.filled else {})
+        return {"memory": taken, **start_note(self.started)}
 
     def _begin(self, first: Step) -> None:
         """Note what the first step tells."""

@@ -17,7 +17,7 @@ from hpo.training.fused import grouping, probe
 from hpo.training.fused.rules import RULES
 from hpo.training.loop import load
 from hpo.training.schedules import SCHEDULES
-from hpo.training.words import VOCABULARY
+from hpo.training.words import VOCABULARY, vocabulary_of
 from hpo.trial import Divergence, Point
 
 stacked = partial(fused.train, least=1)
@@ -112,7 +112,7 @@ def split(task, members, least=2):
     def first(member):
         return next(iter(load(task.splits["train"], member.batch_size)))
 
-    return grouping.split(task, members, plain.make_model, first, least)
+    return grouping.split(task, members, plain.start_model, first, least)
 
 
 RECIPES = [
@@ -194,6 +194,41 @@ def test_trials_with_different_dropout_share_a_stack_and_meet_their_own_chance(m
         for number, rate in enumerate((0.0, 0.5, 0.2, 0.5))
     ]
     held_to_plain(in_double(make_task()), members, rel=1e-9)
+
+
+@pytest.mark.usefixtures("double")
+@pytest.mark.parametrize("optimizer", ["sgd", "adamw", "muon"])
+def test_those_that_start_from_a_checkpoint_share_a_stack_and_learn_at_their_own_rates(
+    own, make_task, optimizer
+):
+    rates = {"optimizer.adamw_lr": 0.02} if optimizer == "muon" else {}
+    common = {"optimizer": optimizer, "optimizer.lr": 0.02, "batch_size": 16, **rates}
+    starts = [{}, {"start": "elsewhere"}, {"start": "elsewhere", "body_lr": 0.1}, {"body_lr": 0.1}]
+    starts.append({"start": "elsewhere", "body_lr": 0.5, "weight_decay_on": "matrices", "l1": 1e-3})
+    vocabulary = vocabulary_of(own)
+    members = [
+        Member(number, vocabulary.defaults(Config(common | given))) for number, given in enumerate(starts)
+    ]
+    task = in_double(make_task(own.source))
+    held_to_plain(task, members, rel=1e-9)
+    [group] = split(task, members)
+    assert group.filled == [name for name in group.models[0].state_dict() if not name.startswith("4.")]
+    told = [points[0].notes.get("start", "")[:5] for points in curves(stacked(task, members)).values()]
+    assert told == ["", "7 of ", "7 of ", "", "7 of "]
+
+
+@pytest.mark.usefixtures("double")
+def test_frozen_in_the_same_part_they_share_a_stack(own, make_task):
+    """A frozen normalization keeps its statistics, also one that has no parameters by which to tell it."""
+    source = own.source.replace("BatchNorm1d(width)", "BatchNorm1d(width, affine=False)")
+    task, vocabulary = in_double(make_task(source)), vocabulary_of(own)
+    parts = ["[01].*", "[01].*", "0.*", "0.*"]
+    members = [
+        Member(number, vocabulary.defaults(Config({"freeze": part, "batch_size": 16, "start": "elsewhere"})))
+        for number, part in enumerate(parts)
+    ]
+    held_to_plain(task, members, rel=1e-9)
+    assert [len(group.members) for group in split(task, members)] == [2, 2]
 
 
 @pytest.mark.usefixtures("double")

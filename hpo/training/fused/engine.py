@@ -39,7 +39,7 @@ def train(task: Task, members: Sequence[Member], least: int = 2) -> Progress:
     def first(member: Member) -> Batch:
         return _on(task.device, next(iter(load(splits["train"], member.batch_size))))
 
-    groups = split(task, members, plain.make_model, first, least)
+    groups = split(task, members, plain.start_model, first, least)
     parts = [_plainly(task, group) if group.reason else _fused(task, splits, group) for group in groups]
     return _side_by_side(parts, [member.number for member in members])
 
@@ -101,12 +101,14 @@ class _Training:
         self.batch_size, self.micro_batches = first.batch_size, cast("int", first.config[ACCUMULATE.name])
         self.stack = Stack(group.models)
         configs = [member.config for member in group.members]
-        self.updates = Updates(configs, self.stack.layout, self.stack.weights)
+        self.updates = Updates(configs, self.stack.layout, self.stack.weights, group.filled)
         self.average = Average(configs, self.stack.weights)
         self.schedules = [schedule_call(member, task.recipe.__name__).build() for member in configs]
         measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
         self.measures = {name: Measure(measure) for name, measure in measures.items()}
         self.steps = count_batches(splits["train"], self.batch_size)
+        started = zip(group.members, group.starts, strict=True)
+        self.notes = {member.number: plain.start_note(start) for member, start in started}
         self.limits = torch.full((len(configs),), math.inf, dtype=torch.float64)
         self._settle()
 
@@ -148,6 +150,7 @@ class _Training:
         report = record.report(row, self.members[row], float(self.limits[row]), objective)
         if isinstance(report, Point):
             self.schedules[row].hear(objective.cost(report.score))
+            report = replace(report, notes=self.notes[report.trial])
         return report
 
     def _factors(self, epoch: int) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,7 +18,8 @@ from hpo.training.fused.rules import RULES
 from hpo.training.fused.stack import Stack, droppers
 from hpo.training.fused.updates import family
 from hpo.training.gradients import Batch
-from hpo.training.values import ACCUMULATE, FREEZE, FULL_PRECISION, PRECISION, START
+from hpo.training.transfer import Start, hold
+from hpo.training.values import ACCUMULATE, FULL_PRECISION, PRECISION
 
 
 @dataclass(frozen=True)
@@ -27,13 +28,19 @@ class Group:
 
     members: list[Member]
     models: list[nn.Module]
+    starts: list[Start]
     reason: str = ""
+
+    @property
+    def filled(self) -> list[str]:
+        """What a checkpoint has filled, in those that start from one."""
+        return next((start.filled for start in self.starts if start.filled), [])
 
 
 def split(
     task: Task,
     members: Sequence[Member],
-    make: Callable[[Task, Config], nn.Module],
+    make: Callable[[Task, Config], tuple[nn.Module, Start]],
     first: Callable[[Member], Batch],
     least: int,
 ) -> list[Group]:
@@ -42,18 +49,18 @@ def split(
     Args:
         task: what they have in common.
         members: with complete configurations.
-        make: makes a member's model.
+        make: makes a member's model, and says what a checkpoint has filled of it.
         first: gives a member's first batch, to try a group's models on.
         least: how many must be alike to be stacked.
     """
     alone, fusible = _sorted_out(members)
-    groups = [Group([member], [], reason) for member, reason in alone]
+    groups = [Group([member], [], [], reason) for member, reason in alone]
     for alike in _alike(fusible, lambda member: make(task, member.config)):
         if len(alike.members) < least:
             reason = f"Its cohort has fewer than {least} trials with a like model and batch size"
         else:
             reason = _obstacle(task, alike, first(alike.members[0]))
-        groups.append(Group(alike.members, alike.models, reason))
+        groups.append(replace(alike, reason=reason))
     return groups
 
 
@@ -70,28 +77,28 @@ def _said_by(config: Config) -> str:
         return f"There is no fused rule for the optimizer {config['optimizer']}"
     if config[PRECISION.name] != FULL_PRECISION:
         return f"Precision {config[PRECISION.name]} trains plainly"
-    if config[START.name] is not None or config[FREEZE.name] is not None:
-        return "What starts from a checkpoint or is frozen in part trains plainly"
     return ""
 
 
-def _alike(members: Sequence[Member], make: Callable[[Member], nn.Module]) -> list[Group]:
+def _alike(members: Sequence[Member], make: Callable[[Member], tuple[nn.Module, Start]]) -> list[Group]:
     groups: list[Group] = []
     for member in members:
-        model = make(member)
-        group = next((it for it in groups if _fits(it, member, model)), None)
+        model, start = make(member)
+        group = next((it for it in groups if _fits(it, member, model, start)), None)
         if group is None:
-            group = Group([], [])
+            group = Group([], [], [])
             groups.append(group)
         group.members.append(member)
         group.models.append(model)
+        group.starts.append(start)
     return groups
 
 
-def _fits(group: Group, member: Member, model: nn.Module) -> bool:
+def _fits(group: Group, member: Member, model: nn.Module, start: Start) -> bool:
     other = group.members[0].config
     same = all(other[name] == member.config[name] for name in ("batch_size", ACCUMULATE.name))
-    return same and _same_structure(group.models[0], model)
+    filled_alike = not (start.filled and group.filled) or start.filled == group.filled
+    return same and filled_alike and _same_structure(group.models[0], model)
 
 
 def _same_structure(one: nn.Module, other: nn.Module) -> bool:
@@ -109,7 +116,8 @@ def _traits(layer: nn.Module) -> dict[str, Any]:
     if droppers(layer) == [layer]:
         del own["p"]
     tensors = {**layer._parameters, **layer._buffers}
-    return own | {name: _form(tensor) for name, tensor in tensors.items()}
+    held = hold in layer._forward_pre_hooks.values()
+    return own | {name: _form(tensor) for name, tensor in tensors.items()} | {"held": held}
 
 
 def _form(tensor: Tensor | None) -> Any:

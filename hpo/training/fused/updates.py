@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from itertools import groupby
 from typing import cast
 
@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from hpo.config import Config
-from hpo.training.fused.rules import RULES, Layout, Rule
+from hpo.training.fused.rules import RULES, Layout, Rule, Slowed, slows
 from hpo.training.values import EMA
 
 
@@ -26,15 +26,17 @@ class Updates:
         configs: complete ones, those of one family next to each other.
         layout: where each parameter lies in a row.
         weights: shape [K, entries].
+        filled: the names of the parameters that a checkpoint has filled.
     """
 
-    def __init__(self, configs: Sequence[Config], layout: Layout, weights: Tensor) -> None:
-        self._parts: list[tuple[slice, Rule]] = []
+    def __init__(
+        self, configs: Sequence[Config], layout: Layout, weights: Tensor, filled: Collection[str] = ()
+    ) -> None:
+        self._parts: list[tuple[slice, Rule | Slowed]] = []
         for _, alike in groupby(enumerate(configs), key=lambda item: family(item[1])):
             places, own = zip(*alike, strict=True)
             rows = slice(places[0], places[-1] + 1)
-            rule = RULES[str(own[0]["optimizer"])]
-            self._parts.append((rows, rule(own, layout, weights[rows])))
+            self._parts.append((rows, _rule(own, layout, weights[rows], filled)))
 
     def plan(self, factors: Tensor) -> None:
         """Take in the schedules' factors of the coming steps, shape [steps, K], float64."""
@@ -56,6 +58,15 @@ class Updates:
                 parts.append((slice(start, start + len(own)), rule))
                 start += len(own)
         self._parts = parts
+
+
+def _rule(
+    configs: Sequence[Config], layout: Layout, weights: Tensor, filled: Collection[str]
+) -> Rule | Slowed:
+    rule = RULES[str(configs[0]["optimizer"])]
+    if any(slows(config) for config in configs):
+        return Slowed(rule, configs, layout, weights, filled)
+    return rule(configs, layout, weights)
 
 
 class Average:

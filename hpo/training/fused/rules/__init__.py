@@ -13,8 +13,9 @@ from hpo.training.fused.rules.layout import Layout
 from hpo.training.fused.rules.moments import Adam, Adamax, NAdam, RAdam
 from hpo.training.fused.rules.muon import Muon
 from hpo.training.fused.rules.rule import Rule
+from hpo.training.fused.rules.slowed import Slowed, slows
 
-__all__ = ["RULES", "Layout", "Rule"]
+__all__ = ["RULES", "Layout", "Rule", "Slowed", "slows"]
 
 RULES: Final[Mapping[str, type[Rule]]] = {
     "sgd": SGD,

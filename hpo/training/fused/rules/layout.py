@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import accumulate, pairwise
+from itertools import accumulate, groupby, pairwise
 
 from torch import Tensor
 
@@ -37,6 +38,13 @@ class Layout:
         """Return each parameter, shape [K, *its own], as a view of rows of shape [K, size]."""
         pairs = zip(self.columns, self.shapes, strict=True)
         return [rows[:, columns].view(len(rows), *shape) for columns, shape in pairs]
+
+    def runs(self, is_meant: Callable[[str], bool]) -> Iterator[tuple[bool, slice, Layout]]:
+        """Yield each unbroken run of parameters that are all meant, or all not: its columns, its layout."""
+        named = zip(self.names, self.shapes, self.columns, strict=True)
+        for meant, run in groupby(named, key=lambda item: is_meant(item[0])):
+            names, shapes, columns = zip(*run, strict=True)
+            yield meant, slice(columns[0].start, columns[-1].stop), Layout(names, shapes)
 
     @cached_property
     def size(self) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator, Sequence
-from itertools import groupby
+from collections.abc import Sequence
 from typing import Any, Final
 
 import torch
@@ -33,7 +31,9 @@ class Muon(Rule):
         self.matrices = [(name, shape, part) for name, shape, part in named if len(shape) == 2]
         super().__init__(configs, layout, weights)
         inner = [_adamw(config) for config in configs]
-        self.others = [(part, Adam(inner, run, weights[:, part])) for part, run in _runs_of_others(layout)]
+        names = {name for name, _, _ in self.matrices}
+        runs = [(part, run) for turned, part, run in layout.runs(names.__contains__) if not turned]
+        self.others = [(part, Adam(inner, run, weights[:, part])) for part, run in runs]
 
     def start(self, weights: Tensor) -> dict[str, Tensor]:
         """Keep the momentum of each matrix."""
@@ -93,15 +93,3 @@ def _adamw(config: Config) -> Config:
     values = config.below("optimizer").items()
     inner = {name.removeprefix(_ADAMW): value for name, value in values if name.startswith(_ADAMW)}
     return config | {"optimizer": "adamw", **{f"optimizer.{name}": value for name, value in inner.items()}}
-
-
-def _runs_of_others(layout: Layout) -> Iterator[tuple[slice, Layout]]:
-    """Yield the columns and the layout of each unbroken run of parameters that are no matrices."""
-    start = 0
-    named = zip(layout.names, layout.shapes, strict=True)
-    for is_matrix, run in groupby(named, key=lambda item: len(item[1]) == 2):
-        names, shapes = zip(*run, strict=True)
-        stop = start + sum(map(math.prod, shapes))
-        if not is_matrix:
-            yield slice(start, stop), Layout(names, shapes)
-        start = stop
