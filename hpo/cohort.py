@@ -57,6 +57,7 @@ class Job:
     at_once: int | None = 1
     most: int = 1
     workers: int = 1
+    deterministic: bool = False
 
     @classmethod
     def of(cls, plan: Plan) -> Job:
@@ -75,6 +76,7 @@ class Job:
             at_once=plan.at_once,
             most=plan.most_at_once,
             workers=plan.at_work,
+            deterministic=plan.setting("deterministic"),
         )
 
 
@@ -196,9 +198,17 @@ def _send(progress: Progress, kept: list[int]) -> list[Point | Divergence] | Non
 def prepare(job: Job) -> Task:
     """Load a job's recipe and data; a worker does this once, before its first cohort."""
     torch.set_num_threads(job.threads)
+    _demand_determinism(yes=job.deterministic)
     module = execute(job.source, job.path)
     splits = module.data(**dict(job.data_options))
     return Task(module, splits, job.objective, job.epochs, job.seed, job.device)
+
+
+def _demand_determinism(*, yes: bool) -> None:
+    """Have torch use what gives the same bits each time, and refuse operations that cannot."""
+    if yes:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS cannot
+    torch.use_deterministic_algorithms(yes)
 
 
 def foretell(job: Job, config: Config) -> Memory:

@@ -54,6 +54,11 @@ class Search:
     uploaded: int | None = None
 
     @property
+    def lag(self) -> int:
+        """How many trials back a deterministic search looks: proposal k knows those up to k - lag; else 0."""
+        return int(str(self.settings.get("lag", 0)))
+
+    @property
     def given(self) -> bool:
         """Whether its one configuration was given (`hpo train`), so that nothing is searched."""
         return self.settings.get("sampler") == GIVEN
@@ -116,10 +121,13 @@ class Trial:
 
 
 class History:
-    """The trials of one search, built up record by record, in the order they were written."""
+    """The trials of one search, built up record by record, in the order they were written.
 
-    def __init__(self, objective: Objective, records: Iterable[Record] = ()) -> None:
-        self.objective = objective
+    `lag` is the search's (`Search.lag`).
+    """
+
+    def __init__(self, objective: Objective, records: Iterable[Record] = (), lag: int = 0) -> None:
+        self.objective, self._lag = objective, lag
         self.trials: dict[int, Trial] = {}
         self.seq = 0
         self.ended: list[Trial] = []  # in the order in which they ended
@@ -155,10 +163,15 @@ class History:
     @property
     def hopeless(self) -> str | None:
         """The reason that each of the last few trials failed for, if it is one and the same."""
-        last = [trial.ending for trial in self.ended[-FAILURES:] if trial.ending]
+        last = [trial.ending for trial in self._known[-FAILURES:] if trial.ending]
         failed = all(ending.outcome in (Outcome.FAILED, Outcome.LOST) for ending in last)
         same = len({ending.reason for ending in last}) == 1
         return last[0].reason if len(last) == FAILURES and failed and same else None
+
+    @property
+    def _known(self) -> list[Trial]:
+        """What decides whether to go on: all that ended or, in a deterministic search, what its rule says."""
+        return self.searched[: max(len(self.trials) - self._lag + 1, 0)] if self._lag else self.ended
 
     @property
     def searched(self) -> list[Trial]:

@@ -58,7 +58,7 @@ class Plan:
     def at_once(self) -> int | None:
         """How many trials a worker trains at once; None: what a measurement recommends."""
         fuse = self.search.settings.get("fuse", "off")
-        if self.setting("workers_per_trial") > 1:
+        if self.setting("workers_per_trial") > 1 or self.setting("deterministic"):
             return 1
         return None if fuse == "auto" else 1 if fuse == "off" else int(str(fuse))
 
@@ -106,7 +106,7 @@ def order(settings: SearchSettings) -> Search:
     """
     recipe = recipes.find(settings.recipe)
     options, problems = _options(recipe, settings.recipe_options)
-    problems += _nothing_to_shard(settings) + _fused_and_spread(settings)
+    problems += _nothing_to_shard(settings) + _fused_and_spread(settings) + _by_rule_and_by_clock(settings)
     vocabulary = vocabulary_of(recipe, settings.parallel)
     fixed = _of_model_or_loss(recipe, {name: settings.recipe_options[name] for name in options})
     problems += vocabulary.check(recipe.baseline, f"{_near(recipe.path)}  baseline")
@@ -246,6 +246,20 @@ def _fused_and_spread(settings: SearchSettings) -> list[Problem]:
         return []
     message = "Several workers train one trial at a time: leave out fuse, or workers_per_trial."
     return [Problem(f"fuse={settings.fuse}", message)]
+
+
+def _by_rule_and_by_clock(settings: SearchSettings) -> list[Problem]:
+    """Return what cannot be fixed by a rule: a clock's verdict, and rounding that depends on the company."""
+    if not settings.deterministic:
+        return []
+    problems = []
+    if settings.timeout is not None:
+        message = "A clock never stops two searches at the same place: leave it out, or deterministic."
+        problems.append(Problem(f"timeout={settings.timeout:g}", message))
+    if settings.fuse not in ("auto", "off", 1):
+        message = "The company rounds a curve's last digits: leave out fuse, or deterministic."
+        problems.append(Problem(f"fuse={settings.fuse}", message))
+    return problems
 
 
 def _inheriting(baseline: Config, space: Space, where: str, vocabulary: Vocabulary) -> Space:

@@ -49,17 +49,17 @@ class Referee:
         ledger = Ledger(store)
         self._plan = Plan.of(ledger.search(name))
         self._study = _study(self._plan)
-        self._history = History(self._plan.search.objective)
+        self._history = History(self._plan.search.objective, lag=self._plan.search.lag)
         for record in ledger.records(self._plan.search):
             self._history.add(record)
-            if not self._proves(record):
-                self._study.restore(record)
+            self._study.restore(record)
         self._writer = Writer(ledger, self._plan.search, session)
         self._noted: dict[int, Mapping[str, Any]] = {}  # what the engine said last of each trial
         self._cohorts: dict[str, list[int]] = {}
         for trial in self._history.running:
             self._cohorts.setdefault(trial.cohort, []).append(trial.number)
         self._waiting: deque[int] = deque()
+        self._forgiven: dict[int, int] = {}  # tries that ended with an earlier driver, through no fault of theirs
         timeout = self._plan.setting("timeout")
         self._deadline = time.monotonic() + timeout if timeout else math.inf
 
@@ -70,6 +70,7 @@ class Referee:
     def requeue(self) -> None:
         """Hand out again what was under way when the last driver stopped; its workers are gone with it."""
         self._waiting.extend(trial.number for trial in self._history.running)
+        self._forgiven = {trial.number: trial.tries for trial in self._history.running}
         self._cohorts.clear()
 
     def ask(self, cohort: str, size: int) -> list[Proposal]:
@@ -83,22 +84,20 @@ class Referee:
         if self._waiting:
             return self._waiting.popleft()
         if self._proposes:
+            if not self._study.ready:
+                return None
             return self._record(replace(self._study.propose(), cohort=cohort)).number
         if self._unproved:
             number = len(self._history.trials)
-            proof = Proposal(number, self._unproved.proposal.config, PROOF, cohort=cohort)
-            return self._record(proof).number
+            proof = self._record(Proposal(number, self._unproved.proposal.config, PROOF, cohort=cohort))
+            self._study.restore(proof)
+            return number
         return None
-
-    def _proves(self, record: Record) -> bool:
-        """Whether a record is of the winner's proof, of which the sampler is to know nothing."""
-        number = record.number if isinstance(record, Proposal) else record.trial
-        return self._history.trials[number].proposal.proves
 
     @property
     def ready(self) -> bool:
         """Whether there is a trial to hand out now."""
-        return bool(self._waiting) or self._proposes or self._unproved is not None
+        return bool(self._waiting) or (self._proposes and self._study.ready) or self._unproved is not None
 
     @property
     def _unproved(self) -> Trial | None:
@@ -117,7 +116,7 @@ class Referee:
 
     @property
     def _proposes(self) -> bool:
-        return not self._over and self._study.size < self._plan.setting("trials")
+        return not self._over and len(self._history.searched) < self._plan.setting("trials")
 
     @property
     def _over(self) -> bool:
@@ -204,7 +203,7 @@ class Referee:
     def _lose(self, trial: Trial, reason: str) -> None:
         if trial.ending:
             return
-        if trial.tries < ATTEMPTS:
+        if trial.tries - self._forgiven.get(trial.number, 0) < ATTEMPTS:
             self._waiting.append(trial.number)
         else:
             self._end(trial, Outcome.LOST, reason)

@@ -113,7 +113,8 @@ def _decided(search: Search) -> dict[str, Value]:
 
     workers, share = _machine(search)
     threads = max(1, cluster.cpus() // (workers * share.processes))
-    return {"threads": threads, "device": "cuda" if share.gpus else "cpu", "at_work": workers}
+    lag = {"lag": workers} if search.settings["deterministic"] else {}
+    return {"threads": threads, "device": "cuda" if share.gpus else "cpu", "at_work": workers, **lag}
 
 
 class _Conductor:

@@ -150,6 +150,12 @@ def _gpus(value: object) -> float:
     return share
 
 
+def _flag(value: object) -> bool:
+    if str(value).lower() not in ("true", "false"):
+        raise ValueError(f"must be true or false, got {str(value)!r}.")
+    return str(value).lower() == "true"
+
+
 def _name(value: object) -> str:
     # It must not start with a dot or dash: names become folders and words of a command line.
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", str(value)):
@@ -194,6 +200,7 @@ Workers = Annotated[int | Literal["auto"], BeforeValidator(_workers)]
 Fuse = Annotated[int | Literal["auto", "off"], BeforeValidator(_fuse)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Gpus = Annotated[float, BeforeValidator(_gpus)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
 Name = Annotated[str, BeforeValidator(_name)]
 Weights = Annotated[str, BeforeValidator(_weights)]
 Url = Annotated[str, BeforeValidator(_url)]
@@ -355,6 +362,7 @@ class SearchSettings(StoreSettings):
     workers_per_trial: Count = Field(default=1, description="Processes that train a trial together")
     parallel: Parallel = Field(default="ddp", description="How they do: ddp copies, fsdp shards the model")
     seed: Number = Field(default=0, description="The same seed, the same search")
+    deterministic: Flag = Field(default=False, description="Go by a rule, never by who was faster")
     name: Name | None = Field(default=None, description="What to call the search (recipe and number)")
     recipe_options: dict[str, str] = Field(default={}, description="Set an argument of the recipe's model")
     space_overrides: dict[str, str] = Field(default={}, description="Fix or change a part of the space")

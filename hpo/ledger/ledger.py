@@ -219,7 +219,7 @@ class Ledger:
 
     def history(self, search: Search) -> History:
         """Return the search's trials as its records tell them."""
-        return History(search.objective, self.records(search))
+        return History(search.objective, self.records(search), search.lag)
 
     def close(self) -> None:
         """Let go of the database."""
