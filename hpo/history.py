@@ -16,6 +16,8 @@ FAILURES: Final = 3
 """So many equal failures in a row, and a search gives up."""
 
 
+FORKED_FROM: Final = "forked_from"
+"""The setting that names the search which this one was begun in place of, after something had changed."""
 GIVEN: Final = "given"
 """The sampler of a search whose one configuration was given, and the origin of its trial."""
 

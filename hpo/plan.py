@@ -29,6 +29,9 @@ from hpo.training.words import vocabulary_of
 from hpo.vocabulary import Vocabulary
 
 OPTION: Final = "recipe."
+OVERRIDE: Final = "space."
+SPACE_FILE: Final = "space_file"
+"""The setting that keeps the path of the space, so that it is found again from any folder."""
 
 Given = TypeVar("Given", bound=Value)
 
@@ -98,28 +101,41 @@ class Plan:
         )
 
 
-def order(settings: SearchSettings) -> Search:
+def order(settings: SearchSettings, recipe: Recipe | None = None, space_text: str = "") -> Search:
     """Check everything that a search needs and return it, not yet written down.
+
+    Args:
+        settings: what was typed.
+        recipe: the recipe, if that is not to be found by the settings.
+        space_text: the space as YAML, if that is not to be found by the settings.
 
     Raises:
         InputError: with every mistake in recipe, options, space and baseline.
     """
-    recipe = recipes.find(settings.recipe)
+    recipe = recipe or recipes.find(settings.recipe)
     options, problems = _options(recipe, settings.recipe_options)
     problems += _nothing_to_shard(settings) + _fused_and_spread(settings) + _by_rule_and_by_clock(settings)
     vocabulary = vocabulary_of(recipe, settings.parallel)
     fixed = _of_model_or_loss(recipe, {name: settings.recipe_options[name] for name in options})
     problems += vocabulary.check(recipe.baseline, f"{_near(recipe.path)}  baseline")
     problems += _said_twice(fixed, settings.space_overrides, "space.")
+    overrides = {**settings.space_overrides, **fixed}
     try:
-        space = spaces.find(settings.space, vocabulary, {**settings.space_overrides, **fixed})
+        if space_text:
+            space = spaces.read(space_text, "space", vocabulary, overrides)
+        else:
+            space = spaces.find(settings.space, vocabulary, overrides)
     except InputError as error:
         raise InputError(*problems, *error.problems) from None
     space = _inheriting(recipe.baseline, space, settings.space, vocabulary)
     problems += _damaged(space)
     if problems:
         raise InputError(*problems)
-    return _search(recipe, space, settings, options)
+    search = _search(recipe, space, settings, options)
+    words: dict[str, Value] = {f"{OVERRIDE}{path}": text for path, text in settings.space_overrides.items()}
+    if not space_text:
+        words[SPACE_FILE] = str(spaces.locate(settings.space).resolve())
+    return replace(search, settings={**search.settings, **words})
 
 
 def order_training(settings: TrainSettings) -> Search:
@@ -173,7 +189,7 @@ def _search(
         space=space.to_yaml(),
         objective=recipe.objective,
         settings=_words(settings) | {f"{OPTION}{name}": value for name, value in options.items()},
-        versions=_versions(),
+        versions=versions(),
     )
 
 
@@ -306,6 +322,7 @@ def _near(path: str) -> str:
     return str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else path
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of what a search is computed with."""
     libraries = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     return {"python": platform.python_version(), **libraries}

@@ -18,7 +18,18 @@ from hpo.history import History, Trial
 from hpo.ledger import Ledger, Writer
 from hpo.plan import Plan
 from hpo.single import Single
-from hpo.trial import PROOF, Attempt, Divergence, Ending, MissingEpochError, Outcome, Point, Proposal, Record
+from hpo.trial import (
+    PROOF,
+    TIMEOUT,
+    Attempt,
+    Divergence,
+    Ending,
+    MissingEpochError,
+    Outcome,
+    Point,
+    Proposal,
+    Record,
+)
 
 if TYPE_CHECKING:
     from hpo.study import Study
@@ -29,7 +40,7 @@ ATTEMPTS: Final = 3
 """A trial whose worker died is tried this often in all."""
 
 
-def _study(plan: Plan) -> Study | Single:
+def proposer(plan: Plan) -> Study | Single:
     """Return who proposes; Optuna is imported only where there is something to search."""
     if plan.search.given:
         return Single(plan)
@@ -48,7 +59,7 @@ class Referee:
     def __init__(self, store: str, name: str, session: int) -> None:
         ledger = Ledger(store)
         self._plan = Plan.of(ledger.search(name))
-        self._study = _study(self._plan)
+        self._study = proposer(self._plan)
         self._history = History(self._plan.search.objective, lag=self._plan.search.lag)
         for record in ledger.records(self._plan.search):
             self._history.add(record)
@@ -59,7 +70,9 @@ class Referee:
         for trial in self._history.running:
             self._cohorts.setdefault(trial.cohort, []).append(trial.number)
         self._waiting: deque[int] = deque()
-        self._forgiven: dict[int, int] = {}  # tries that ended with an earlier driver, through no fault of theirs
+        self._forgiven: dict[
+            int, int
+        ] = {}  # tries that ended with an earlier driver, through no fault of theirs
         timeout = self._plan.setting("timeout")
         self._deadline = time.monotonic() + timeout if timeout else math.inf
 
@@ -156,9 +169,10 @@ class Referee:
         if report.epoch <= trial.epochs:
             return True  # trained again after an interruption; the first measurement stands
         kept, notes = self._judge(trial, report)
-        self._record(replace(report, notes=notes))
-        if not kept or self._out_of_time(report):
-            self._end(trial, Outcome.PRUNED, "" if not kept else "timeout")
+        with self._writer.together():  # a verdict that is durable without what follows from it would be lost
+            self._record(replace(report, notes=notes))
+            if not kept or self._out_of_time(report):
+                self._end(trial, Outcome.PRUNED, "" if not kept else TIMEOUT)
         return trial.ending is None
 
     def _judge(self, trial: Trial, point: Point) -> tuple[bool, dict[str, Any]]:

@@ -9,19 +9,21 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from hpo.changes import FREE, Change, changes, reorder
 from hpo.config import Value
 from hpo.errors import InputError, InterruptedSearch, Problem, SearchError
-from hpo.history import History, Search, State, Trial
+from hpo.history import FORKED_FROM, History, Search, State, Trial
 from hpo.ledger import PASSING, Ledger, patiently
 from hpo.plan import Plan
-from hpo.settings import StoreSettings
+from hpo.settings import ResumeSettings, StoreSettings
 
 if TYPE_CHECKING:  # Ray takes its time to import, and what is wrong with the words is said before
     from hpo.cluster import Share
@@ -72,24 +74,56 @@ def run(search: Search, store: str, viewing: Viewing) -> Result:
     return _Conductor(ledger, ledger.create_search(search), viewing).conduct(resumed=False)
 
 
-def resume(name: str, store: str, viewing: Viewing) -> Result:
+def resume(given: ResumeSettings, viewing: Viewing) -> Result:
     """Bring an interrupted search to its end: finished trials stay, open ones start again.
 
+    If what it was made of has changed, and that is allowed, a new search is run in its place.
+
     Raises:
-        InputError: there is no such search, or it needs no resuming.
+        InputError: there is no such search, it needs no resuming, or it is not what it was.
         SearchError: no trial came to its end.
         InterruptedSearch: Ctrl-C, SIGTERM or SIGHUP.
     """
-    ledger = Ledger(store)
-    search = ledger.search(name)
+    ledger = Ledger(given.store)
+    search = ledger.search(given.search)
     if search.state is State.RUNNING:
-        raise InputError(Problem(name, f"This search is running: {search.reason}."))
-    if search.state is State.FINISHED:
-        raise InputError(Problem(name, f"This search is finished. Look at it: hpo show {name}."))
+        raise InputError(Problem(search.name, f"This search is running: {search.reason}."))
+    now = reorder(search, given)
+    if "device" in search.settings:
+        now = replace(now, settings={**now.settings, "device": _decided(now)["device"]})
+    found = changes(search, now)
+    if found and given.allow_change:
+        return run(_fork(ledger, search, now, given.name), given.store, viewing)
+    if found:
+        raise InputError(_changed(search, found, *given.words_typed, *given.store_words))
+    _refuse_what_is_over(ledger, search, int(str(now.settings["trials"])))
+    ledger.note_settings(search, {name: now.settings[name] for name in FREE if name in now.settings})
+    return _Conductor(ledger, ledger.search(search.name), viewing).conduct(resumed=True)
+
+
+def _refuse_what_is_over(ledger: Ledger, search: Search, trials: int) -> None:
+    name = search.name
     if search.given and ledger.history(search).ended:
         message = "This training has ended and would end the same way again. Start another one: hpo train"
         raise InputError(Problem(name, f"{message} recipe={search.recipe} …"))
-    return _Conductor(ledger, search, viewing).conduct(resumed=True)
+    if search.state is State.FINISHED and trials <= int(str(search.settings["trials"])):
+        more = f"With more trials it goes on: hpo resume {name} trials={2 * trials}"
+        raise InputError(Problem(name, f"This search is finished. Look at it: hpo show {name}. {more}"))
+
+
+def _changed(search: Search, found: Sequence[Change], *words: str) -> Problem:
+    """Return the refusal to go on with a search whose parts have changed."""
+    fork = " ".join(("hpo resume", search.name, *words, "allow_change=true"))
+    advice = "It was started with other things than are here now. Put them back, or search anew with these:"
+    told = "\n\n".join(map(str, found))
+    return Problem(search.name, f"{advice}\n    {fork}\n\n{told}")
+
+
+def _fork(ledger: Ledger, search: Search, now: Search, name: str | None) -> Search:
+    """Return a search with what is there now, under the name given or the next free one: cnn-1-2."""
+    taken = {it.name for it in ledger.searches()}
+    free = next(it for it in (f"{search.name}-{number}" for number in count(2)) if it not in taken)
+    return replace(now, name=name or free, settings={**now.settings, FORKED_FROM: search.name})
 
 
 def _machine(search: Search) -> tuple[int, Share]:
@@ -113,7 +147,8 @@ def _decided(search: Search) -> dict[str, Value]:
 
     workers, share = _machine(search)
     threads = max(1, cluster.cpus() // (workers * share.processes))
-    lag = {"lag": workers} if search.settings["deterministic"] else {}
+    # A shorter lag leaves workers idle while they wait for the slowest; a longer one prunes later.
+    lag = {"lag": 2 * workers if workers > 1 else 1} if search.settings["deterministic"] else {}
     return {"threads": threads, "device": "cuda" if share.gpus else "cpu", "at_work": workers, **lag}
 
 

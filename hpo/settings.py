@@ -368,6 +368,40 @@ class SearchSettings(StoreSettings):
     space_overrides: dict[str, str] = Field(default={}, description="Fix or change a part of the space")
 
 
+class ResumeSettings(SearchSettings):
+    """The keys of `hpo resume`: a search, and what is to be otherwise than it was ordered."""
+
+    bare: ClassVar[str] = "search"
+
+    search: Name = Field(description="The name of a search; `hpo list` shows them")
+    allow_change: Flag = Field(default=False, description="Start anew, as a fork, if anything has changed")
+    name: Name | None = Field(default=None, description="What to call the fork (NAME-2)")
+    recipe: str = Field(default="", description="Another recipe")
+
+    @property
+    def words_given(self) -> dict[str, Any]:
+        """The words of a search that were typed, and only these."""
+        own = {"search", "allow_change", "name", "store", "recipe"}
+        return {key: getattr(self, key) for key in self.model_fields_set - own}
+
+    @property
+    def words_typed(self) -> tuple[str, ...]:
+        """The same and the recipe, to be typed once more."""
+        heads = {field: head for head, field in self.groups.items()}
+        typed = {"recipe": self.recipe} if self.recipe else {}
+        for key, value in self.words_given.items():
+            typed |= (
+                {f"{heads[key]}.{name}": it for name, it in value.items()} if key in heads else {key: value}
+            )
+        return tuple(shlex.quote(f"{key}={value}") for key, value in typed.items())
+
+
+class ReplaySettings(NameSettings):
+    """The keys of `hpo replay`."""
+
+    trial: Number | None = Field(default=None, description="Train this trial again (recompute decisions)")
+
+
 class TrainSettings(StoreSettings):
     """The keys of `hpo train`."""
 

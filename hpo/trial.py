@@ -25,6 +25,8 @@ class Outcome(StrEnum):
     LOST = "lost"  # its worker died, more often than is worth another try
 
 
+TIMEOUT: Final = "timeout"
+"""The reason of a trial that the clock has stopped, not a verdict."""
 PROOF: Final = "proof"
 ALONE: Final = "alone"
 """The note of a point that says why its trial trains plainly, not in the stack of its cohort."""

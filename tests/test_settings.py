@@ -36,6 +36,7 @@ def test_only_the_recipe_must_be_said(monkeypatch):
         "workers_per_trial": 1,
         "parallel": "ddp",
         "seed": 0,
+        "deterministic": False,
         "name": None,
         "store": "sqlite:///hpo.db",
         "recipe_options": {},

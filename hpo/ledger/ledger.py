@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError
 
+from hpo.config import Value
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import History, Search, State
 from hpo.ledger.liveness import born, standing
@@ -131,6 +132,11 @@ class Ledger:
     def note_uploaded(self, search: Search, seq: int) -> None:
         """Note that MLflow has the search's records up to this one."""
         self._execute(update(searches).where(searches.c.id == search.id).values(uploaded=seq))
+
+    def note_settings(self, search: Search, changed: Mapping[str, Value]) -> None:
+        """Note what is set otherwise from now on."""
+        settings = json.dumps({**search.settings, **changed})
+        self._execute(update(searches).where(searches.c.id == search.id).values(settings=settings))
 
     def close_session(self, session: int, state: State, reason: str = "") -> None:
         """Note how the session ended."""

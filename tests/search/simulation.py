@@ -6,9 +6,8 @@ import hashlib
 import math
 import random
 from collections.abc import Iterator
-from typing import Any
-
 from dataclasses import replace
+from typing import Any
 
 from hpo.config import Config
 from hpo.ledger import Ledger
@@ -161,7 +160,7 @@ def run(url: str, name: str, workers: Workers, *, turns: int = 10**9, judge: Ref
 
 
 def told(url: str, name: str) -> list[tuple]:
-    """What a search decided and measured, without times: each trial's origin, parameters, curve and ending."""
+    """What a search decided and measured, without times: each trial's origin, config, curve and ending."""
     ledger = Ledger(url)
     history = ledger.history(ledger.search(name))
     ledger.close()

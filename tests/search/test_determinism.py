@@ -1,14 +1,11 @@
-"""A deterministic search: whatever dies and whoever is faster, it ends with the same trials, curves and winner."""
+"""A deterministic search ends with the same trials, curves and winner, whoever dies or is faster."""
 
 import random
 
 import pytest
 from simulation import Perils, started, told
 
-from hpo.ledger import Ledger
-from hpo.plan import order
-from hpo.errors import InputError
-from hpo.settings import PrunerName, SamplerName, SearchSettings
+from hpo.settings import PrunerName, SamplerName
 
 EPOCHS, TRIALS, WORKERS = 9, 16, 3
 
