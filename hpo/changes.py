@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -103,6 +103,14 @@ def changes(search: Search, now: Search) -> list[Change]:
         Change("versions", tuple(changed_versions(search.versions))),
     )
     return [change for change in found if change.lines]
+
+
+def refusal(search: Search, found: Sequence[Change], *words: str) -> Problem:
+    """Return the refusal to go on with a search whose parts have changed."""
+    fork = " ".join(("hpo resume", search.name, *words, "allow_change=true"))
+    advice = "It was started with other things than are here now. Put them back, or search anew with these:"
+    told = "\n\n".join(map(str, found))
+    return Problem(search.name, f"{advice}\n    {fork}\n\n{told}")
 
 
 def _diff(before: str, after: str) -> Iterator[str]:

@@ -12,12 +12,13 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from hpo import recipe as recipes
+from hpo import shipped
 from hpo import space as spaces
 from hpo.config import Config, Value
+from hpo.contradictions import contradictions
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import GIVEN, Search
 from hpo.recipe import Recipe
@@ -114,10 +115,10 @@ def order(settings: SearchSettings, recipe: Recipe | None = None, space_text: st
     """
     recipe = recipe or recipes.find(settings.recipe)
     options, problems = _options(recipe, settings.recipe_options)
-    problems += _nothing_to_shard(settings) + _fused_and_spread(settings) + _by_rule_and_by_clock(settings)
+    problems += contradictions(settings)
     vocabulary = vocabulary_of(recipe, settings.parallel)
     fixed = _of_model_or_loss(recipe, {name: settings.recipe_options[name] for name in options})
-    problems += vocabulary.check(recipe.baseline, f"{_near(recipe.path)}  baseline")
+    problems += vocabulary.check(recipe.baseline, f"{shipped.near(recipe.path)}  baseline")
     problems += _said_twice(fixed, settings.space_overrides, "space.")
     overrides = {**settings.space_overrides, **fixed}
     try:
@@ -127,6 +128,7 @@ def order(settings: SearchSettings, recipe: Recipe | None = None, space_text: st
             space = spaces.find(settings.space, vocabulary, overrides)
     except InputError as error:
         raise InputError(*problems, *error.problems) from None
+    problems += _nothing_to_search(space, settings.space)
     space = _inheriting(recipe.baseline, space, settings.space, vocabulary)
     problems += _damaged(space)
     if problems:
@@ -154,7 +156,7 @@ def order_training(settings: TrainSettings) -> Search:
     problems += _said_twice(fixed, settings.config)
     given = {name: _plain_value(text) for name, text in settings.config.items()}
     config = _reconfigured(recipe.baseline, vocabulary, {**given, **fixed})
-    problems += vocabulary.check(recipe.baseline, f"{_near(recipe.path)}  baseline") or [
+    problems += vocabulary.check(recipe.baseline, f"{shipped.near(recipe.path)}  baseline") or [
         _as_typed(problem, settings.config) for problem in vocabulary.check(config, "")
     ]
     if problems:
@@ -220,8 +222,10 @@ def _options(recipe: Recipe, given: Mapping[str, str]) -> tuple[dict[str, Value]
             hint = did_you_mean(name, known)
             problems.append(Problem(where, f"The recipe {recipe.name} has no option of this name.{hint}"))
             continue
-        options[name] = _plain_value(text)
-        if not _fits(options[name], known[name]):
+        value = _plain_value(text)
+        if _fits(value, known[name]):
+            options[name] = value
+        else:
             kind = type(known[name]).__name__
             problems.append(Problem(where, f"Must be of type {kind}, as its default {known[name]!r} is."))
     return options, problems
@@ -251,31 +255,11 @@ def _said_twice(fixed: Mapping[str, Value], others: Mapping[str, str], prefix: s
     ]
 
 
-def _nothing_to_shard(settings: SearchSettings) -> list[Problem]:
-    if settings.parallel != "fsdp" or settings.workers_per_trial > 1:
+def _nothing_to_search(space: Space, word: str) -> list[Problem]:
+    if space.parameters:
         return []
-    return [Problem("parallel=fsdp", "It shards the model over workers: write workers_per_trial=2, or more.")]
-
-
-def _fused_and_spread(settings: SearchSettings) -> list[Problem]:
-    if settings.workers_per_trial == 1 or settings.fuse in ("auto", "off", 1):
-        return []
-    message = "Several workers train one trial at a time: leave out fuse, or workers_per_trial."
-    return [Problem(f"fuse={settings.fuse}", message)]
-
-
-def _by_rule_and_by_clock(settings: SearchSettings) -> list[Problem]:
-    """Return what cannot be fixed by a rule: a clock's verdict, and rounding that depends on the company."""
-    if not settings.deterministic:
-        return []
-    problems = []
-    if settings.timeout is not None:
-        message = "A clock never stops two searches at the same place: leave it out, or deterministic."
-        problems.append(Problem(f"timeout={settings.timeout:g}", message))
-    if settings.fuse not in ("auto", "off", 1):
-        message = "The company rounds a curve's last digits: leave out fuse, or deterministic."
-        problems.append(Problem(f"fuse={settings.fuse}", message))
-    return problems
+    message = "Nothing is searched here: every trial would be the same. Write a range, such as"
+    return [Problem(f"space={word}", f"{message} clip_norm: {{log: [0.1, 10]}}, or train once: hpo train")]
 
 
 def _inheriting(baseline: Config, space: Space, where: str, vocabulary: Vocabulary) -> Space:
@@ -315,11 +299,6 @@ def _baseline(recipe: Recipe, vocabulary: Vocabulary, space: Space) -> Config:
 
 def _below(values: Mapping[str, Value], prefix: str) -> dict[str, Value]:
     return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
-
-
-def _near(path: str) -> str:
-    here = Path(path)
-    return str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else path
 
 
 def versions() -> dict[str, str]:

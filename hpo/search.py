@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -17,7 +17,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
-from hpo.changes import FREE, Change, changes, reorder
+from hpo.changes import FREE, changes, refusal, reorder
 from hpo.config import Value
 from hpo.errors import InputError, InterruptedSearch, Problem, SearchError
 from hpo.history import FORKED_FROM, History, Search, State, Trial
@@ -95,7 +95,7 @@ def resume(given: ResumeSettings, viewing: Viewing) -> Result:
     if found and given.allow_change:
         return run(_fork(ledger, search, now, given.name), given.store, viewing)
     if found:
-        raise InputError(_changed(search, found, *given.words_typed, *given.store_words))
+        raise InputError(refusal(search, found, *given.words_typed, *given.store_words))
     _refuse_what_is_over(ledger, search, int(str(now.settings["trials"])))
     ledger.note_settings(search, {name: now.settings[name] for name in FREE if name in now.settings})
     return _Conductor(ledger, ledger.search(search.name), viewing).conduct(resumed=True)
@@ -109,14 +109,6 @@ def _refuse_what_is_over(ledger: Ledger, search: Search, trials: int) -> None:
     if search.state is State.FINISHED and trials <= int(str(search.settings["trials"])):
         more = f"With more trials it goes on: hpo resume {name} trials={2 * trials}"
         raise InputError(Problem(name, f"This search is finished. Look at it: hpo show {name}. {more}"))
-
-
-def _changed(search: Search, found: Sequence[Change], *words: str) -> Problem:
-    """Return the refusal to go on with a search whose parts have changed."""
-    fork = " ".join(("hpo resume", search.name, *words, "allow_change=true"))
-    advice = "It was started with other things than are here now. Put them back, or search anew with these:"
-    told = "\n\n".join(map(str, found))
-    return Problem(search.name, f"{advice}\n    {fork}\n\n{told}")
 
 
 def _fork(ledger: Ledger, search: Search, now: Search, name: str | None) -> Search:
