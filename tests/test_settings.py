@@ -107,7 +107,7 @@ def test_a_bare_word_is_the_name_where_a_verb_takes_one():
 
 KNOWN = (
     "recipe, space, trials, epochs, timeout, sampler, pruner, workers, fuse, gpus_per_trial, "
-    "workers_per_trial, parallel, seed, name, store"
+    "workers_per_trial, parallel, seed, deterministic, name, store"
 )
 WHOLE = "Must be a whole number ≥ 1, got "
 DURATION = "Must be a duration such as 90, 90s, 10m or 2h, got "

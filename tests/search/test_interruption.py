@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from hpo.ledger import Ledger
+from hpo.plan import versions
 
 pytestmark = pytest.mark.slow
 
@@ -101,6 +102,7 @@ def test_a_driver_that_was_overtaken_stops_and_says_so(folder, ledger):
 def test_a_search_of_the_first_revision_is_resumed(folder):
     with sqlite3.connect(folder.path / "hpo.db") as database:
         database.executescript(FIRST_REVISION.read_text(encoding="utf-8"))
+        database.execute("UPDATE searches SET versions = ?", (json.dumps(versions()),))
     database.close()
     done = folder.run("resume", "linear-1")
     assert done.returncode == 0, done.stderr
