@@ -1,0 +1,122 @@
+"""The referee's host: an actor of Ray that all workers speak to."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Final, Protocol
+
+from hpo.trial import Divergence, Ending, Point, Proposal
+
+# How long a report may wait to become durable; it is answered at once.
+_FLUSH_SECONDS: Final = 0.03
+DEATH: Final = "its worker died"
+
+
+class Referee(Protocol):
+    """What is hosted here: see `hpo.referee.Referee`."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a trial to hand out now."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there is nothing left to train."""
+
+    def ask(self, cohort: str, size: int) -> list[Proposal]:
+        """Return trials for a cohort."""
+
+    def attempt(self, cohort: str, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
+        """Note who trains these trials, and in what way."""
+
+    def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
+        """Return the trials that go on."""
+
+    def tell(self, endings: Sequence[Ending]) -> None:
+        """Take in how trials ended."""
+
+    def lost(self, cohort: str, reason: str) -> bool:
+        """Take in that a cohort's worker died; return whether it had trials."""
+
+    def reclaim(self, alive: Collection[str], reason: str) -> None:
+        """Take in which cohorts have a worker; hand out again what others had."""
+
+    def requeue(self) -> None:
+        """Hand out again what was under way."""
+
+    def flush(self) -> None:
+        """Make everything answered so far durable."""
+
+
+class Host:
+    """The referee as a Ray actor: one thread, and commits in groups beside it.
+
+    A report is answered from memory (`hpo.line` says why nothing is lost by that), unless it ends a trial.
+    That, an ask, an attempt, a telling or a loss is answered once it is durable; whatever arrives while one
+    commit is under way goes into the next.
+    """
+
+    def __init__(self, make: Callable[[], Referee]) -> None:
+        self._referee = make()
+        self._commit: asyncio.Task[None] | None = None
+        self._later: asyncio.Task[None] | None = None
+
+    async def requeue(self) -> None:
+        """Hand out again what was under way."""
+        self._referee.requeue()
+
+    async def outlook(self, alive: list[str]) -> tuple[bool, bool]:
+        """Return whether there is a trial to hand out, and whether nothing is left, given who has a worker."""
+        self._referee.reclaim(alive, DEATH)
+        self._soon()
+        return self._referee.ready, self._referee.exhausted
+
+    async def ask(self, cohort: str, size: int) -> list[Proposal]:
+        """Return trials for a cohort."""
+        trials = self._referee.ask(cohort, size)
+        await self._durable()
+        return trials
+
+    async def attempt(self, cohort: str, trials: list[int], worker: str, notes: Mapping[str, Any]) -> None:
+        """Note who trains these trials."""
+        self._referee.attempt(cohort, trials, worker, notes)
+        await self._durable()
+
+    async def report(self, reports: list[Point | Divergence]) -> list[int]:
+        """Return the trials that go on."""
+        kept = self._referee.report(reports)
+        if len(kept) < len(reports):
+            await self._durable()  # a trial has ended, and its worker will not speak of it again
+        self._soon()
+        return kept
+
+    async def tell(self, endings: list[Ending]) -> None:
+        """Take in how trials ended."""
+        self._referee.tell(endings)
+        await self._durable()
+
+    async def lost(self, cohort: str, reason: str) -> bool:
+        """Take in that a cohort's worker died; return whether it had trials."""
+        had_trials = self._referee.lost(cohort, reason)
+        await self._durable()
+        return had_trials
+
+    async def flush(self) -> None:
+        """Return once everything answered so far is durable."""
+        await self._durable()
+
+    async def _durable(self) -> None:
+        if self._commit and not self._commit.done():
+            await self._commit  # it began before this was appended, so it may not hold it
+        if not self._commit or self._commit.done():
+            self._commit = asyncio.create_task(asyncio.to_thread(self._referee.flush))
+        await self._commit
+
+    def _soon(self) -> None:
+        if not self._later or self._later.done():
+            self._later = asyncio.create_task(self._flush_later())
+
+    async def _flush_later(self) -> None:
+        await asyncio.sleep(_FLUSH_SECONDS)
+        await self._durable()
