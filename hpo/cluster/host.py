@@ -67,7 +67,7 @@ class Host:
         self._referee.requeue()
 
     async def outlook(self, alive: list[str]) -> tuple[bool, bool]:
-        """Return whether there is a trial to hand out, and whether nothing is left, given who has a worker."""
+        """Return whether there is a trial to hand out, and whether nothing is left; take in who works."""
         self._referee.reclaim(alive, DEATH)
         self._soon()
         return self._referee.ready, self._referee.exhausted
