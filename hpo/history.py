@@ -10,7 +10,7 @@ from typing import Final
 
 from hpo.config import Value
 from hpo.recipe import Objective
-from hpo.trial import ALONE, Attempt, Ending, Outcome, Point, Proposal, Record
+from hpo.trial import ALONE, WARNING, Attempt, Ending, Outcome, Point, Proposal, Record
 
 FAILURES: Final = 3
 """So many equal failures in a row, and a search gives up."""
@@ -186,6 +186,14 @@ class History:
         """How many trials are trained at once and why, in words."""
         noted = (trial.attempts[0].notes for trial in self.searched if trial.attempts)
         return next((str(notes["because"]) for notes in noted if notes.get("because")), "")
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should know of, in the order in which it was found, each once."""
+        attempts = sorted(
+            (it for trial in self.trials.values() for it in trial.attempts), key=lambda it: it.seq
+        )
+        return list(dict.fromkeys(it.notes[WARNING] for it in attempts if WARNING in it.notes))
 
     @property
     def occupancy(self) -> float:

@@ -22,6 +22,7 @@ from hpo.history import History, Search, State, Trial
 from hpo.ledger import PASSING, Ledger, patiently
 from hpo.plan import Plan
 from hpo.settings import StoreSettings
+from hpo.shelf import Shelf
 
 if TYPE_CHECKING:  # Ray takes its time to import, and what is wrong with the words is said before
     from hpo.cluster import Share
@@ -122,6 +123,7 @@ class _Conductor:
     def __init__(self, ledger: Ledger, search: Search, viewing: Viewing) -> None:
         self.ledger, self.search = ledger, search
         self.plan = Plan.of(search)
+        self.shelf = Shelf.of(self.plan, ledger.url)
         self.viewer = viewing(self.plan)
         self.history = ledger.history(search)
         self.tracker: subprocess.Popen[bytes] | None = None
@@ -144,13 +146,15 @@ class _Conductor:
         finally:
             self.ledger.close_session(session, state, reason)
             self._finish_tracking(wait=state is not State.INTERRUPTED)
+            if not self.history.running:
+                self.shelf.remove()
         if self.history.best is None:
             raise SearchError(f"{self.search.name}: {reason}")
         return Result(self.ledger.search(self.search.name), self.history)
 
     def _train(self, session: int, *, resumed: bool) -> None:
         make = functools.partial(_referee, _absolute(self.ledger.url), self.search.name, session)
-        work = functools.partial(_work, self.plan)
+        work = functools.partial(_work, self.plan, self.shelf)
         place = self._train_here if self.search.given else self._train_on_workers
         place(make, work, resumed=resumed)
 
@@ -337,10 +341,11 @@ def _referee(store: str, name: str, session: int) -> Any:
     return Referee(store, name, session)
 
 
-def _work(plan: Plan, name: str, referee: Any, crew: Any = None) -> None:
+def _work(plan: Plan, shelf: Shelf, name: str, referee: Any, crew: Any = None) -> None:
     from hpo import cohort, peers
+    from hpo.job import Job
 
-    job = cohort.Job.of(plan)
+    job = Job.of(plan, shelf)
     if crew is not None and crew.size > 1:
         peers.train(job, name, referee, crew)
     else:

@@ -163,6 +163,12 @@ def _weights(value: object) -> str:
     return str(value)
 
 
+def _folder(value: object) -> str:
+    if "://" in str(value):
+        raise ValueError(f"must be a folder of this machine, got {str(value)!r}.")
+    return os.path.abspath(str(value)) if value else ""
+
+
 def _url(value: object) -> str:
     if not re.fullmatch(r"[a-z0-9+]+://\S+", str(value)):
         raise ValueError(f"must be a database URL such as sqlite:///hpo.db, got {str(value)!r}.")
@@ -196,6 +202,7 @@ Seconds = Annotated[float, BeforeValidator(_seconds)]
 Gpus = Annotated[float, BeforeValidator(_gpus)]
 Name = Annotated[str, BeforeValidator(_name)]
 Weights = Annotated[str, BeforeValidator(_weights)]
+Folder = Annotated[str, BeforeValidator(_folder)]
 Url = Annotated[str, BeforeValidator(_url)]
 Sampler = Annotated[SamplerName, BeforeValidator(_choice(SamplerName))]
 Pruner = Annotated[PrunerName, BeforeValidator(_choice(PrunerName))]
@@ -337,7 +344,14 @@ class SyncSettings(NameSettings, TrackingSettings):
     """The keys of `hpo sync` and `hpo audit`."""
 
 
-class SearchSettings(StoreSettings):
+class TrialSettings(StoreSettings):
+    """How trials under way are saved."""
+
+    checkpoint_every: Seconds = Field(default=10.0, description="Save what trains so often, after an epoch")
+    checkpoints: Folder = Field(default="", description="The folder for that (one beside the store)")
+
+
+class SearchSettings(TrialSettings):
     """The keys of `hpo search`."""
 
     groups: ClassVar[Mapping[str, str]] = {"recipe": "recipe_options", "space": "space_overrides"}
@@ -355,12 +369,15 @@ class SearchSettings(StoreSettings):
     workers_per_trial: Count = Field(default=1, description="Processes that train a trial together")
     parallel: Parallel = Field(default="ddp", description="How they do: ddp copies, fsdp shards the model")
     seed: Number = Field(default=0, description="The same seed, the same search")
+    report_within: Seconds | None = Field(
+        default=None, description="A worker silent for longer hangs (10m, or 20 epochs if that is more)"
+    )
     name: Name | None = Field(default=None, description="What to call the search (recipe and number)")
     recipe_options: dict[str, str] = Field(default={}, description="Set an argument of the recipe's model")
     space_overrides: dict[str, str] = Field(default={}, description="Fix or change a part of the space")
 
 
-class TrainSettings(StoreSettings):
+class TrainSettings(TrialSettings):
     """The keys of `hpo train`."""
 
     groups: ClassVar[Mapping[str, str]] = {"recipe": "recipe_options"}

@@ -13,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {
     0: ["errors", "config", "trial", "shipped", "signature", "recipe", "vocabulary", "history"],
     1: ["space", "training", "settings", "summary"],
-    2: ["export", "plan", "cohort", "peers", "line", "pictures"],
+    2: ["export", "plan", "cause", "cohort", "job", "peers", "shelf", "line", "pictures"],
     3: ["study", "single", "cluster", "inprocess", "tracking", "ledger", "audit"],
     4: ["referee", "search", "plot", "terminal"],
     5: ["cli"],

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from hpo import cluster, search
+from hpo.cluster import placement
 from hpo.errors import SearchError
 from hpo.ledger import Ledger
 from hpo.ledger.schema import sessions
