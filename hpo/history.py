@@ -85,8 +85,11 @@ class Trial:
 
     @property
     def tries(self) -> int:
-        """How many cohorts have taken it up."""
-        return len({attempt.cohort for attempt in self.attempts})
+        """How many cohorts have taken it up since it last got further, with the one that got it there."""
+        last = self.points[-1].seq if self.points else 0
+        before = [attempt for attempt in self.attempts if attempt.seq < last]
+        after = [attempt for attempt in self.attempts if attempt.seq > last]
+        return len({attempt.cohort for attempt in (*before[-1:], *after)})
 
     @property
     def at_once(self) -> int:

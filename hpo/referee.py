@@ -18,7 +18,18 @@ from hpo.history import History, Trial
 from hpo.ledger import Ledger, Writer
 from hpo.plan import Plan
 from hpo.single import Single
-from hpo.trial import PROOF, Attempt, Divergence, Ending, MissingEpochError, Outcome, Point, Proposal, Record
+from hpo.trial import (
+    AFTER,
+    PROOF,
+    Attempt,
+    Divergence,
+    Ending,
+    MissingEpochError,
+    Outcome,
+    Point,
+    Proposal,
+    Record,
+)
 
 if TYPE_CHECKING:
     from hpo.study import Study
@@ -60,6 +71,7 @@ class Referee:
         for trial in self._history.running:
             self._cohorts.setdefault(trial.cohort, []).append(trial.number)
         self._waiting: deque[int] = deque()
+        self._lost: dict[int, str] = {}  # whose worker died, and of what
         timeout = self._plan.setting("timeout")
         self._deadline = time.monotonic() + timeout if timeout else math.inf
 
@@ -75,9 +87,21 @@ class Referee:
     def ask(self, cohort: str, size: int) -> list[Proposal]:
         """Return up to `size` trials for a cohort; none if there is nothing to hand out now."""
         if cohort not in self._cohorts:
-            taken = (self._take(cohort) for _ in range(size))
-            self._cohorts[cohort] = [number for number in taken if number is not None]
+            self._cohorts[cohort] = self._suspect() or self._several(cohort, size)
         return [self._history.trials[number].proposal for number in self._cohorts[cohort]]
+
+    def _suspect(self) -> list[int]:
+        """Take a trial that has its last try, alone: others shall not be lost with it."""
+        last = [
+            it for it in self._waiting if it in self._lost and self._history.trials[it].tries == ATTEMPTS - 1
+        ]
+        for number in last[:1]:
+            self._waiting.remove(number)
+        return last[:1]
+
+    def _several(self, cohort: str, size: int) -> list[int]:
+        taken = (self._take(cohort) for _ in range(size))
+        return [number for number in taken if number is not None]
 
     def _take(self, cohort: str) -> int | None:
         if self._waiting:
@@ -124,9 +148,10 @@ class Referee:
         return time.monotonic() > self._deadline or self._history.hopeless is not None
 
     def attempt(self, cohort: str, trials: Iterable[int], worker: str, notes: Mapping[str, Any]) -> None:
-        """Note that a worker took up these trials for a cohort, and in what way."""
+        """Note that a worker took up these trials for a cohort, in what way, and why the last one died."""
         for trial in trials:
-            self._record(Attempt(trial, worker, cohort, notes))
+            before = {AFTER: self._lost[trial]} if trial in self._lost else {}
+            self._record(Attempt(trial, worker, cohort, {**notes, **before}))
 
     def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
         """Take in what a cohort's last epoch measured; return the trials that go on.
@@ -204,6 +229,7 @@ class Referee:
     def _lose(self, trial: Trial, reason: str) -> None:
         if trial.ending:
             return
+        self._lost[trial.number] = reason
         if trial.tries < ATTEMPTS:
             self._waiting.append(trial.number)
         else:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
@@ -23,6 +22,7 @@ from hpo.ledger import PASSING, Ledger, patiently
 from hpo.plan import Plan
 from hpo.settings import StoreSettings
 from hpo.shelf import Shelf
+from hpo.stopping import GRACE_SECONDS, stoppable, undisturbed
 
 if TYPE_CHECKING:  # Ray takes its time to import, and what is wrong with the words is said before
     from hpo.cluster import Share
@@ -144,13 +144,17 @@ class _Conductor:
             words = StoreSettings(store=self.ledger.url).store_words
             raise InterruptedSearch(self.search.name, *words) from None
         finally:
-            self.ledger.close_session(session, state, reason)
-            self._finish_tracking(wait=state is not State.INTERRUPTED)
-            if not self.history.running:
-                self.shelf.remove()
+            with undisturbed() if state is State.INTERRUPTED else nullcontext():
+                self._close(session, state, reason)
         if self.history.best is None:
             raise SearchError(f"{self.search.name}: {reason}")
         return Result(self.ledger.search(self.search.name), self.history)
+
+    def _close(self, session: int, state: State, reason: str) -> None:
+        self.ledger.close_session(session, state, reason)
+        self._finish_tracking(wait=state is not State.INTERRUPTED)
+        if not self.history.running:
+            self.shelf.remove()
 
     def _train(self, session: int, *, resumed: bool) -> None:
         make = functools.partial(_referee, _absolute(self.ledger.url), self.search.name, session)
@@ -161,16 +165,17 @@ class _Conductor:
     def _train_here(self, make: Callable[[], Any], work: Callable[..., None], *, resumed: bool) -> None:
         from hpo import inprocess
 
-        with _stoppable():
-            inprocess.train(make(), work, resumed=resumed)
+        with stoppable(GRACE_SECONDS) as stopping:
+            inprocess.train(make(), work, stopping, resumed=resumed)
 
     def _train_on_workers(self, make: Callable[[], Any], work: Callable[..., None], *, resumed: bool) -> None:
         from hpo import cluster
 
         workers, share = _machine(self.search)
         # Ray sets handlers of its own when it starts, so ours come before and after.
-        with _stoppable(), cluster.local(workers * share.processes), _stoppable():
-            cluster.train(make, work, workers, share, resumed=resumed)
+        order = cluster.Order(workers, share, self.plan.setting("report_within"), resumed)
+        with stoppable(), cluster.local(workers * share.processes), stoppable():
+            cluster.train(make, work, order)
 
     def _verdict(self) -> tuple[State, str]:
         hopeless = self.history.hopeless
@@ -232,32 +237,14 @@ class _Conductor:
             return
         # Each end is less polite than the one before; whatever is cut off is sent again by `hpo sync`.
         for patience, end in (
-            (_UPLOAD_PATIENCE_SECONDS if wait else 5.0, self.tracker.terminate),
-            (2.0, self.tracker.kill),
+            (_UPLOAD_PATIENCE_SECONDS if wait else 1.0, self.tracker.terminate),
+            (1.0, self.tracker.kill),
         ):
             try:
                 self.tracker.wait(patience)
             except subprocess.TimeoutExpired:
                 end()
         self.tracker.wait()
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Treat SIGTERM and a closed terminal like Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def export(name: str, store: str, trial: int | None, to: str, weights: str = "") -> Path:

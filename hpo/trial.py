@@ -26,6 +26,8 @@ class Outcome(StrEnum):
 
 
 PROOF: Final = "proof"
+AFTER: Final = "after"
+"""The note of an attempt that says of what the trial's last worker died."""
 WARNING: Final = "warning"
 """The note of an attempt that a person should read at once."""
 ALONE: Final = "alone"

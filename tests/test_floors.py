@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 FLOORS = {
-    0: ["errors", "config", "trial", "shipped", "signature", "recipe", "vocabulary", "history"],
+    0: ["errors", "config", "trial", "stopping", "shipped", "signature", "recipe", "vocabulary", "history"],
     1: ["space", "training", "settings", "summary"],
     2: ["export", "plan", "cause", "cohort", "job", "peers", "shelf", "line", "pictures"],
     3: ["study", "single", "cluster", "inprocess", "tracking", "ledger", "audit"],

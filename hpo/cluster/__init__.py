@@ -15,6 +15,6 @@ os.environ.update(
 
 from hpo.cluster.hardware import Share, cpus, machine
 from hpo.cluster.local import local
-from hpo.cluster.placement import train
+from hpo.cluster.placement import Order, train
 
-__all__ = ["Share", "cpus", "local", "machine", "train"]
+__all__ = ["Order", "Share", "cpus", "local", "machine", "train"]

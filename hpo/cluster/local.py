@@ -15,6 +15,7 @@ from typing import Final
 import ray
 
 from hpo.cluster.hardware import cpus, gpus_here
+from hpo.stopping import terminal_kept, undisturbed
 
 _OBJECT_STORE_BYTES: Final = 128 * 2**20
 
@@ -30,24 +31,26 @@ def local(processes: int) -> Iterator[None]:
     importing.start()  # Ray's processes take as long to start as Tune takes to import
     umask = os.umask(0o077)  # Ray writes its access token readable for all
     try:
-        ray.init(
-            address="local",
-            num_cpus=max(processes, cpus()),
-            num_gpus=gpus_here(),
-            include_dashboard=False,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-            object_store_memory=_OBJECT_STORE_BYTES,
-            _node_ip_address="127.0.0.1",
-            _temp_dir=folder,
-        )
+        with terminal_kept():
+            ray.init(
+                address="local",
+                num_cpus=max(processes, cpus()),
+                num_gpus=gpus_here(),
+                include_dashboard=False,
+                log_to_driver=False,
+                logging_level=logging.ERROR,
+                object_store_memory=_OBJECT_STORE_BYTES,
+                _node_ip_address="127.0.0.1",
+                _temp_dir=folder,
+            )
         os.umask(umask)
         importing.join()
         yield
     finally:
-        os.umask(umask)
-        _shut_down()
-        shutil.rmtree(folder, ignore_errors=True)
+        with undisturbed():
+            os.umask(umask)
+            _shut_down()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _shut_down() -> None:

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,9 +22,12 @@ from ray.exceptions import RayError
 
 from hpo.cluster.crew import Crew
 from hpo.cluster.hardware import Share
-from hpo.cluster.host import DEATH, Host, Referee
+from hpo.cluster.host import Host, Referee
+from hpo.cluster.last_words import leave_last_words
 from hpo.errors import HpoError, SearchError
 from hpo.line import Line
+from hpo.stopping import GRACE_SECONDS
+from hpo.trial import Stopped
 
 _PATIENCE_SECONDS: Final = 10.0
 _VAIN: Final = 3  # so many workers that fail before they train, and the cause is not in the trials
@@ -29,25 +35,49 @@ _VAIN: Final = 3  # so many workers that fail before they train, and the cause i
 Work = Callable[[str, Line, Crew], None]
 
 
-def train(make: Callable[[], Referee], work: Work, workers: int, share: Share, *, resumed: bool) -> None:
+@dataclass(frozen=True)
+class Order:
+    """What is wanted of the workers of a search.
+
+    `workers` cohorts train at once, each with its `share` of the machines; `within` is how many seconds one
+    may be silent (`hpo.cluster.watch.Watch`). `resumed`: trials that were under way are handed out again.
+    """
+
+    workers: int
+    share: Share
+    within: float | None = None
+    resumed: bool = False
+
+
+def train(make: Callable[[], Referee], work: Work, order: Order) -> None:
     """Train cohorts until the referee has no more; return when the last is done and durable.
 
     Args:
         make: makes the referee, in a process of its own on this machine.
         work: trains a cohort, given its name, a line to the referee and the worker's peers, in a worker.
-        workers: how many cohorts train at once.
-        share: what each of them gets.
-        resumed: whether trials that were under way before are to be handed out again.
+        order: what is wanted of the workers.
     """
-    host: Any = ray.remote(Host).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote(make)
-    if resumed:
-        ray.get(host.requeue.remote())
-    try:
-        _fit(host, work, workers, share)
-    except BaseException:
-        _flush_what_is_left(host)
-        raise
-    _flush(host)
+    with tempfile.TemporaryDirectory(prefix="hpo-tune-") as folder:
+        actor: Any = ray.remote(Host).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+        host = actor.remote(make, folder, order.within)
+        if order.resumed:
+            ray.get(host.requeue.remote())
+        try:
+            _fit(host, work, order, folder)
+        except KeyboardInterrupt:
+            _let_stop(host)
+            raise
+        except BaseException:
+            _flush_what_is_left(host)
+            raise
+        _flush(host)
+
+
+def _let_stop(host: Any) -> None:
+    """Give trials under way a moment to come to the end of an epoch and be saved."""
+    with suppress(RayError):  # who takes longer goes on from an earlier checkpoint
+        ray.get(host.stop.remote(), timeout=GRACE_SECONDS)
+    _flush_what_is_left(host)
 
 
 def _flush_what_is_left(host: Any) -> None:
@@ -64,26 +94,25 @@ def _flush(host: Any) -> None:
     ray.get(host.flush.remote(), timeout=_PATIENCE_SECONDS)
 
 
-def _fit(host: Any, work: Work, workers: int, share: Share) -> None:
+def _fit(host: Any, work: Work, order: Order, folder: str) -> None:
     from ray import tune
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what went wrong is told by its ending
+    share, asking = order.share, _asking(host, order.workers)
     resources = tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}] * share.processes)
-    trainable = tune.with_parameters(_trainable(), work=work, host=host, share=share)
-    asking = _asking(host, workers)
-    with tempfile.TemporaryDirectory(prefix="hpo-tune-") as folder:
-        results = tune.Tuner(
-            tune.with_resources(trainable, resources),
-            tune_config=tune.TuneConfig(
-                search_alg=asking, num_samples=-1, max_concurrent_trials=workers, reuse_actors=True
-            ),
-            run_config=tune.RunConfig(
-                name="cohorts",
-                storage_path=folder,
-                verbose=0,
-                checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
-            ),
-        ).fit()
+    trainable = tune.with_parameters(_trainable(), work=work, host=host, share=share, folder=folder)
+    results = tune.Tuner(
+        tune.with_resources(trainable, resources),
+        tune_config=tune.TuneConfig(
+            search_alg=asking, num_samples=-1, max_concurrent_trials=order.workers, reuse_actors=True
+        ),
+        run_config=tune.RunConfig(
+            name="cohorts",
+            storage_path=folder,
+            verbose=0,
+            checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
+        ),
+    ).fit()
     if asking.in_vain >= _VAIN:
         cause = str(results.errors[-1]).strip().splitlines()[-1]
         raise SearchError(f"Workers fail before they take up a trial: {cause}")
@@ -100,9 +129,11 @@ def _trainable() -> type:
         """One Tune trial: a cohort, trained from its first epoch to its last in one step."""
 
         def setup(  # type: ignore[override]
-            self, config: dict[str, Any], work: Any, host: Any, share: Share
+            self, config: dict[str, Any], work: Any, host: Any, share: Share, folder: str
         ) -> None:
-            self.work, self.line, self.crew = work, Line(functools.partial(_call, host)), Crew(share)
+            leave_last_words(folder)
+            self.work, self.call, self.crew = work, functools.partial(_call, host), Crew(share)
+            self.line = Line(self.call)
             self.cohort: str = config["cohort"]
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -110,7 +141,10 @@ def _trainable() -> type:
             return True
 
         def step(self) -> dict[str, Any]:
-            self.work(self.cohort, self.line, self.crew)
+            self.call("begin", self.cohort, os.getpid())
+            with suppress(Stopped):
+                self.work(self.cohort, self.line, self.crew)
+            self.call("leave", self.cohort)
             return {"done": True}
 
         def cleanup(self) -> None:
@@ -150,7 +184,7 @@ def _asking(host: Any, workers: int) -> Any:
             error: bool = False,  # noqa: FBT001, FBT002
         ) -> None:
             self.alive.discard(trial_id)
-            had_trials = error and ray.get(host.lost.remote(trial_id, DEATH))
+            had_trials = error and ray.get(host.lost.remote(trial_id))
             self.in_vain = self.in_vain + 1 if error and not had_trials else 0
 
         def save(self, checkpoint_path: str) -> None:
