@@ -12,7 +12,7 @@ from hpo.plan import Plan
 from hpo.recipe import Objective
 from hpo.shelf import Shelf
 from hpo.training.engine import Task
-from hpo.training.execution import execute
+from hpo.training.execution import execute, load_splits
 from hpo.training.memory import Memory, predict
 from hpo.vocabulary import MODEL
 
@@ -66,7 +66,7 @@ def prepare(job: Job) -> Task:
     """Load a job's recipe and data; a worker does this once, before its first cohort."""
     torch.set_num_threads(job.threads)
     module = execute(job.source, job.path)
-    splits = module.data(**dict(job.data_options))
+    splits = load_splits(module, dict(job.data_options))
     return Task(module, splits, job.objective, job.epochs, job.seed, job.device)
 
 
