@@ -186,6 +186,8 @@ def _weights(value: object) -> str:
 def _folder(value: object) -> str:
     if "://" in str(value):
         raise ValueError(f"must be a folder of this machine, got {str(value)!r}.")
+    if os.path.exists(str(value)) and not os.path.isdir(str(value)):
+        raise ValueError(f"must be a folder, {str(value)!r} is a file.")
     return os.path.abspath(str(value)) if value else ""
 
 
@@ -429,7 +431,7 @@ class SearchSettings(TrialSettings):
     parallel: Parallel = Field(default="ddp", description="How they do: ddp copies, fsdp shards the model")
     seed: Number = Field(default=0, description="The same seed, the same search")
     report_within: Seconds | None = Field(
-        default=None, description="A worker silent for longer hangs (10m, or 20 epochs if that is more)"
+        default=None, description="A worker silent for longer hangs (10m, or 20 epochs)"
     )
     name: Name | None = Field(default=None, description="What to call the search (recipe and number)")
     recipe_options: dict[str, str] = Field(default={}, description="Set an argument of the recipe's model")
