@@ -10,7 +10,7 @@ from typing import Final
 
 from hpo.config import Value
 from hpo.recipe import Objective
-from hpo.trial import ALONE, Attempt, Ending, Outcome, Point, Proposal, Record
+from hpo.trial import ALONE, WARNING, Attempt, Ending, Outcome, Point, Proposal, Record
 
 FAILURES: Final = 3
 """So many equal failures in a row, and a search gives up."""
@@ -92,8 +92,11 @@ class Trial:
 
     @property
     def tries(self) -> int:
-        """How many cohorts have taken it up."""
-        return len({attempt.cohort for attempt in self.attempts})
+        """How many cohorts have taken it up since it last got further, with the one that got it there."""
+        last = self.points[-1].seq if self.points else 0
+        before = [attempt for attempt in self.attempts if attempt.seq < last]
+        after = [attempt for attempt in self.attempts if attempt.seq > last]
+        return len({attempt.cohort for attempt in (*before[-1:], *after)})
 
     @property
     def at_once(self) -> int:
@@ -201,6 +204,14 @@ class History:
         """How many trials are trained at once and why, in words."""
         noted = (trial.attempts[0].notes for trial in self.searched if trial.attempts)
         return next((str(notes["because"]) for notes in noted if notes.get("because")), "")
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should know of, in the order in which it was found, each once."""
+        attempts = sorted(
+            (it for trial in self.trials.values() for it in trial.attempts), key=lambda it: it.seq
+        )
+        return list(dict.fromkeys(it.notes[WARNING] for it in attempts if WARNING in it.notes))
 
     @property
     def occupancy(self) -> float:

@@ -19,6 +19,7 @@ from hpo.ledger import Ledger, Writer
 from hpo.plan import Plan
 from hpo.single import Single
 from hpo.trial import (
+    AFTER,
     PROOF,
     TIMEOUT,
     Attempt,
@@ -70,9 +71,8 @@ class Referee:
         for trial in self._history.running:
             self._cohorts.setdefault(trial.cohort, []).append(trial.number)
         self._waiting: deque[int] = deque()
-        self._forgiven: dict[
-            int, int
-        ] = {}  # tries that ended with an earlier driver, through no fault of theirs
+        self._forgiven: dict[int, int] = {}  # tries that ended with an earlier driver, by no fault of theirs
+        self._lost: dict[int, str] = {}  # whose worker died, and of what
         timeout = self._plan.setting("timeout")
         self._deadline = time.monotonic() + timeout if timeout else math.inf
 
@@ -89,9 +89,19 @@ class Referee:
     def ask(self, cohort: str, size: int) -> list[Proposal]:
         """Return up to `size` trials for a cohort; none if there is nothing to hand out now."""
         if cohort not in self._cohorts:
-            taken = (self._take(cohort) for _ in range(size))
-            self._cohorts[cohort] = [number for number in taken if number is not None]
+            self._cohorts[cohort] = self._suspect() or self._several(cohort, size)
         return [self._history.trials[number].proposal for number in self._cohorts[cohort]]
+
+    def _suspect(self) -> list[int]:
+        """Take a trial that has its last try, alone: others shall not be lost with it."""
+        last = [it for it in self._waiting if it in self._lost and self._tries(it) == ATTEMPTS - 1]
+        for number in last[:1]:
+            self._waiting.remove(number)
+        return last[:1]
+
+    def _several(self, cohort: str, size: int) -> list[int]:
+        taken = (self._take(cohort) for _ in range(size))
+        return [number for number in taken if number is not None]
 
     def _take(self, cohort: str) -> int | None:
         if self._waiting:
@@ -136,9 +146,10 @@ class Referee:
         return time.monotonic() > self._deadline or self._history.hopeless is not None
 
     def attempt(self, cohort: str, trials: Iterable[int], worker: str, notes: Mapping[str, Any]) -> None:
-        """Note that a worker took up these trials for a cohort, and in what way."""
+        """Note that a worker took up these trials for a cohort, in what way, and why the last one died."""
         for trial in trials:
-            self._record(Attempt(trial, worker, cohort, notes))
+            before = {AFTER: self._lost[trial]} if trial in self._lost else {}
+            self._record(Attempt(trial, worker, cohort, {**notes, **before}))
 
     def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
         """Take in what a cohort's last epoch measured; return the trials that go on.
@@ -217,10 +228,15 @@ class Referee:
     def _lose(self, trial: Trial, reason: str) -> None:
         if trial.ending:
             return
-        if trial.tries - self._forgiven.get(trial.number, 0) < ATTEMPTS:
+        self._lost[trial.number] = reason
+        if self._tries(trial.number) < ATTEMPTS:
             self._waiting.append(trial.number)
         else:
             self._end(trial, Outcome.LOST, reason)
+
+    def _tries(self, number: int) -> int:
+        """Return how often a trial was tried by this driver."""
+        return self._history.trials[number].tries - self._forgiven.get(number, 0)
 
     def _end(
         self, trial: Trial, outcome: Outcome, reason: str = "", notes: Mapping[str, Any] | None = None

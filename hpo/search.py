@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import functools
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
@@ -24,6 +23,8 @@ from hpo.history import FORKED_FROM, History, Search, State, Trial
 from hpo.ledger import PASSING, Ledger, patiently
 from hpo.plan import Plan
 from hpo.settings import ResumeSettings, StoreSettings
+from hpo.shelf import Shelf
+from hpo.stopping import GRACE_SECONDS, stoppable, undisturbed
 
 if TYPE_CHECKING:  # Ray takes its time to import, and what is wrong with the words is said before
     from hpo.cluster import Share
@@ -150,6 +151,7 @@ class _Conductor:
     def __init__(self, ledger: Ledger, search: Search, viewing: Viewing) -> None:
         self.ledger, self.search = ledger, search
         self.plan = Plan.of(search)
+        self.shelf = Shelf.of(self.plan, ledger.url)
         self.viewer = viewing(self.plan)
         self.history = ledger.history(search)
         self.tracker: subprocess.Popen[bytes] | None = None
@@ -170,31 +172,38 @@ class _Conductor:
             words = StoreSettings(store=self.ledger.url).store_words
             raise InterruptedSearch(self.search.name, *words) from None
         finally:
-            self.ledger.close_session(session, state, reason)
-            self._finish_tracking(wait=state is not State.INTERRUPTED)
+            with undisturbed() if state is State.INTERRUPTED else nullcontext():
+                self._close(session, state, reason)
         if self.history.best is None:
             raise SearchError(f"{self.search.name}: {reason}")
         return Result(self.ledger.search(self.search.name), self.history)
 
+    def _close(self, session: int, state: State, reason: str) -> None:
+        self.ledger.close_session(session, state, reason)
+        self._finish_tracking(wait=state is not State.INTERRUPTED)
+        if not self.history.running:
+            self.shelf.remove()
+
     def _train(self, session: int, *, resumed: bool) -> None:
         make = functools.partial(_referee, _absolute(self.ledger.url), self.search.name, session)
-        work = functools.partial(_work, self.plan)
+        work = functools.partial(_work, self.plan, self.shelf)
         place = self._train_here if self.search.given else self._train_on_workers
         place(make, work, resumed=resumed)
 
     def _train_here(self, make: Callable[[], Any], work: Callable[..., None], *, resumed: bool) -> None:
         from hpo import inprocess
 
-        with _stoppable():
-            inprocess.train(make(), work, resumed=resumed)
+        with stoppable(GRACE_SECONDS) as stopping:
+            inprocess.train(make(), work, stopping, resumed=resumed)
 
     def _train_on_workers(self, make: Callable[[], Any], work: Callable[..., None], *, resumed: bool) -> None:
         from hpo import cluster
 
         workers, share = _machine(self.search)
         # Ray sets handlers of its own when it starts, so ours come before and after.
-        with _stoppable(), cluster.local(workers * share.processes), _stoppable():
-            cluster.train(make, work, workers, share, resumed=resumed)
+        order = cluster.Order(workers, share, self.plan.setting("report_within"), resumed)
+        with stoppable(), cluster.local(workers * share.processes), stoppable():
+            cluster.train(make, work, order)
 
     def _verdict(self) -> tuple[State, str]:
         hopeless = self.history.hopeless
@@ -256,32 +265,14 @@ class _Conductor:
             return
         # Each end is less polite than the one before; whatever is cut off is sent again by `hpo sync`.
         for patience, end in (
-            (_UPLOAD_PATIENCE_SECONDS if wait else 5.0, self.tracker.terminate),
-            (2.0, self.tracker.kill),
+            (_UPLOAD_PATIENCE_SECONDS if wait else 1.0, self.tracker.terminate),
+            (1.0, self.tracker.kill),
         ):
             try:
                 self.tracker.wait(patience)
             except subprocess.TimeoutExpired:
                 end()
         self.tracker.wait()
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Treat SIGTERM and a closed terminal like Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def export(name: str, store: str, trial: int | None, to: str, weights: str = "") -> Path:
@@ -365,10 +356,11 @@ def _referee(store: str, name: str, session: int) -> Any:
     return Referee(store, name, session)
 
 
-def _work(plan: Plan, name: str, referee: Any, crew: Any = None) -> None:
+def _work(plan: Plan, shelf: Shelf, name: str, referee: Any, crew: Any = None) -> None:
     from hpo import cohort, peers
+    from hpo.job import Job
 
-    job = cohort.Job.of(plan)
+    job = Job.of(plan, shelf)
     if crew is not None and crew.size > 1:
         peers.train(job, name, referee, crew)
     else:

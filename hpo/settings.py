@@ -189,6 +189,14 @@ def _weights(value: object) -> str:
     return str(value)
 
 
+def _folder(value: object) -> str:
+    if "://" in str(value):
+        raise ValueError(f"must be a folder of this machine, got {str(value)!r}.")
+    if os.path.exists(str(value)) and not os.path.isdir(str(value)):
+        raise ValueError(f"must be a folder, {str(value)!r} is a file.")
+    return os.path.abspath(str(value)) if value else ""
+
+
 def _database(value: object) -> str:
     """Read an address of SQLAlchemy's; a password in it is never repeated."""
     scheme, found, rest = str(value).partition("://")
@@ -247,6 +255,7 @@ Gpus = Annotated[float, BeforeValidator(_gpus)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Name = Annotated[str, BeforeValidator(_name)]
 Weights = Annotated[str, BeforeValidator(_weights)]
+Folder = Annotated[str, BeforeValidator(_folder)]
 Database = Annotated[str, BeforeValidator(_database)]
 Tracking = Annotated[str, BeforeValidator(_tracking)]
 Sampler = Annotated[SamplerName, BeforeValidator(_choice(SamplerName))]
@@ -403,7 +412,14 @@ class SyncSettings(NameSettings, TrackingSettings):
     """The keys of `hpo sync` and `hpo audit`."""
 
 
-class SearchSettings(StoreSettings):
+class TrialSettings(StoreSettings):
+    """How trials under way are saved."""
+
+    checkpoint_every: Seconds = Field(default=10.0, description="Save what trains so often, after an epoch")
+    checkpoints: Folder = Field(default="", description="The folder for that (one beside the store)")
+
+
+class SearchSettings(TrialSettings):
     """The keys of `hpo search`."""
 
     groups: ClassVar[Mapping[str, str]] = {"recipe": "recipe_options", "space": "space_overrides"}
@@ -422,6 +438,9 @@ class SearchSettings(StoreSettings):
     parallel: Parallel = Field(default="ddp", description="How they do: ddp copies, fsdp shards the model")
     seed: Number = Field(default=0, description="The same seed, the same search")
     deterministic: Flag = Field(default=False, description="Go by a rule, never by who was faster")
+    report_within: Seconds | None = Field(
+        default=None, description="A worker silent for longer hangs (10m, or 20 epochs)"
+    )
     name: Name | None = Field(default=None, description="What to call the search (recipe and number)")
     recipe_options: dict[str, str] = Field(default={}, description="Set an argument of the recipe's model")
     space_overrides: dict[str, str] = Field(default={}, description="Fix or change a part of the space")
@@ -461,7 +480,7 @@ class ReplaySettings(NameSettings):
     trial: Number | None = Field(default=None, description="Train this trial again (recompute decisions)")
 
 
-class TrainSettings(StoreSettings):
+class TrainSettings(TrialSettings):
     """The keys of `hpo train`."""
 
     groups: ClassVar[Mapping[str, str]] = {"recipe": "recipe_options"}

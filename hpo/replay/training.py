@@ -9,9 +9,10 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Protocol
 
 from hpo.changes import changed_versions
-from hpo.cohort import Job, run
+from hpo.cohort import run
 from hpo.errors import InputError, Problem
 from hpo.history import GIVEN, History, Trial
+from hpo.job import Job
 from hpo.ledger import Ledger
 from hpo.plan import Plan
 from hpo.settings import ReplaySettings
