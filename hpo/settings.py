@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 
 from hpo.errors import InputError, Problem, nearest
 from hpo.training.words import VOCABULARY
+from hpo.vocabulary import meaning
 
 # What word processors make of - and of quotes. A shell takes quotes away, so the fix shows none.
 _DASHES: Final[dict[str, str | int | None]] = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
@@ -27,6 +28,7 @@ _QUOTES: Final[dict[str, str | int | None]] = dict.fromkeys(
 _TYPOGRAPHIC: Final = _DASHES | _QUOTES
 _NUMBER: Final = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
+_DATABASES: Final = ("sqlite", "postgresql")
 
 
 def parse(words: Sequence[str], bare: str = "") -> tuple[dict[str, str], list[Problem]]:
@@ -45,21 +47,39 @@ def parse(words: Sequence[str], bare: str = "") -> tuple[dict[str, str], list[Pr
             key, value = bare, word
         complaint = _typographic(word) or _malformed(word, bare) or _repeated(key, value, values)
         if complaint:
-            problems.append(Problem(word, complaint))
+            problems.append(Problem(_shown(word), complaint))
         else:
             values[key] = value
     return values, problems
 
 
 def _rejoin(words: Sequence[str]) -> Iterator[str]:
-    """Make one word of `--trials 20`, so that it is one mistake."""
+    """Make one word of `--trials 20`, and of what a shell has cut at blanks, so that it is one mistake."""
     taken = False
-    for word, following in pairwise((*words, "-")):
+    for word, following in pairwise((*_mended(words), "-")):
         taken_before, taken = taken, False
         if taken_before:
             continue
         taken = _dashed(word) and "=" not in word and "=" not in following and not _dashed(following)
         yield f"{word} {following}" if taken else word
+
+
+def _mended(words: Sequence[str]) -> Iterator[str]:
+    """Put together what was meant as one word: space.clip_norm={log: [0.1, 1]}, typed without quotes."""
+    whole = ""
+    for word in words:
+        whole = f"{whole} {word}" if whole else word
+        if not _open(whole):
+            yield whole
+            whole = ""
+    if whole:
+        yield whole
+
+
+def _open(word: str) -> bool:
+    """Whether a value has brackets that are not closed yet."""
+    value = word.partition("=")[2]
+    return any(value.count(left) > value.count(right) for left, right in ("[]", "{}"))
 
 
 def _dashed(word: str) -> bool:
@@ -98,7 +118,7 @@ def _malformed(word: str, bare: str) -> str:
 
 
 def _repeated(key: str, value: str, values: Mapping[str, str]) -> str:
-    return f"{key} is given twice: {values[key]} and {value}." if key in values else ""
+    return f"{key} is given twice: {_shown(values[key])} and {_shown(value)}." if key in values else ""
 
 
 def _whole(low: int) -> Callable[[object], int]:
@@ -150,10 +170,16 @@ def _gpus(value: object) -> float:
     return share
 
 
+def _flag(value: object) -> bool:
+    if str(value).lower() not in ("true", "false"):
+        raise ValueError(f"must be true or false, got {str(value)!r}.")
+    return str(value).lower() == "true"
+
+
 def _name(value: object) -> str:
     # It must not start with a dot or dash: names become folders and words of a command line.
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", str(value)):
-        raise ValueError(f"must be at most 100 letters, digits, . _ or -, got {str(value)!r}.")
+        raise ValueError(f"must be at most 100 letters, digits, . _ or -, got {_shown(str(value))!r}.")
     return str(value)
 
 
@@ -163,10 +189,42 @@ def _weights(value: object) -> str:
     return str(value)
 
 
-def _url(value: object) -> str:
-    if not re.fullmatch(r"[a-z0-9+]+://\S+", str(value)):
-        raise ValueError(f"must be a database URL such as sqlite:///hpo.db, got {str(value)!r}.")
+def _folder(value: object) -> str:
+    if "://" in str(value):
+        raise ValueError(f"must be a folder of this machine, got {str(value)!r}.")
+    if os.path.exists(str(value)) and not os.path.isdir(str(value)):
+        raise ValueError(f"must be a folder, {str(value)!r} is a file.")
+    return os.path.abspath(str(value)) if value else ""
+
+
+def _database(value: object) -> str:
+    """Read an address of SQLAlchemy's; a password in it is never repeated."""
+    scheme, found, rest = str(value).partition("://")
+    kind = scheme.partition("+")[0]
+    if not found or not rest:
+        raise ValueError(f"must be a database URL such as sqlite:///hpo.db, got {without_password(value)!r}.")
+    if kind not in _DATABASES:
+        raise ValueError(f"must be one of {', '.join(_DATABASES)}, got {kind!r}.{nearest(kind, _DATABASES)}")
+    if kind == "sqlite" and not rest.startswith("/"):
+        raise ValueError(f"needs a third slash: {scheme}:///{rest}; an absolute path needs a fourth.")
     return str(value)
+
+
+def without_password(address: object) -> str:
+    """Return an address as it may be shown.
+
+    >>> without_password("postgresql://ann:secret@host/searches")
+    'postgresql://ann:***@host/searches'
+    """
+    return re.sub(r"(://[^:/@]*:)[^/]*@", r"\1***@", str(address))
+
+
+def _tracking(value: object) -> str:
+    text = str(value)
+    if text and not re.match(r"(https?|sqlite|postgresql|mysql|mssql)(\+[a-z0-9]+)?://\S", text):
+        form = "a server such as http://127.0.0.1:5000 or a database such as sqlite:///mlflow.db"
+        raise ValueError(f"must be {form}, got {without_password(text)!r}.")
+    return text
 
 
 def _choice(kind: object) -> Callable[[object], object]:
@@ -194,9 +252,12 @@ Workers = Annotated[int | Literal["auto"], BeforeValidator(_workers)]
 Fuse = Annotated[int | Literal["auto", "off"], BeforeValidator(_fuse)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Gpus = Annotated[float, BeforeValidator(_gpus)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
 Name = Annotated[str, BeforeValidator(_name)]
 Weights = Annotated[str, BeforeValidator(_weights)]
-Url = Annotated[str, BeforeValidator(_url)]
+Folder = Annotated[str, BeforeValidator(_folder)]
+Database = Annotated[str, BeforeValidator(_database)]
+Tracking = Annotated[str, BeforeValidator(_tracking)]
 Sampler = Annotated[SamplerName, BeforeValidator(_choice(SamplerName))]
 Pruner = Annotated[PrunerName, BeforeValidator(_choice(PrunerName))]
 Parallel = Annotated[ParallelName, BeforeValidator(_choice(ParallelName))]
@@ -279,7 +340,22 @@ def _unknown(cls: type[Settings], key: str, value: str) -> Problem:
     configured = cls.configured()
     listed = f" Known: {', '.join(known) or 'none'}."
     listed += f" Of a configuration: {', '.join(configured)}." if configured else ""
-    return Problem(f"{key}={value}", f"Unknown key.{nearest(key, [*known, *configured]) or listed}")
+    hint = nearest(key, [*known, *configured]) or _of_a_configuration(cls, key) or listed
+    return Problem(f"{key}={_shown(value)}", f"Unknown key.{hint}")
+
+
+def _of_a_configuration(cls: type[Settings], key: str) -> str:
+    """Offer the word of a configuration, or the place in a space, that a key stands for."""
+    path = VOCABULARY.meant(key.rpartition(".")[2])
+    if path and "space" in cls.groups:
+        return meaning(("space", *path))
+    return meaning(path[:1] + path[1:][-1:]) if cls.words else ""
+
+
+def _shown(word: str) -> str:
+    """Return a word as it may be repeated: cut short if it is long, and with no password."""
+    open_word = without_password(word)
+    return open_word if len(open_word) <= 120 else f"{open_word[:119]}…"
 
 
 def _problem(cls: type[Settings], error: ErrorDetails, values: Mapping[str, str]) -> Problem:
@@ -288,7 +364,7 @@ def _problem(cls: type[Settings], error: ErrorDetails, values: Mapping[str, str]
         where = key.upper() if key == cls.bare else f"{key}=…"
         meaning = cls.model_fields[key].description or ""
         return Problem(where, f"Missing: {meaning[:1].lower()}{meaning[1:]}.")
-    where = f"{key}={values[key]}" if key in values else key
+    where = f"{key}={_shown(values[key])}" if key in values else key
     message = str(error["ctx"]["error"])
     return Problem(where, message[0].upper() + message[1:])
 
@@ -296,7 +372,7 @@ def _problem(cls: type[Settings], error: ErrorDetails, values: Mapping[str, str]
 class StoreSettings(Settings):
     """What every verb that reads or writes a ledger takes."""
 
-    store: Url = Field(
+    store: Database = Field(
         default_factory=_default_store, description="Database of searches (HPO_STORE, or sqlite:///hpo.db)"
     )
 
@@ -305,8 +381,7 @@ class StoreSettings(Settings):
         """The words that find this store again: none for the default; a password is not repeated."""
         if self.store == _default_store():
             return ()
-        shown = re.sub(r"(://[^:/@]*:)[^/]*@", r"\1***@", self.store)
-        return (shlex.quote(f"store={shown}"),)
+        return (shlex.quote(f"store={without_password(self.store)}"),)
 
 
 class NameSettings(StoreSettings):
@@ -328,7 +403,7 @@ class ExportSettings(NameSettings):
 class TrackingSettings(Settings):
     """The keys of `hpo ui`."""
 
-    tracking: str = Field(
+    tracking: Tracking = Field(
         default="", description="MLflow's store (MLFLOW_TRACKING_URI, or mlflow.db in this folder)"
     )
 
@@ -337,7 +412,14 @@ class SyncSettings(NameSettings, TrackingSettings):
     """The keys of `hpo sync` and `hpo audit`."""
 
 
-class SearchSettings(StoreSettings):
+class TrialSettings(StoreSettings):
+    """How trials under way are saved."""
+
+    checkpoint_every: Seconds = Field(default=10.0, description="Save what trains so often, after an epoch")
+    checkpoints: Folder = Field(default="", description="The folder for that (one beside the store)")
+
+
+class SearchSettings(TrialSettings):
     """The keys of `hpo search`."""
 
     groups: ClassVar[Mapping[str, str]] = {"recipe": "recipe_options", "space": "space_overrides"}
@@ -355,12 +437,50 @@ class SearchSettings(StoreSettings):
     workers_per_trial: Count = Field(default=1, description="Processes that train a trial together")
     parallel: Parallel = Field(default="ddp", description="How they do: ddp copies, fsdp shards the model")
     seed: Number = Field(default=0, description="The same seed, the same search")
+    deterministic: Flag = Field(default=False, description="Go by a rule, never by who was faster")
+    report_within: Seconds | None = Field(
+        default=None, description="A worker silent for longer hangs (10m, or 20 epochs)"
+    )
     name: Name | None = Field(default=None, description="What to call the search (recipe and number)")
     recipe_options: dict[str, str] = Field(default={}, description="Set an argument of the recipe's model")
     space_overrides: dict[str, str] = Field(default={}, description="Fix or change a part of the space")
 
 
-class TrainSettings(StoreSettings):
+class ResumeSettings(SearchSettings):
+    """The keys of `hpo resume`: a search, and what is to be otherwise than it was ordered."""
+
+    bare: ClassVar[str] = "search"
+
+    search: Name = Field(description="The name of a search; `hpo list` shows them")
+    allow_change: Flag = Field(default=False, description="Start anew, as a fork, if anything has changed")
+    name: Name | None = Field(default=None, description="What to call the fork (NAME-2)")
+    recipe: str = Field(default="", description="Another recipe")
+
+    @property
+    def words_given(self) -> dict[str, Any]:
+        """The words of a search that were typed, and only these."""
+        own = {"search", "allow_change", "name", "store", "recipe"}
+        return {key: getattr(self, key) for key in self.model_fields_set - own}
+
+    @property
+    def words_typed(self) -> tuple[str, ...]:
+        """The same and the recipe, to be typed once more."""
+        heads = {field: head for head, field in self.groups.items()}
+        typed = {"recipe": self.recipe} if self.recipe else {}
+        for key, value in self.words_given.items():
+            typed |= (
+                {f"{heads[key]}.{name}": it for name, it in value.items()} if key in heads else {key: value}
+            )
+        return tuple(shlex.quote(f"{key}={value}") for key, value in typed.items())
+
+
+class ReplaySettings(NameSettings):
+    """The keys of `hpo replay`."""
+
+    trial: Number | None = Field(default=None, description="Train this trial again (recompute decisions)")
+
+
+class TrainSettings(TrialSettings):
     """The keys of `hpo train`."""
 
     groups: ClassVar[Mapping[str, str]] = {"recipe": "recipe_options"}

@@ -57,6 +57,7 @@ def _attempt(tracker: Tracker, stop: Event) -> str | None:
 
 
 def _tracker(source: Source, name: str, uri: str) -> Tracker:
+    source.search(name)  # a name that is not there is refused before MLflow is imported, which takes seconds
     calm()
     from hpo.tracking.tracker import Tracker
 

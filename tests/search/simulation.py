@@ -6,6 +6,7 @@ import hashlib
 import math
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 from hpo.config import Config
@@ -17,11 +18,12 @@ from hpo.settings import SearchSettings
 from hpo.trial import Divergence, Ending, Outcome, Point
 
 
-def started(url: str, *words: str) -> str:
-    """Write down a new search and return its name."""
+def started(url: str, *words: str, lag: int = 0) -> str:
+    """Write down a new search, with what the machine would have decided, and return its name."""
     settings = SearchSettings.from_words(["recipe=cnn", f"store={url}", *words])
     ledger = Ledger(url)
-    name = ledger.create_search(order(settings)).name
+    search = order(settings)
+    name = ledger.create_search(replace(search, settings={**search.settings, "lag": lag})).name
     ledger.close()
     return name
 
@@ -84,8 +86,8 @@ class Perils:
     it answers. The driver lives, and knows which cohorts have a worker.
     """
 
-    def __init__(self, url: str, name: str, epochs: int, seed: int, deaths: int) -> None:
-        self.url, self.name, self.epochs = url, name, epochs
+    def __init__(self, url: str, name: str, epochs: int, seed: int, deaths: int, size: int = 2) -> None:
+        self.url, self.name, self.epochs, self.size = url, name, epochs, size
         self.random, self.deaths = random.Random(seed), deaths
         ledger = Ledger(url)
         self.session = ledger.open_session(ledger.search(name))
@@ -100,7 +102,8 @@ class Perils:
             self.judge.reclaim(self.alive, "its worker died")
             if len(self.alive) < workers and self.judge.ready:
                 self.cohorts += 1
-                self.alive[f"cohort-{self.cohorts}"] = self.work(f"cohort-{self.cohorts}")
+                cohort = f"cohort-{self.session}-{self.cohorts}"
+                self.alive[cohort] = self.work(cohort)
             elif self.alive:
                 self.turn(self.random.choice(sorted(self.alive)))
             elif self.judge.exhausted:
@@ -117,7 +120,7 @@ class Perils:
     def work(self, cohort: str) -> Iterator[None]:
         """A worker, which can die wherever it yields."""
         line = Line(self.call)
-        configs = {trial.number: trial.config for trial in line.ask(cohort, 2)}
+        configs = {trial.number: trial.config for trial in line.ask(cohort, self.size)}
         yield
         line.attempt(list(configs), cohort, {"at once": 1})
         for epoch in range(1, self.epochs + 1):
@@ -157,7 +160,7 @@ def run(url: str, name: str, workers: Workers, *, turns: int = 10**9, judge: Ref
 
 
 def told(url: str, name: str) -> list[tuple]:
-    """What a search decided, without times: each trial's origin, parameters, curve and ending."""
+    """What a search decided and measured, without times: each trial's origin, config, curve and ending."""
     ledger = Ledger(url)
     history = ledger.history(ledger.search(name))
     ledger.close()
@@ -166,8 +169,8 @@ def told(url: str, name: str) -> list[tuple]:
             trial.proposal.origin,
             dict(trial.proposal.params),
             trial.proposal.config,
-            [point.score for point in trial.points],
-            trial.outcome,
+            [replace(point, at=0, seq=0) for point in trial.points],
+            trial.ending and replace(trial.ending, at=0, seq=0),
         )
         for trial in history.trials.values()
     ]

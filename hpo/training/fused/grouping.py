@@ -18,6 +18,7 @@ from hpo.training.fused.rules import RULES
 from hpo.training.fused.stack import Stack, droppers
 from hpo.training.fused.updates import family
 from hpo.training.gradients import Batch
+from hpo.training.snapshot import PLAIN
 from hpo.training.transfer import Start, hold
 from hpo.training.values import ACCUMULATE, FULL_PRECISION, PRECISION
 
@@ -56,16 +57,17 @@ def split(
     alone, fusible = _sorted_out(members)
     groups = [Group([member], [], [], reason) for member, reason in alone]
     for alike in _alike(fusible, lambda member: make(task, member.config)):
-        if len(alike.members) < least:
+        if len(alike.members) < least and not alike.members[0].done:
             reason = f"Its cohort has fewer than {least} trials with a like model and batch size"
         else:
             reason = _obstacle(task, alike, first(alike.members[0]))
-        groups.append(replace(alike, reason=reason))
+        members = [replace(it, snapshot=None) for it in alike.members] if reason else alike.members
+        groups.append(replace(alike, members=members, reason=reason))
     return groups
 
 
 def _sorted_out(members: Sequence[Member]) -> tuple[list[tuple[Member, str]], list[Member]]:
-    reasons = [(member, _said_by(member.config)) for member in members]
+    reasons = [(member, _said_by(member.config) or _begun(member)) for member in members]
     fusible = [member for member, reason in reasons if not reason]
     fusible.sort(key=lambda member: family(member.config))
     return [(member, reason) for member, reason in reasons if reason], fusible
@@ -78,6 +80,10 @@ def _said_by(config: Config) -> str:
     if config[PRECISION.name] != FULL_PRECISION:
         return f"Precision {config[PRECISION.name]} trains plainly"
     return ""
+
+
+def _begun(member: Member) -> str:
+    return "It goes on plainly, as it began" if member.snapshot and member.snapshot.engine == PLAIN else ""
 
 
 def _alike(members: Sequence[Member], make: Callable[[Member], tuple[nn.Module, Start]]) -> list[Group]:
@@ -97,8 +103,9 @@ def _alike(members: Sequence[Member], make: Callable[[Member], tuple[nn.Module, 
 def _fits(group: Group, member: Member, model: nn.Module, start: Start) -> bool:
     other = group.members[0].config
     same = all(other[name] == member.config[name] for name in ("batch_size", ACCUMULATE.name))
+    at_one = group.members[0].done == member.done  # or else they would not be in the same epoch
     filled_alike = not (start.filled and group.filled) or start.filled == group.filled
-    return same and filled_alike and _same_structure(group.models[0], model)
+    return same and at_one and filled_alike and _same_structure(group.models[0], model)
 
 
 def _same_structure(one: nn.Module, other: nn.Module) -> bool:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Final, cast
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final, cast
 
 from torch import Tensor
 
@@ -20,7 +20,7 @@ class Slowed:
 
     Args:
         rule: steps each run as if it were a model; no optimizer looks from one parameter to another.
-        configs: complete ones, of which those that start from a checkpoint say how slow.
+        configs: complete ones, all of which slow what a checkpoint has filled.
         layout: where each parameter lies in a row.
         weights: shape [k, layout.size].
         filled: the names of the filled parameters.
@@ -55,6 +55,15 @@ class Slowed:
         for _, rule in self._parts:
             rule.keep(rows)
 
+    def row(self, row: int) -> dict[str, Any]:
+        """Return what a row keeps between steps; see `Rule`."""
+        return {"parts": [rule.row(row) for _, rule in self._parts]}
+
+    def load(self, row: int, kept: Mapping[str, Any]) -> None:
+        """Give a row what another's `row` was; see `Rule`."""
+        for (_, rule), own in zip(self._parts, kept["parts"], strict=True):
+            rule.load(row, own)
+
 
 def slows(config: Config) -> bool:
     """Whether a configuration has another rate for what a checkpoint has filled."""
@@ -62,6 +71,6 @@ def slows(config: Config) -> bool:
 
 
 def _slower(config: Config) -> Config:
-    factor = cast("float", config[BODY_LR.name]) if slows(config) else 1.0
+    factor = cast("float", config[BODY_LR.name])
     rates = {name: factor * cast("float", config[name]) for name in _RATES if name in config}
     return config | rates
