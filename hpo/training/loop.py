@@ -61,7 +61,9 @@ def count_batches(split: Split, batch_size: BatchSize) -> int:
     if isinstance(split, DataLoader):
         return len(split)
     if batch_size != "full" and batch_size > len(split):
-        raise ValueError(f"batch_size={batch_size}, but there are {len(split)} samples to train on")
+        raise ValueError(
+            f"batch_size={batch_size}, but there are {len(split)} samples to train on; `full` takes all"
+        )
     return len(cut(torch.arange(len(split)), batch_size))
 
 

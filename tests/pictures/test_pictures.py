@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from functools import partial
 
 import matplotlib.image
 import pytest
@@ -40,7 +41,7 @@ def trained(tmp_path_factory):
         search = ledger.create_search(search)
         plan = Plan.of(search)
         referee = Referee(ledger.url, search.name, ledger.open_session(search))
-        inprocess.train(referee, lambda cohort, it: train_cohort(Job.of(plan), cohort, it), resumed=False)
+        inprocess.train(referee, partial(train_cohort, Job.of(plan)), lambda: False, resumed=False)
         history = ledger.history(search)
         ledger.close()
         return plan, history

@@ -30,7 +30,7 @@ CHOICES = [
     {"then": "step", "then_2": "same", "then_3": "linear", "then_12": "plateau"},
     {"freeze": "[01].*, 4.bias"},
     {"body_lr": 0.1},
-    {"batch_size": 1_000},
+    {"batch_size": 50},
     {"batch_size": "full"},
 ]
 
