@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from hpo.errors import InputError, Problem, nearest
+from hpo.errors import InputError, Problem, nearest, without_password
 from hpo.training.words import VOCABULARY
 
 # What word processors make of - and of quotes. A shell takes quotes away, so the fix shows none.
@@ -305,8 +305,7 @@ class StoreSettings(Settings):
         """The words that find this store again: none for the default; a password is not repeated."""
         if self.store == _default_store():
             return ()
-        shown = re.sub(r"(://[^:/@]*:)[^/]*@", r"\1***@", self.store)
-        return (shlex.quote(f"store={shown}"),)
+        return (shlex.quote(f"store={without_password(self.store)}"),)
 
 
 class NameSettings(StoreSettings):

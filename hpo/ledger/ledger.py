@@ -9,7 +9,7 @@ import socket
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     Connection,
@@ -26,14 +26,25 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError
 
-from hpo.errors import InputError, Problem, did_you_mean
+from hpo.errors import InputError, Problem, did_you_mean, without_password
 from hpo.history import History, Search, State
 from hpo.ledger.liveness import born, standing
 from hpo.ledger.patience import patiently
 from hpo.ledger.revision import prepare
 from hpo.ledger.schema import RECORDS, from_row, searches, sessions
+from hpo.ledger.trouble import damage, explain, file_of
 from hpo.recipe import Objective
 from hpo.trial import Record
+
+_FORM: Final = "an address such as sqlite:///hpo.db or postgresql://user:password@host/database"
+_WAIT_SECONDS: Final = 30
+"""How long one try waits for a lock, or for a server that does not answer."""
+_PATIENT: Final = {
+    "connect_timeout": 10,
+    "options": f"-c lock_timeout={_WAIT_SECONDS}s",
+    "keepalives_idle": _WAIT_SECONDS,
+    "tcp_user_timeout": 1000 * _WAIT_SECONDS,  # a line that is dead and does not say so
+}
 
 
 class Ledger:
@@ -51,8 +62,12 @@ class Ledger:
         try:
             self.engine = _engine(url)
         except (ArgumentError, ImportError) as error:
-            form = "an address such as sqlite:///hpo.db"
-            raise InputError(Problem("store", f"This is not {form}: {error}.")) from None
+            raise InputError(Problem("store", f"This is not {_FORM}: {error}.")) from None
+        except ValueError:  # which quotes a piece of the address, maybe of its password
+            remedy = "Write / @ : and # in a password as %2F %40 %3A and %23"
+            raise InputError(
+                Problem("store", f"This is not {_FORM}: its port is no number. {remedy}.")
+            ) from None
 
     def exists(self) -> bool:
         """Say whether anything was written here yet; looking does not create a file.
@@ -112,7 +127,12 @@ class Ledger:
         return f"{recipe}-{number}"
 
     def open_session(self, search: Search) -> int:
-        """Note that this process now drives the search; return the session's number."""
+        """Note that this process now drives the search; return the session's number.
+
+        Raises:
+            LedgerError: the file is damaged, so nothing more is written to it.
+        """
+        self._check()
         row = {
             "search_id": search.id,
             "host": socket.gethostname(),
@@ -123,6 +143,14 @@ class Ledger:
         }
         with self.engine.begin() as connection:
             return int(connection.scalar(insert(sessions).values(row).returning(sessions.c.id)) or 0)
+
+    def _check(self) -> None:
+        file = file_of(self.engine)
+        if file:
+            with self.engine.connect() as connection:
+                found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+            if found != "ok":
+                raise damage(file, " ".join(found.split()))
 
     def beat(self, session: int) -> None:
         """Note that the session's driver is alive."""
@@ -166,11 +194,12 @@ class Ledger:
 
     @property
     def _shown(self) -> str:
-        return self.engine.url.render_as_string(hide_password=True)
+        return without_password(self.url)
 
     def _search(self, connection: Connection, row: Row[Any]) -> Search:
         latest = select(sessions).where(sessions.c.search_id == row.id).order_by(sessions.c.id.desc())
-        state, reason = standing(connection.execute(latest.limit(1)).one_or_none())
+        session = connection.execute(latest.limit(1)).one_or_none()
+        state, reason = standing(session)
         return Search(
             name=row.name,
             recipe=row.recipe,
@@ -185,6 +214,7 @@ class Ledger:
             reason=reason,
             id=row.id,
             uploaded=row.uploaded,
+            session=session.id if session else 0,
         )
 
     def last_seq(self, search: Search) -> int:
@@ -227,10 +257,14 @@ class Ledger:
 
 
 def _engine(url: str) -> Engine:
-    if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": 30})
-    event.listen(engine, "connect", _prepare_sqlite)
+    if make_url(url).get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": _WAIT_SECONDS})
+        event.listen(engine, "connect", _prepare_sqlite)
+    else:
+        given = make_url(url).query
+        patient = {name: value for name, value in _PATIENT.items() if name not in given}
+        engine = create_engine(url, pool_pre_ping=True, connect_args=patient)
+    event.listen(engine, "handle_error", explain)
     return engine
 
 

@@ -8,7 +8,8 @@ from typing import Final, TypeVar
 
 from sqlalchemy.exc import InterfaceError, OperationalError
 
-from hpo.errors import HpoError
+from hpo.errors import LedgerError
+from hpo.ledger.trouble import cause
 
 T = TypeVar("T")
 
@@ -23,7 +24,7 @@ def patiently(action: Callable[[], T]) -> T:
     """Return what `action` returns, tried again until it works or a minute is over.
 
     Raises:
-        HpoError: the database was not to be reached all that time.
+        LedgerError: the database was not to be reached all that time.
     """
     deadline, pause = time.monotonic() + PATIENCE_SECONDS, 0.02
     while True:
@@ -31,7 +32,7 @@ def patiently(action: Callable[[], T]) -> T:
             return action()
         except PASSING as error:
             if time.monotonic() > deadline:
-                cause = f"the ledger is out of reach for {PATIENCE_SECONDS:.0f} s: {error.orig}"
-                raise HpoError(f"{cause}. What it holds is kept; `hpo resume` goes on.") from error
+                silence = f"the ledger is out of reach for {PATIENCE_SECONDS:.0f} s: {cause(error)}"
+                raise LedgerError(f"{silence}. What it holds is kept; `hpo resume` goes on.") from None
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
