@@ -204,7 +204,9 @@ class Referee:
     def _lose(self, trial: Trial, reason: str) -> None:
         if trial.ending:
             return
-        if trial.tries < ATTEMPTS:
+        if trial.epochs == self._plan.epochs:
+            self._end(trial, Outcome.FINISHED)  # only its worker's last word is missing
+        elif trial.tries < ATTEMPTS:
             self._waiting.append(trial.number)
         else:
             self._end(trial, Outcome.LOST, reason)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 from hpo.config import Value
 from hpo.errors import InputError, InterruptedSearch, Problem, SearchError
 from hpo.history import History, Search, State, Trial
-from hpo.ledger import PASSING, Ledger, patiently
+from hpo.ledger import Ledger, UnreachableError, patiently
 from hpo.plan import Plan
 from hpo.settings import StoreSettings
 
@@ -123,11 +123,11 @@ class _Conductor:
         self.ledger, self.search = ledger, search
         self.plan = Plan.of(search)
         self.viewer = viewing(self.plan)
-        self.history = ledger.history(search)
+        self.history = patiently(lambda: ledger.history(search))
         self.tracker: subprocess.Popen[bytes] | None = None
 
     def conduct(self, *, resumed: bool) -> Result:
-        session = self.ledger.open_session(self.search)
+        session = patiently(lambda: self.ledger.open_session(self.search))
         state, reason = State.INTERRUPTED, "stopped by an error"
         try:
             with self._watched(session):
@@ -146,7 +146,7 @@ class _Conductor:
             self._finish_tracking(wait=state is not State.INTERRUPTED)
         if self.history.best is None:
             raise SearchError(f"{self.search.name}: {reason}")
-        return Result(self.ledger.search(self.search.name), self.history)
+        return Result(patiently(lambda: self.ledger.search(self.search.name)), self.history)
 
     def _train(self, session: int, *, resumed: bool) -> None:
         make = functools.partial(_referee, _absolute(self.ledger.url), self.search.name, session)
@@ -203,7 +203,7 @@ class _Conductor:
         last, beat = False, time.monotonic()
         while not last:
             last = over.wait(_GLANCE_SECONDS)
-            with suppress(*PASSING):  # there is a next glance
+            with suppress(UnreachableError):  # there is a next glance
                 self._catch_up()
                 if time.monotonic() > beat + _BEAT_SECONDS:
                     self.ledger.beat(session)
@@ -334,7 +334,7 @@ def _absolute(store: str) -> str:
 def _referee(store: str, name: str, session: int) -> Any:
     from hpo.referee import Referee
 
-    return Referee(store, name, session)
+    return patiently(lambda: Referee(store, name, session))
 
 
 def _work(plan: Plan, name: str, referee: Any, crew: Any = None) -> None:

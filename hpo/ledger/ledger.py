@@ -8,6 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,6 +89,17 @@ class Ledger:
             InputError: the name is taken, a newer hpo has made this store, or it cannot be written to.
         """
         prepare(self.engine, create=True)
+        ordered = replace(search, created=time.time())
+        return patiently(lambda: self._written(ordered) or self._create(ordered))
+
+    def _written(self, ordered: Search) -> Search | None:
+        """Return the search if it was written before, and the answer was lost."""
+        same = (searches.c.created == ordered.created, searches.c.recipe == ordered.recipe)
+        with self.engine.connect() as connection:
+            row = connection.execute(select(searches).where(*same)).one_or_none()
+            return None if row is None else self._search(connection, row)
+
+    def _create(self, search: Search) -> Search:
         while True:
             name = search.name or self._free_name(search.recipe)
             try:
@@ -111,7 +123,7 @@ class Ledger:
             "objective": str(search.objective),
             "settings": json.dumps(dict(search.settings)),
             "versions": json.dumps(dict(search.versions)),
-            "created": time.time(),
+            "created": search.created,
             "uploaded": 0,
         }
         with self.engine.begin() as connection:

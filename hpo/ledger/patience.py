@@ -6,15 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-
 from hpo.errors import LedgerError
-from hpo.ledger.trouble import cause
+from hpo.ledger.trouble import UnreachableError
 
 T = TypeVar("T")
-
-PASSING: Final = (OperationalError, InterfaceError)
-"""What a database answers, or does not, while someone holds it or restarts it."""
 
 PATIENCE_SECONDS: Final = 60.0
 _LONGEST_PAUSE_SECONDS: Final = 1.0
@@ -30,9 +25,9 @@ def patiently(action: Callable[[], T]) -> T:
     while True:
         try:
             return action()
-        except PASSING as error:
+        except UnreachableError as error:
             if time.monotonic() > deadline:
-                silence = f"the ledger is out of reach for {PATIENCE_SECONDS:.0f} s: {cause(error)}"
+                silence = f"the ledger is out of reach for {PATIENCE_SECONDS:.0f} s: {error.said}"
                 raise LedgerError(f"{silence}. What it holds is kept; `hpo resume` goes on.") from None
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

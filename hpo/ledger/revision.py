@@ -12,11 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, Engine, insert, inspect, select
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import ProgrammingError
 
 from hpo.errors import InputError, LedgerError, Problem, without_password
 from hpo.ledger.schema import metadata, revisions, searches
-from hpo.ledger.trouble import cause
+from hpo.ledger.trouble import UnopenedError, UnreachableError, in_one_line
 
 HEAD: Final = "0002"
 _BEFORE_REVISIONS: Final = "0001"
@@ -40,8 +40,10 @@ def prepare(engine: Engine, *, create: bool) -> bool:
             return found is not None
         with _alone(engine) as connection:
             _bring_up(connection, _shown(engine))
-    except (OperationalError, ProgrammingError) as error:
-        raise InputError(Problem(_shown(engine), f"Cannot open this store: {cause(error)}.")) from None
+    except UnreachableError as error:
+        raise UnopenedError(_shown(engine), error.said) from None
+    except ProgrammingError as error:
+        raise UnopenedError(_shown(engine), in_one_line(error.orig)) from None
     except LedgerError as error:
         raise InputError(Problem(_shown(engine), f"{error}")) from None
     return True

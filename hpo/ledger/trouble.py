@@ -8,33 +8,47 @@ from typing import Final
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import ExceptionContext
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import InterfaceError, OperationalError
 
-from hpo.errors import LedgerError
+from hpo.errors import InputError, LedgerError, Problem
 
 _FULL: Final = ("disk is full", "disk I/O error")
 _DAMAGED: Final = ("malformed", "not a database")
 
 
+class UnreachableError(LedgerError):
+    """A database that someone holds, that restarts, or whose disk is full: later it may answer."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"the ledger is out of reach: {said}")
+        self.said = said
+
+
+class UnopenedError(UnreachableError, InputError):
+    """The same, before anything was started."""
+
+    exit_code = InputError.exit_code
+
+    def __init__(self, where: str, said: str) -> None:
+        InputError.__init__(self, Problem(where, f"Cannot open this store: {said}."))
+        self.said = said
+
+
 def explain(context: ExceptionContext) -> None:
-    """Add to a database's error what it means and what is needed.
+    """Say in our words what a database said, with what it needs.
 
     Raises:
-        LedgerError: the file is damaged, which no waiting mends.
+        UnreachableError: it may answer later.
+        LedgerError: its file is damaged, which no waiting mends.
     """
-    error, file = context.sqlalchemy_exception, file_of(context.engine)
-    said = _line(context.original_exception)
+    said, file = in_one_line(context.original_exception), file_of(context.engine)
     if file and any(word in said for word in _DAMAGED):
-        raise damage(file, said) from context.original_exception
+        raise damage(file, said) from None
     if file and any(word in said for word in _FULL):
-        said = f"{said}; {file.parent} has {_free(file.parent)} bytes free, the ledger needs some more"
-    if error is not None:
-        error.add_detail(said)
-
-
-def cause(error: DBAPIError) -> str:
-    """Return what ails the database, in one line and without any address."""
-    return str(error.detail[-1]) if error.detail else _line(error.orig)
+        free = shutil.disk_usage(file.parent).free
+        said = f"{said}; {file.parent} has {free:,} bytes free, and the ledger needs more"
+    if isinstance(context.sqlalchemy_exception, OperationalError | InterfaceError):
+        raise UnreachableError(said) from None
 
 
 def damage(file: Path, said: str) -> LedgerError:
@@ -49,9 +63,6 @@ def file_of(engine: Engine | None) -> Path | None:
     return Path(local).absolute() if local else None
 
 
-def _free(folder: Path) -> str:
-    return f"{shutil.disk_usage(folder).free:,}"
-
-
-def _line(error: object) -> str:
+def in_one_line(error: object) -> str:
+    """Return what an error says, which may be several lines."""
     return " ".join(str(error).split())

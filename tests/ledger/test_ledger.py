@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 
 from hpo.config import Config
 from hpo.errors import HpoError, InputError
 from hpo.history import Search, State
-from hpo.ledger import Ledger, Writer, patience
+from hpo.ledger import Ledger, UnreachableError, Writer, patience
 from hpo.ledger.liveness import born
 from hpo.ledger.schema import from_row, sessions, to_row
 from hpo.recipe import Objective
@@ -194,7 +194,7 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(ledger, search):
         if not broken:
             broken.append(connection)
             connection.connection.commit()
-            raise OperationalError("COMMIT", {}, ConnectionError("reset by peer"))
+            raise UnreachableError("reset by peer")
 
     event.listen(ledger.engine, "commit", commit_and_break)
     writer.flush()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from hpo.config import Config
@@ -84,13 +84,12 @@ class Perils:
     it answers. The driver lives, and knows which cohorts have a worker.
     """
 
-    def __init__(self, url: str, name: str, epochs: int, seed: int, deaths: int) -> None:
-        self.url, self.name, self.epochs = url, name, epochs
-        self.random, self.deaths = random.Random(seed), deaths
-        ledger = Ledger(url)
-        self.session = ledger.open_session(ledger.search(name))
-        ledger.close()
-        self.judge = Referee(url, name, self.session)
+    def __init__(
+        self, make: Callable[[], Referee], epochs: int, chance: random.Random, deaths: int, session: int = 0
+    ) -> None:
+        self.make, self.epochs, self.session = make, epochs, session
+        self.random, self.deaths = chance, deaths
+        self.judge = make()
         self.cohorts = 0
         self.alive: dict[str, Iterator[None]] = {}
 
@@ -100,7 +99,8 @@ class Perils:
             self.judge.reclaim(self.alive, "its worker died")
             if len(self.alive) < workers and self.judge.ready:
                 self.cohorts += 1
-                self.alive[f"cohort-{self.cohorts}"] = self.work(f"cohort-{self.cohorts}")
+                cohort = f"cohort-{self.session}-{self.cohorts}"
+                self.alive[cohort] = self.work(cohort)
             elif self.alive:
                 self.turn(self.random.choice(sorted(self.alive)))
             elif self.judge.exhausted:
@@ -130,7 +130,7 @@ class Perils:
     def call(self, method: str, *arguments: Any) -> Any:
         """Ask the referee, which may be dead by then, or die of it."""
         if self.dies():
-            self.judge = Referee(self.url, self.name, self.session)
+            self.judge = self.make()
         answer = getattr(self.judge, method)(*arguments)
         ended = method == "report" and len(answer) < len(arguments[0])
         if ended or method in ("ask", "attempt", "tell", "lost") or self.random.random() < 0.3:

@@ -1,6 +1,7 @@
 """The referee: what it proposes, whom it stops, and that its state is a pure function of the ledger."""
 
 import math
+import random
 import time
 from collections import Counter
 from dataclasses import replace
@@ -38,6 +39,13 @@ def latest_session(url, name):
     ledger = Ledger(url)
     with ledger.engine.connect() as connection:
         session = connection.scalar(select(func.max(sessions.c.id)))
+    ledger.close()
+    return session
+
+
+def new_session(url, name):
+    ledger = Ledger(url)
+    session = ledger.open_session(ledger.search(name))
     ledger.close()
     return session
 
@@ -306,7 +314,9 @@ def test_halving_a_cohort_is_no_new_try(url):
 @pytest.mark.parametrize("seed", range(12))
 def test_whoever_dies_the_search_comes_to_its_end(url, seed):
     name = started(url, f"epochs={EPOCHS}", "trials=12", f"seed={seed}", "sampler=random")
-    assert Perils(url, name, EPOCHS, seed, deaths=12).run(workers=3, turns=3000)
+    session = new_session(url, name)
+    perils = Perils(lambda: Referee(url, name, session), EPOCHS, random.Random(seed), deaths=12)
+    assert perils.run(workers=3, turns=3000)
     history = history_of(url, name)
     assert sorted(history.trials) == list(range(12))
     assert not history.running
