@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from hpo.audit.check import Check
 from hpo.audit.rules import RULES, STATE, WINNER
-from hpo.errors import InputError, Problem
+from hpo.errors import InputError, Problem, without_password
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def _snapshot(store: str) -> Iterator[Connection]:
             yield connection
     except DBAPIError as error:
         said = " ".join(str(error.orig).split())
-        raise InputError(Problem("store", f"It cannot be read: {said}.")) from None
+        raise InputError(Problem(without_password(store), f"It cannot be read: {said}.")) from None
     finally:
         engine.dispose()
 
@@ -90,10 +90,7 @@ def _open(store: str) -> Engine:
 
 
 def _search(connection: Connection, name: str) -> Row[Any]:
-    try:
-        found = connection.execute(text("SELECT * FROM searches WHERE name = :name"), {"name": name})
-    except DBAPIError as error:
-        raise InputError(Problem(name, f"There is no search to read here: {error.orig}.")) from None
+    found = connection.execute(text("SELECT * FROM searches WHERE name = :name"), {"name": name})
     row = found.one_or_none()
     if row is None:
         raise InputError(Problem(name, "There is no search of this name. `hpo list` shows all."))

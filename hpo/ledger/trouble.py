@@ -12,7 +12,7 @@ from sqlalchemy.exc import InterfaceError, OperationalError
 
 from hpo.errors import InputError, LedgerError, Problem
 
-_FULL: Final = ("disk is full", "disk I/O error")
+_NEEDS: Final = {"disk is full": "make room there", "disk I/O error": "that disk may be failing"}
 _DAMAGED: Final = ("malformed", "not a database")
 
 
@@ -44,9 +44,10 @@ def explain(context: ExceptionContext) -> None:
     said, file = in_one_line(context.original_exception), file_of(context.engine)
     if file and any(word in said for word in _DAMAGED):
         raise damage(file, said) from None
-    if file and any(word in said for word in _FULL):
+    need = next((need for word, need in _NEEDS.items() if word in said), "")
+    if file and need:
         free = shutil.disk_usage(file.parent).free
-        said = f"{said}; {file.parent} has {free:,} bytes free, and the ledger needs more"
+        said = f"{said}: {file.parent} has {free:,} bytes free, {need}"
     if isinstance(context.sqlalchemy_exception, OperationalError | InterfaceError):
         raise UnreachableError(said) from None
 
