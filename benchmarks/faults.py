@@ -21,7 +21,7 @@ import random
 import statistics
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -85,16 +85,18 @@ def endure(it: Scene, kind: Kind, chance: random.Random, found: Found) -> None:
     retries, epochs = it.retries, it.epochs
     kind.strike(it, chance)
     if not kind.at_start:
-        found.seconds = until(
-            lambda: not it.alive or (it.retries > retries if kind.worker else it.epochs > epochs)
-        )
+        found.seconds = recovery(it, lambda: it.retries > retries if kind.worker else it.epochs > epochs)
     while wait(it) != 0:
         assert found.resumes < RESUMES, f"exit {it.process and it.process.returncode}: {output(it)}"
         found.resumes, sessions = found.resumes + 1, it.sessions()
         it.start("resume", NAME)
-        found.seconds = until(
-            lambda: not it.alive or (it.sessions() > sessions and it.epochs_of_this_session())  # noqa: B023
-        )
+        found.seconds = recovery(it, lambda: it.sessions() > sessions and it.epochs_of_this_session())  # noqa: B023
+
+
+def recovery(it: Scene, recovered: Callable[[], object]) -> float | None:
+    """Return how long it takes to train on; None if nothing was left to train."""
+    seconds = until(lambda: recovered() or not it.alive)
+    return seconds if recovered() else None
 
 
 def wait(it: Scene) -> int:

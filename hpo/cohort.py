@@ -22,7 +22,7 @@ from hpo.recipe import Objective
 from hpo.training import fused, plain
 from hpo.training.distributed import Team
 from hpo.training.engine import Engine, Member, Progress, Task
-from hpo.training.execution import execute
+from hpo.training.execution import execute, load_splits
 from hpo.training.fused import probe
 from hpo.training.fused.probe import Choice
 from hpo.training.memory import Memory, available, predict
@@ -197,7 +197,7 @@ def prepare(job: Job) -> Task:
     """Load a job's recipe and data; a worker does this once, before its first cohort."""
     torch.set_num_threads(job.threads)
     module = execute(job.source, job.path)
-    splits = module.data(**dict(job.data_options))
+    splits = load_splits(module, dict(job.data_options))
     return Task(module, splits, job.objective, job.epochs, job.seed, job.device)
 
 

@@ -12,10 +12,10 @@ import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, Final, TypeVar
 
 from hpo import recipe as recipes
+from hpo import shipped
 from hpo import space as spaces
 from hpo.config import Config, Value
 from hpo.errors import InputError, Problem, did_you_mean
@@ -109,12 +109,13 @@ def order(settings: SearchSettings) -> Search:
     problems += _nothing_to_shard(settings) + _fused_and_spread(settings)
     vocabulary = vocabulary_of(recipe, settings.parallel)
     fixed = _of_model_or_loss(recipe, {name: settings.recipe_options[name] for name in options})
-    problems += vocabulary.check(recipe.baseline, f"{_near(recipe.path)}  baseline")
+    problems += vocabulary.check(recipe.baseline, f"{shipped.near(recipe.path)}  baseline")
     problems += _said_twice(fixed, settings.space_overrides, "space.")
     try:
         space = spaces.find(settings.space, vocabulary, {**settings.space_overrides, **fixed})
     except InputError as error:
         raise InputError(*problems, *error.problems) from None
+    problems += _nothing_to_search(space, settings.space)
     space = _inheriting(recipe.baseline, space, settings.space, vocabulary)
     problems += _damaged(space)
     if problems:
@@ -138,7 +139,7 @@ def order_training(settings: TrainSettings) -> Search:
     problems += _said_twice(fixed, settings.config)
     given = {name: _plain_value(text) for name, text in settings.config.items()}
     config = _reconfigured(recipe.baseline, vocabulary, {**given, **fixed})
-    problems += vocabulary.check(recipe.baseline, f"{_near(recipe.path)}  baseline") or [
+    problems += vocabulary.check(recipe.baseline, f"{shipped.near(recipe.path)}  baseline") or [
         _as_typed(problem, settings.config) for problem in vocabulary.check(config, "")
     ]
     if problems:
@@ -204,8 +205,10 @@ def _options(recipe: Recipe, given: Mapping[str, str]) -> tuple[dict[str, Value]
             hint = did_you_mean(name, known)
             problems.append(Problem(where, f"The recipe {recipe.name} has no option of this name.{hint}"))
             continue
-        options[name] = _plain_value(text)
-        if not _fits(options[name], known[name]):
+        value = _plain_value(text)
+        if _fits(value, known[name]):
+            options[name] = value
+        else:
             kind = type(known[name]).__name__
             problems.append(Problem(where, f"Must be of type {kind}, as its default {known[name]!r} is."))
     return options, problems
@@ -248,6 +251,13 @@ def _fused_and_spread(settings: SearchSettings) -> list[Problem]:
     return [Problem(f"fuse={settings.fuse}", message)]
 
 
+def _nothing_to_search(space: Space, word: str) -> list[Problem]:
+    if space.parameters:
+        return []
+    message = "Nothing is searched here: every trial would be the same. Write a range, such as"
+    return [Problem(f"space={word}", f"{message} clip_norm: {{log: [0.1, 10]}}, or train once: hpo train")]
+
+
 def _inheriting(baseline: Config, space: Space, where: str, vocabulary: Vocabulary) -> Space:
     """Return the space with what the baseline says of transfer, which a space for any recipe leaves open."""
     names = [item.name for item in TRANSFER if item.name in baseline and item.name not in space.nodes]
@@ -285,11 +295,6 @@ def _baseline(recipe: Recipe, vocabulary: Vocabulary, space: Space) -> Config:
 
 def _below(values: Mapping[str, Value], prefix: str) -> dict[str, Value]:
     return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
-
-
-def _near(path: str) -> str:
-    here = Path(path)
-    return str(here.relative_to(Path.cwd())) if here.is_relative_to(Path.cwd()) else path
 
 
 def _versions() -> dict[str, str]:

@@ -18,6 +18,7 @@ from pydantic_core import ErrorDetails
 
 from hpo.errors import InputError, Problem, nearest, without_password
 from hpo.training.words import VOCABULARY
+from hpo.vocabulary import meaning
 
 # What word processors make of - and of quotes. A shell takes quotes away, so the fix shows none.
 _DASHES: Final[dict[str, str | int | None]] = dict.fromkeys("\u2010\u2011\u2012\u2013\u2014\u2015\u2212", "-")
@@ -27,6 +28,7 @@ _QUOTES: Final[dict[str, str | int | None]] = dict.fromkeys(
 _TYPOGRAPHIC: Final = _DASHES | _QUOTES
 _NUMBER: Final = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
+_DATABASES: Final = ("sqlite", "postgresql")
 
 
 def parse(words: Sequence[str], bare: str = "") -> tuple[dict[str, str], list[Problem]]:
@@ -45,21 +47,39 @@ def parse(words: Sequence[str], bare: str = "") -> tuple[dict[str, str], list[Pr
             key, value = bare, word
         complaint = _typographic(word) or _malformed(word, bare) or _repeated(key, value, values)
         if complaint:
-            problems.append(Problem(word, complaint))
+            problems.append(Problem(_shown(word), complaint))
         else:
             values[key] = value
     return values, problems
 
 
 def _rejoin(words: Sequence[str]) -> Iterator[str]:
-    """Make one word of `--trials 20`, so that it is one mistake."""
+    """Make one word of `--trials 20`, and of what a shell has cut at blanks, so that it is one mistake."""
     taken = False
-    for word, following in pairwise((*words, "-")):
+    for word, following in pairwise((*_mended(words), "-")):
         taken_before, taken = taken, False
         if taken_before:
             continue
         taken = _dashed(word) and "=" not in word and "=" not in following and not _dashed(following)
         yield f"{word} {following}" if taken else word
+
+
+def _mended(words: Sequence[str]) -> Iterator[str]:
+    """Put together what was meant as one word: space.clip_norm={log: [0.1, 1]}, typed without quotes."""
+    whole = ""
+    for word in words:
+        whole = f"{whole} {word}" if whole else word
+        if not _open(whole):
+            yield whole
+            whole = ""
+    if whole:
+        yield whole
+
+
+def _open(word: str) -> bool:
+    """Whether a value has brackets that are not closed yet."""
+    value = word.partition("=")[2]
+    return any(value.count(left) > value.count(right) for left, right in ("[]", "{}"))
 
 
 def _dashed(word: str) -> bool:
@@ -98,7 +118,7 @@ def _malformed(word: str, bare: str) -> str:
 
 
 def _repeated(key: str, value: str, values: Mapping[str, str]) -> str:
-    return f"{key} is given twice: {values[key]} and {value}." if key in values else ""
+    return f"{key} is given twice: {_shown(values[key])} and {_shown(value)}." if key in values else ""
 
 
 def _whole(low: int) -> Callable[[object], int]:
@@ -153,7 +173,7 @@ def _gpus(value: object) -> float:
 def _name(value: object) -> str:
     # It must not start with a dot or dash: names become folders and words of a command line.
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", str(value)):
-        raise ValueError(f"must be at most 100 letters, digits, . _ or -, got {str(value)!r}.")
+        raise ValueError(f"must be at most 100 letters, digits, . _ or -, got {_shown(str(value))!r}.")
     return str(value)
 
 
@@ -163,10 +183,34 @@ def _weights(value: object) -> str:
     return str(value)
 
 
-def _url(value: object) -> str:
-    if not re.fullmatch(r"[a-z0-9+]+://\S+", str(value)):
-        raise ValueError(f"must be a database URL such as sqlite:///hpo.db, got {str(value)!r}.")
+def _database(value: object) -> str:
+    """Read an address of SQLAlchemy's; a password in it is never repeated."""
+    scheme, found, rest = str(value).partition("://")
+    kind = scheme.partition("+")[0]
+    if not found or not rest:
+        raise ValueError(f"must be a database URL such as sqlite:///hpo.db, got {without_password(value)!r}.")
+    if kind not in _DATABASES:
+        raise ValueError(f"must be one of {', '.join(_DATABASES)}, got {kind!r}.{nearest(kind, _DATABASES)}")
+    if kind == "sqlite" and not rest.startswith("/"):
+        raise ValueError(f"needs a third slash: {scheme}:///{rest}; an absolute path needs a fourth.")
     return str(value)
+
+
+def without_password(address: object) -> str:
+    """Return an address as it may be shown.
+
+    >>> without_password("postgresql://ann:secret@host/searches")
+    'postgresql://ann:***@host/searches'
+    """
+    return re.sub(r"(://[^:/@]*:)[^/]*@", r"\1***@", str(address))
+
+
+def _tracking(value: object) -> str:
+    text = str(value)
+    if text and not re.match(r"(https?|sqlite|postgresql|mysql|mssql)(\+[a-z0-9]+)?://\S", text):
+        form = "a server such as http://127.0.0.1:5000 or a database such as sqlite:///mlflow.db"
+        raise ValueError(f"must be {form}, got {without_password(text)!r}.")
+    return text
 
 
 def _choice(kind: object) -> Callable[[object], object]:
@@ -196,7 +240,8 @@ Seconds = Annotated[float, BeforeValidator(_seconds)]
 Gpus = Annotated[float, BeforeValidator(_gpus)]
 Name = Annotated[str, BeforeValidator(_name)]
 Weights = Annotated[str, BeforeValidator(_weights)]
-Url = Annotated[str, BeforeValidator(_url)]
+Database = Annotated[str, BeforeValidator(_database)]
+Tracking = Annotated[str, BeforeValidator(_tracking)]
 Sampler = Annotated[SamplerName, BeforeValidator(_choice(SamplerName))]
 Pruner = Annotated[PrunerName, BeforeValidator(_choice(PrunerName))]
 Parallel = Annotated[ParallelName, BeforeValidator(_choice(ParallelName))]
@@ -279,7 +324,22 @@ def _unknown(cls: type[Settings], key: str, value: str) -> Problem:
     configured = cls.configured()
     listed = f" Known: {', '.join(known) or 'none'}."
     listed += f" Of a configuration: {', '.join(configured)}." if configured else ""
-    return Problem(f"{key}={value}", f"Unknown key.{nearest(key, [*known, *configured]) or listed}")
+    hint = nearest(key, [*known, *configured]) or _of_a_configuration(cls, key) or listed
+    return Problem(f"{key}={_shown(value)}", f"Unknown key.{hint}")
+
+
+def _of_a_configuration(cls: type[Settings], key: str) -> str:
+    """Offer the word of a configuration, or the place in a space, that a key stands for."""
+    path = VOCABULARY.meant(key.rpartition(".")[2])
+    if path and "space" in cls.groups:
+        return meaning(("space", *path))
+    return meaning(path[:1] + path[1:][-1:]) if cls.words else ""
+
+
+def _shown(word: str) -> str:
+    """Return a word as it may be repeated: cut short if it is long, and with no password."""
+    open_word = without_password(word)
+    return open_word if len(open_word) <= 120 else f"{open_word[:119]}…"
 
 
 def _problem(cls: type[Settings], error: ErrorDetails, values: Mapping[str, str]) -> Problem:
@@ -288,7 +348,7 @@ def _problem(cls: type[Settings], error: ErrorDetails, values: Mapping[str, str]
         where = key.upper() if key == cls.bare else f"{key}=…"
         meaning = cls.model_fields[key].description or ""
         return Problem(where, f"Missing: {meaning[:1].lower()}{meaning[1:]}.")
-    where = f"{key}={values[key]}" if key in values else key
+    where = f"{key}={_shown(values[key])}" if key in values else key
     message = str(error["ctx"]["error"])
     return Problem(where, message[0].upper() + message[1:])
 
@@ -296,7 +356,7 @@ def _problem(cls: type[Settings], error: ErrorDetails, values: Mapping[str, str]
 class StoreSettings(Settings):
     """What every verb that reads or writes a ledger takes."""
 
-    store: Url = Field(
+    store: Database = Field(
         default_factory=_default_store, description="Database of searches (HPO_STORE, or sqlite:///hpo.db)"
     )
 
@@ -327,7 +387,7 @@ class ExportSettings(NameSettings):
 class TrackingSettings(Settings):
     """The keys of `hpo ui`."""
 
-    tracking: str = Field(
+    tracking: Tracking = Field(
         default="", description="MLflow's store (MLFLOW_TRACKING_URI, or mlflow.db in this folder)"
     )
 

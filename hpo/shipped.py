@@ -32,7 +32,7 @@ def locate(kind: str, suffix: str, word: str, key: str) -> Path:
         InputError: there is no such file or name.
     """
     if word.endswith(suffix) or "/" in word or "\\" in word:
-        return _by_path(Path(word), suffix, key)
+        return _by_path(word, suffix, key)
     names = available(kind, suffix)
     if word not in names:
         what = kind.removesuffix("s").replace("_", " ")
@@ -41,12 +41,31 @@ def locate(kind: str, suffix: str, word: str, key: str) -> Path:
     return names[word]
 
 
-def _by_path(path: Path, suffix: str, key: str) -> Path:
+def text(file: Path) -> str:
+    """Return what is written in a file.
+
+    Raises:
+        InputError: it cannot be read as text.
+    """
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(Problem(near(file), f"This file cannot be read as text: {error}.")) from None
+
+
+def near(file: Path | str) -> str:
+    """Return a path as seen from the working directory, if it lies below."""
+    path = Path(file)
+    return str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path)
+
+
+def _by_path(word: str, suffix: str, key: str) -> Path:
+    path = Path(word)
     if path.is_file():
         return path.resolve()
-    near = (
+    siblings = (
         [str(path.parent / sibling.name) for sibling in path.parent.glob(f"*{suffix}")]
         if path.parent.is_dir()
         else []
     )
-    raise InputError(Problem(f"{key}={path}", f"There is no such file.{did_you_mean(str(path), near)}"))
+    raise InputError(Problem(f"{key}={word}", f"There is no such file.{did_you_mean(str(path), siblings)}"))

@@ -25,6 +25,31 @@ _KINDS: Final[Mapping[type | None, str]] = {
     None: "a value",
 }
 
+_ELSEWHERE: Final[Mapping[str, str]] = {  # what others call them
+    "learning_rate": "lr",
+    "eta": "lr",
+    "wd": "weight_decay",
+    "decay": "weight_decay",
+    "beta_1": "beta1",
+    "beta_2": "beta2",
+    "batch": "batch_size",
+    "bs": "batch_size",
+    "scheduler": "schedule",
+    "lr_scheduler": "schedule",
+    "lr_schedule": "schedule",
+    "opt": "optimizer",
+    "optim": "optimizer",
+    "clip": "clip_norm",
+    "grad_clip": "clip_norm",
+    "gradient_clip": "clip_norm",
+    "gradient_clip_val": "clip_norm",
+    "max_grad_norm": "clip_norm",
+    "warmup_steps": "warmup",
+    "warmup_ratio": "warmup",
+    "amp": "precision",
+    "gradient_accumulation_steps": "accumulate",
+}
+
 
 @dataclass(frozen=True)
 class Hyperparameter:
@@ -194,6 +219,23 @@ class Vocabulary:
         """The top-level keys of a space."""
         return (*self.branches, *self.values, *self.options)
 
+    def meant(self, name: str) -> tuple[str, ...]:
+        """Return the path of what a name from elsewhere, or one without its owner, stands for, if any.
+
+        For `learning_rate` that is ("optimizer", "sgd", "lr"), by the first word that has one.
+        """
+        known = _ELSEWHERE.get(name.lower(), name)
+        if known in self.keys:
+            return (known,)
+        owners = [(owner, known) for owner, options in self.options.items() if known in options]
+        of_words = [
+            (branch, word.name, known)
+            for branch, words in self.branches.items()
+            for word in words.values()
+            if known in word.names
+        ]
+        return next(iter([*owners, *of_words]), ())
+
     def defaults(self, config: Config) -> Config:
         """Return the config with every value that it leaves open filled in, so that nothing is implied."""
         return self.saying(config)._defaults(config)
@@ -249,7 +291,8 @@ class Vocabulary:
         head, _, name = key.partition(".")
         scope = self._scope(config, head)
         if scope is None:
-            return f"Unknown name.{did_you_mean(head, self.keys)}"
+            owned = self.meant(head)
+            return f"Unknown name.{meaning(owned[:1] + owned[1:][-1:]) or did_you_mean(head, self.keys)}"
         if head in self.branches and self._chosen(config, head) not in self.branches[head]:
             return None  # the word itself is complained about
         if name not in scope:
@@ -270,6 +313,16 @@ class Vocabulary:
     def _chosen(self, config: Config, branch: str) -> str:
         """Return the word that a config says, or the first one."""
         return str(config.get(branch, next(iter(self.branches[branch]))))
+
+
+def meaning(path: Iterable[str]) -> str:
+    """Offer what `Vocabulary.meant` found; nothing if it found nothing.
+
+    >>> meaning(("optimizer", "lr"))
+    ' Did you mean optimizer.lr?'
+    """
+    dotted = ".".join(path)
+    return f" Did you mean {dotted}?" if dotted else ""
 
 
 def _option(owner: str, name: str, default: Value) -> Hyperparameter:

@@ -15,7 +15,7 @@ from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from hpo.audit.check import Check
 from hpo.audit.rules import RULES, STATE, WINNER
-from hpo.errors import InputError, Problem, without_password
+from hpo.errors import InputError, Problem, did_you_mean, without_password
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,8 @@ def _search(connection: Connection, name: str) -> Row[Any]:
     found = connection.execute(text("SELECT * FROM searches WHERE name = :name"), {"name": name})
     row = found.one_or_none()
     if row is None:
-        raise InputError(Problem(name, "There is no search of this name. `hpo list` shows all."))
+        known = connection.scalars(text("SELECT name FROM searches"))
+        raise InputError(Problem(name, f"There is no search of this name.{did_you_mean(name, known)}"))
     return row
 
 

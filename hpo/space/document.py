@@ -27,6 +27,9 @@ _REFUSED: Final[dict[type[yaml.Token], str]] = {
     yaml.AliasToken: "Aliases (*) are refused: a space says everything where it stands. Write it out.",
 }
 
+CALL: Final = "_target_"
+CALL_REFUSED: Final = "_target_ is refused: a space cannot call code. Remove it."
+
 
 class Document:
     """The raw values of a space, where each was written, and what is wrong so far."""
@@ -137,8 +140,8 @@ def _refusals(text: str) -> Iterator[tuple[int, str]]:
         message = _REFUSED.get(type(token))
         if "${" in content:
             message = "Interpolations (${…}) are refused: a space says what it means. Write the value."
-        if content == "_target_":
-            message = "_target_ is refused: a space cannot call code. Remove it."
+        if content == CALL:
+            message = CALL_REFUSED
         if message:
             yield token.start_mark.line + 1, message
 

@@ -34,6 +34,8 @@ _ELSEWHERE: Final = {  # the verbs of other libraries
     "branches": "one_of",
 }
 
+_NO: Final = " YAML reads no and off as false, yes and on as true."
+
 
 class Mistake(ValueError):  # noqa: N818 - its message is what the user reads
     """The user broke a rule; the message says which, what was found, and the fix."""
@@ -175,7 +177,7 @@ def _fitting(node: Leaf, hyperparameter: Hyperparameter) -> Leaf:
     for value in _extremes(node):
         complaint = hyperparameter.complaint(value)
         if complaint:
-            raise Mistake(complaint)
+            raise Mistake(complaint + (_NO if isinstance(value, bool) else ""))
     return node
 
 

@@ -10,11 +10,11 @@ from hpo import shipped
 from hpo.config import Config
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.space.algoperf import translate
-from hpo.space.document import Document, Path
+from hpo.space.document import CALL, CALL_REFUSED, Document, Path
 from hpo.space.grammar import ONE_OF, PRIOR, Mistake, leaf, plain, shown, verb_of, weights
 from hpo.space.nodes import POINTS, Fixed, Leaf, Node, OneOf, Points, can_be
 from hpo.space.space import Space
-from hpo.vocabulary import Contradiction, Hyperparameter, Vocabulary, Word
+from hpo.vocabulary import Contradiction, Hyperparameter, Vocabulary, Word, meaning
 
 T = TypeVar("T")
 P = ParamSpec("P")
@@ -35,11 +35,7 @@ def find(word: str, vocabulary: Vocabulary, overrides: Mapping[str, str]) -> Spa
     """
     suffix = ".json" if word.endswith(".json") else ".yaml"
     file = shipped.locate("search_spaces", suffix, word, "space")
-    try:
-        text = file.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InputError(Problem(_near(file), f"This file cannot be read as text: {error}.")) from None
-    document = Document(text, _near(file))
+    document = Document(shipped.text(file), shipped.near(file))
     if suffix == ".json" and not document.problems:
         translate(document, vocabulary, overrides.get("optimizer"))
     return _space(document, vocabulary, overrides)
@@ -68,11 +64,6 @@ def _space(document: Document, vocabulary: Vocabulary, overrides: Mapping[str, s
     return Space(nodes)
 
 
-def _near(file: File) -> str:
-    """Return a path as seen from the working directory, if it lies below."""
-    return str(file.relative_to(File.cwd()) if file.is_relative_to(File.cwd()) else file)
-
-
 def _turn(vocabulary: Vocabulary, path: str, text: str) -> tuple[bool, int]:
     """Whole before part, so that neither undoes the other; narrowing to one branch comes last."""
     return text in vocabulary.branches.get(path, {}), path.count(".")
@@ -80,6 +71,9 @@ def _turn(vocabulary: Vocabulary, path: str, text: str) -> tuple[bool, int]:
 
 def _override(document: Document, path: str, text: str, vocabulary: Vocabulary) -> None:
     word = f"space.{path}={text}"
+    if CALL in path.split("."):
+        document.problems.append(Problem(word, CALL_REFUSED))
+        return
     if not text.strip():
         document.problems.append(Problem(word, "No value is given. Write one, or null."))
         return
@@ -161,7 +155,8 @@ class _Reader:
         if key in self.vocabulary.options:
             leaves = self._leaves((key,), raw, self.vocabulary.options[key], f"The recipe's {key}")
             return {f"{key}.{name}": node for name, node in leaves.items()}
-        self.document.complain((key,), f"There is no {key!r}.{did_you_mean(key, self.vocabulary.keys)}")
+        hint = meaning(self.vocabulary.meant(key)) or did_you_mean(key, self.vocabulary.keys)
+        self.document.complain((key,), f"There is no {key!r}.{hint}")
         return {}
 
     def _leaves(

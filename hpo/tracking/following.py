@@ -71,6 +71,7 @@ def _told(error: Exception) -> str:
 
 
 def _tracker(source: Source, name: str, uri: str) -> Tracker:
+    source.search(name)  # a name that is not there is refused before MLflow is imported, which takes seconds
     calm()
     from hpo.tracking.tracker import Tracker
 

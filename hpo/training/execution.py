@@ -4,9 +4,15 @@ from __future__ import annotations
 
 import linecache
 import sys
+from collections.abc import Mapping
 from types import ModuleType
+from typing import Any, Final
 
+from hpo.config import Value
 from hpo.recipe import module_name
+
+SPLITS: Final = ("train", "validation")
+"""What a search trains and measures on; the third, test, is for whoever uses the winner."""
 
 
 def execute(source: str, path: str) -> ModuleType:
@@ -21,3 +27,23 @@ def execute(source: str, path: str) -> ModuleType:
     sys.modules[module.__name__] = module
     exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102 - the person asked to run it
     return module
+
+
+def load_splits(module: ModuleType, options: Mapping[str, Value]) -> Mapping[str, Any]:
+    """Return what a recipe's `data` returns: datasets by name.
+
+    Raises:
+        TypeError: it returns something else.
+        ValueError: a split is missing or empty.
+        Exception: whatever the recipe raises.
+    """
+    splits: Any = module.data(**options)
+    if not isinstance(splits, Mapping):
+        form = ", ".join(f'"{name}": …' for name in SPLITS)
+        raise TypeError(f"data() must return {{{form}}}, but it returned a {type(splits).__name__}")
+    for name in SPLITS:
+        if name not in splits:
+            raise ValueError(f"data() returned no {name!r}, only {', '.join(map(str, splits))}")
+        if not len(splits[name]):
+            raise ValueError(f"data() returned no samples in {name!r}")
+    return splits

@@ -53,8 +53,16 @@ def cut(rows: Tensor, batch_size: BatchSize) -> list[Tensor]:
 
 
 def count_batches(split: Split, batch_size: BatchSize) -> int:
-    """Return how many batches, so how many steps, one epoch has."""
-    return len(split) if isinstance(split, DataLoader) else len(cut(torch.arange(len(split)), batch_size))
+    """Return how many batches, so how many steps, one epoch has.
+
+    Raises:
+        ValueError: not even one batch of this size can be cut.
+    """
+    if isinstance(split, DataLoader):
+        return len(split)
+    if batch_size != "full" and batch_size > len(split):
+        raise ValueError(f"batch_size={batch_size}, but there are {len(split)} samples to train on")
+    return len(cut(torch.arange(len(split)), batch_size))
 
 
 def load(split: Split, batch_size: BatchSize, seed: int | None = None) -> Iterable[Batch]:

@@ -135,3 +135,24 @@ def test_a_baseline_that_fails_where_others_do_not_leaves_one_at_a_time():
     choice = cohort.choose(own)
     assert choice.size == 1
     assert "could not be measured (TypeError" in choice.reason
+
+
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        ("split", 'data() must return {"train": …, "validation": …}, but it returned a TensorDataset'),
+        ('{"train": split}', "data() returned no 'validation', only train"),
+        ('{"train": split, "validation": TensorDataset(torch.ones(0, 3))}', "no samples in 'validation'"),
+    ],
+)
+def test_data_that_a_search_cannot_use_is_told(returned, told):
+    source = RECIPE.replace('{"train": split, "validation": split}', returned)
+    referee = Listening({})
+    cohort.train(replace(job(), source=source), "c", referee)
+    assert told in referee.told[0].reason
+
+
+def test_a_batch_larger_than_the_data_is_told_with_both_numbers():
+    referee = Listening({"batch_size": 9})
+    cohort.train(job(), "c", referee)
+    assert "batch_size=9, but there are 8 samples to train on" in referee.told[0].reason

@@ -97,7 +97,7 @@ def test_a_draw_trains_for_an_epoch(name, named, vocabulary, tmp_path, monkeypat
     monkeypatch.setenv("SCIKIT_LEARN_DATA", str(tmp_path))
     torch.set_num_threads(1)
     space, module = find(name, vocabulary, {}), execute(named.source, named.path)
-    parts = {part: TensorDataset(*split[:64]) for part, split in module.data().items()}
+    parts = {part: TensorDataset(*split[:128]) for part, split in module.data().items()}
     task = Task(module, parts, named.objective, epochs=1, seed=0)
     for seed in range(2):
         drawn = space.sample(optuna.trial.FixedTrial(space.draw(random.Random(seed))))

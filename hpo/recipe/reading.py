@@ -1,116 +1,18 @@
-"""A recipe: a Python file that defines a model, its data, its loss and what is to be improved.
-
-The file is *read* here and never run: all that a search must know beforehand (names, defaults,
-literals) stands in its syntax tree. That takes no torch and no time, and finds mistakes before
-anything starts. Workers get the source text and its hash, and run that.
-
-A recipe defines
-
-- `model(**hyperparameters)` → a `torch.nn.Module`; each argument has a default
-- `data(**options)` → `{"train": …, "validation": …, "test": …}`, torch datasets
-- `loss(outputs, targets, **options)` → a scalar tensor; options, such as `label_smoothing=0.0`, are for
-  training: validation is measured with their defaults, so that trials compare
-- `metrics = {"accuracy": accuracy}`, functions of (outputs, targets) → a mean over the batch
-- `objective = "minimize loss"` or `"maximize accuracy"`, on validation data
-- `epochs = 20`
-- `baseline = {"optimizer": "sgd", "optimizer.lr": 0.05, …}`: what an expert would try first
-
-and, if it likes, words of its own for a space, each a list of what it defines:
-
-- `optimizers = [Lion]`: called as `Lion(params, **hyperparameters)`, a `torch.optim.Optimizer` that has `lr`
-- `schedules = [sawtooth]`: `sawtooth(step, steps, **hyperparameters)` gives what the learning rate is
-  multiplied by; or a class that takes the hyperparameters and has `factor(step, steps)`
-- `checkpoints = [pretrained]`: `pretrained()` returns the path of a safetensors file, for `start: pretrained`
-"""
+"""Finding a recipe, and reading it from its syntax tree: every mistake at once, each with its line."""
 
 from __future__ import annotations
 
 import ast
-import hashlib
-import math
-import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from hpo import shipped
 from hpo.config import Config, Value
 from hpo.errors import InputError, Problem, did_you_mean, nearest
+from hpo.recipe.recipe import Objective, Recipe
+from hpo.recipe.scrutiny import scrutinize
 from hpo.signature import Callee, Definition, arguments, define, is_plain, literal
-
-DIRECTIONS: Final = ("minimize", "maximize")
-MODULE_PREFIX: Final = "recipe_"
-
-
-@dataclass(frozen=True)
-class Objective:
-    """What is searched on validation data: `minimize loss`, `maximize accuracy`."""
-
-    direction: str
-    metric: str
-
-    def __str__(self) -> str:
-        return f"{self.direction} {self.metric}"
-
-    def cost(self, score: float | None) -> float:
-        """Return the score as something to be minimized; what cannot be compared costs infinitely much."""
-        if score is None or math.isnan(score):
-            return math.inf
-        return score if self.direction == "minimize" else -score
-
-    @classmethod
-    def parse(cls, text: str) -> Objective:
-        """Read `minimize loss`.
-
-        Raises:
-            ValueError: the text has another form.
-        """
-        direction, _, metric = text.partition(" ")
-        if direction not in DIRECTIONS or not metric.isidentifier():
-            raise ValueError(text)
-        return cls(direction, metric)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """A recipe as its source tells it; `model`, `data` and `loss` map each option to its default."""
-
-    name: str
-    path: str
-    source: str
-    summary: str
-    model: Mapping[str, Value]
-    data: Mapping[str, Value]
-    loss: Mapping[str, Value]
-    metrics: tuple[str, ...]
-    objective: Objective
-    epochs: int
-    baseline: Config
-    optimizers: tuple[Definition, ...] = ()
-    schedules: tuple[Definition, ...] = ()
-    checkpoints: tuple[Definition, ...] = ()
-
-    @property
-    def digest(self) -> str:
-        """The hash of the source text."""
-        return hashlib.sha256(self.source.encode()).hexdigest()
-
-    @property
-    def module(self) -> str:
-        """The name under which it is run: an identifier that tells versions of a recipe apart."""
-        return module_name(self.source, self.path)
-
-    @property
-    def options(self) -> Mapping[str, Mapping[str, Value]]:
-        """What a space may search of the recipe, by the function whose argument it is."""
-        return {"model": self.model, "loss": self.loss}
-
-
-def module_name(source: str, path: str) -> str:
-    """Return the name of the module that a recipe's source becomes."""
-    stem = re.sub(r"\W", "_", Path(path).stem)
-    return f"{MODULE_PREFIX}{stem}_{hashlib.sha256(source.encode()).hexdigest()[:12]}"
 
 
 def names() -> dict[str, Path]:
@@ -122,10 +24,12 @@ def find(word: str) -> Recipe:
     """Return the recipe that `recipe=word` means: a name or a path.
 
     Raises:
-        InputError: there is none, or the file lacks a part; all mistakes at once.
+        InputError: there is none, the file lacks a part, or it cannot run here; all mistakes at once.
     """
     path = shipped.locate("recipes", ".py", word, "recipe")
-    return read(path.read_text(encoding="utf-8"), str(path))
+    source = shipped.text(path)
+    tree = _parse(source, str(path))
+    return _Reader(tree, source, str(path), scrutinize(tree, path)).recipe()
 
 
 def read(source: str, path: str) -> Recipe:
@@ -134,19 +38,23 @@ def read(source: str, path: str) -> Recipe:
     Raises:
         InputError: it is not Python, or lacks a part; all mistakes at once.
     """
+    return _Reader(_parse(source, path), source, path, []).recipe()
+
+
+def _parse(source: str, path: str) -> ast.Module:
     try:
-        tree = ast.parse(source)
-    except SyntaxError as error:
-        raise InputError(Problem(f"{path}:{error.lineno}", f"This is not Python: {error.msg}.")) from None
-    return _Reader(tree, source, path).recipe()
+        return ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError) as error:
+        line = f":{error.lineno}" if isinstance(error, SyntaxError) else ""
+        message = error.msg if isinstance(error, SyntaxError) else str(error)
+        raise InputError(Problem(f"{shipped.near(path)}{line}", f"This is not Python: {message}.")) from None
 
 
 class _Reader:
     """Takes a recipe's parts from its syntax tree and gathers what is wrong with them."""
 
-    def __init__(self, tree: ast.Module, source: str, path: str) -> None:
-        self.source, self.path = source, path
-        self.problems: list[Problem] = []
+    def __init__(self, tree: ast.Module, source: str, path: str, problems: list[Problem]) -> None:
+        self.source, self.path, self.problems = source, path, problems
         self.summary = (ast.get_docstring(tree) or "").partition("\n")[0]
         self.defined = {name: node for statement in tree.body for name, node in _bindings(statement)}
 
@@ -175,7 +83,7 @@ class _Reader:
 
     def _complain(self, node: ast.AST | None, part: str, message: str) -> None:
         line = f":{node.lineno}" if isinstance(node, ast.stmt | ast.expr | ast.arg) else ""
-        self.problems.append(Problem(f"{self.path}{line}  {part}", message))
+        self.problems.append(Problem(f"{shipped.near(self.path)}{line}  {part}", message))
 
     def _part(self, name: str, form: str) -> ast.AST | None:
         if name not in self.defined:
