@@ -90,7 +90,7 @@ def without_password(address: str) -> str:
     >>> without_password("postgresql://me:secret@host/db?password=secret")
     'postgresql://me:***@host/db?password=***'
     """
-    return re.sub(r"(://[^:/@]*:)[^/]*@|((?:^|[?&])password=)[^&]*", _masked, address)
+    return re.sub(r"(://[^:/@]*:)[^?]*@|((?:^|[?&])password=)[^&]*", _masked, address)
 
 
 def _masked(found: re.Match[str]) -> str:
