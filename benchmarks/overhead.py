@@ -55,14 +55,14 @@ def plan_of(trials: int) -> Any:
 
 def training() -> Callable[[Any], Any]:
     """Return what trains a configuration: an iterator over its epochs' scores."""
-    from hpo import cohort
+    from hpo.job import Job, prepare
     from hpo.training import plain
     from hpo.training.engine import Member
 
     plan = plan_of(START)
     search = plan.search
-    job = cohort.Job(search.source, search.path, search.objective, EPOCHS, seed=0, baseline=plan.baseline)
-    task = cohort.prepare(job)
+    job = Job(search.source, search.path, search.objective, EPOCHS, seed=0, baseline=plan.baseline)
+    task = prepare(job)
 
     def train(config: Any) -> Any:
         for (point,) in plain.train(task, [Member(0, config)]):

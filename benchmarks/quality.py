@@ -34,6 +34,7 @@ from typing import Any
 sys.path.insert(0, os.environ.get("PYTHONPATH") or str(Path(__file__).resolve().parent.parent))
 
 from hpo import cohort
+from hpo.job import Job
 from hpo.ledger import Ledger
 from hpo.plan import Plan, order
 from hpo.referee import Referee
@@ -118,7 +119,7 @@ def search(way: str, seed: int, trainings: int, recipe: str) -> Course:
         course = Course(way, seed, plan.epochs)
         referee = Referee(ledger.url, found.name, ledger.open_session(found))
         counting = Counting(referee, course, trainings * plan.epochs)
-        job = cohort.Job(found.source, found.path, found.objective, plan.epochs, seed, plan.baseline)
+        job = Job(found.source, found.path, found.objective, plan.epochs, seed, plan.baseline)
         number = 0
         while not counting.spent:
             cohort.train(job, f"cohort {number}", counting)

@@ -31,7 +31,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "search": (settings.SearchSettings, "hpo search recipe=cnn trials=64"),
     "train": (settings.TrainSettings, "hpo train recipe=cnn warmup=0.1"),
-    "resume": (settings.NameSettings, "hpo resume cnn-1"),
+    "resume": (settings.ResumeSettings, "hpo resume cnn-1"),
     "show": (settings.NameSettings, "hpo show cnn-1"),
     "list": (settings.StoreSettings, "hpo list"),
     "export": (settings.ExportSettings, "hpo export cnn-1 to=train.py"),
@@ -39,6 +39,7 @@ VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "ui": (settings.TrackingSettings, "hpo ui"),
     "sync": (settings.SyncSettings, "hpo sync cnn-1"),
     "audit": (settings.SyncSettings, "hpo audit cnn-1"),
+    "replay": (settings.ReplaySettings, "hpo replay cnn-1"),
     "recipes": (settings.Settings, "hpo recipes"),
     "spaces": (settings.Settings, "hpo spaces"),
     "version": (settings.Settings, "hpo version"),
@@ -142,11 +143,11 @@ def train(words: Words = None, *, as_json: Json = False) -> None:
 @app.command(cls=_Verb)
 def resume(words: Words = None) -> None:
     """Go on with a search that was interrupted."""
-    chosen = settings.NameSettings.from_words(words or ())
+    chosen = settings.ResumeSettings.from_words(words or ())
     from hpo.search import resume as go_on
     from hpo.terminal.live import viewer
 
-    found, history = go_on(chosen.name, chosen.store, viewer)
+    found, history = go_on(chosen, viewer)
     _show(found, history, chosen, as_json=False)
 
 
@@ -228,6 +229,21 @@ def audit(words: Words = None, *, as_json: Json = False) -> None:
     checks = examine(chosen.store, chosen.name, chosen.tracking or default_uri())
     _print(tables.audit(checks), [check.describe() for check in checks], as_json=as_json)
     if not all(check.passed for check in checks):
+        raise typer.Exit(1)
+
+
+@app.command(cls=_Verb)
+def replay(words: Words = None, *, as_json: Json = False) -> None:
+    """Decide or train again, and compare."""
+    chosen = settings.ReplaySettings.from_words(words or ())
+    from hpo.replay import replay as decide
+    from hpo.replay import retrain
+    from hpo.terminal import replaying
+    from hpo.terminal.live import viewer
+
+    found = decide(chosen) if chosen.trial is None else retrain(chosen, viewer)
+    _print(replaying.page(found), found.describe(), as_json=as_json)
+    if not found.expected:
         raise typer.Exit(1)
 
 

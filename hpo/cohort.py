@@ -8,28 +8,25 @@ from __future__ import annotations
 
 import os
 import platform
-import traceback
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, partial
 from typing import Any, Final, Protocol
 
-import torch
-
-from hpo.config import Config, Value
-from hpo.plan import Plan
-from hpo.recipe import Objective
+from hpo.cause import Cause, explain
+from hpo.job import Job, prepare
+from hpo.shelf import Keeper, Kept
 from hpo.training import fused, plain
 from hpo.training.distributed import Team
-from hpo.training.engine import Engine, Member, Progress, Task
-from hpo.training.execution import execute, load_splits
+from hpo.training.engine import Engine, Member, Progress
 from hpo.training.fused import probe
 from hpo.training.fused.probe import Choice
-from hpo.training.memory import Memory, available, predict
-from hpo.trial import Divergence, Ending, Outcome, Point, Proposal
-from hpo.vocabulary import MODEL
+from hpo.training.memory import available
+from hpo.training.snapshot import STACK
+from hpo.trial import WARNING, Divergence, Ending, Outcome, Point, Proposal, Stopped
 
-Cause = tuple[str, None, Mapping[str, str]]
+Found = tuple[dict[int, Kept], list[str]]
+"""Trials that can be gone on with, and what is wrong with checkpoints of theirs."""
 
 _MEMORY_SHARE: Final = 0.5
 """What a foretelling may claim of the memory that is free: it knows nothing of fragments and scratch."""
@@ -37,45 +34,12 @@ ONE: Final = Choice(1, 2, "")
 
 
 @dataclass(frozen=True)
-class Job:
-    """What the workers of a search must know of it; plain values, so that it travels.
+class Way:
+    """How trials are trained: how many at once, as one of a team or alone, from what was found of them."""
 
-    `at_once` is how many trials a worker trains at once, None for as many as a measurement with the
-    `baseline` recommends, up to `most`. `workers` share this machine's memory.
-    """
-
-    source: str
-    path: str
-    objective: Objective
-    epochs: int
-    seed: int
-    baseline: Config
-    data_options: tuple[tuple[str, Value], ...] = ()
-    threads: int = 1
-    device: str = "cpu"
-    parallel: str = "ddp"
-    at_once: int | None = 1
-    most: int = 1
-    workers: int = 1
-
-    @classmethod
-    def of(cls, plan: Plan) -> Job:
-        """Return what the workers of a planned search must know."""
-        return cls(
-            source=plan.search.source,
-            path=plan.search.path,
-            objective=plan.search.objective,
-            epochs=plan.epochs,
-            seed=plan.setting("seed"),
-            data_options=tuple(plan.data_options.items()),
-            threads=plan.setting("threads"),
-            device=plan.setting("device"),
-            parallel=plan.setting("parallel"),
-            baseline=plan.baseline,
-            at_once=plan.at_once,
-            most=plan.most_at_once,
-            workers=plan.at_work,
-        )
+    choice: Choice = ONE
+    team: Team | None = None
+    found: Found | None = None
 
 
 class Judge(Protocol):
@@ -106,23 +70,29 @@ def train(job: Job, cohort: str, referee: Referee) -> None:
 
     An error of the recipe ends its trial as failed, with the recipe's own line as the reason. A cohort that
     meets one, or that runs out of memory, is halved until the trial is found that it is about.
+
+    Raises:
+        Stopped: the search stops; what was under way is saved.
     """
     choice = choose(job)
     waiting: list[Sequence[Proposal]] = [referee.ask(cohort, choice.size)]
     while waiting:
         trials = waiting.pop()
         if trials:
-            waiting += run(job, trials, referee, choice)
+            waiting += run(job, trials, referee, Way(choice))
 
 
 def run(
-    job: Job, trials: Sequence[Proposal], referee: Judge, choice: Choice = ONE, team: Team | None = None
+    job: Job, trials: Sequence[Proposal], referee: Judge, way: Way | None = None
 ) -> list[Sequence[Proposal]]:
-    """Train these trials to their end, as one of a team or alone; return, in halves, those cut short."""
-    worker = f"{platform.node()}/{os.getpid()}"
-    numbers = [trial.number for trial in trials]
-    referee.attempt(numbers, worker, {"at once": len(trials), "because": choice.reason})
-    live, cause = _train(job, trials, referee, choice, team)
+    """Train these trials to their end, saved ones from where they are; return, in halves, those cut short."""
+    way = way or Way()
+    past, complaints = way.found or find(job, trials)
+    notes = {"at once": len(trials), "because": way.choice.reason, "from": _epochs(past)}
+    log = _Log(referee, [trial.number for trial in trials], notes)
+    log.note("\n".join(complaints))
+    keeper = Keeper(job.shelf, trials, past)
+    live, cause = _train(job, _Cohort(trials, past, keeper, log, way))
     if cause is not None and len(live) > 1:
         middle = len(live) // 2
         return [live[middle:], live[:middle]]
@@ -130,32 +100,99 @@ def run(
         _proven.add(job)
     verdict = (Outcome.FAILED, *cause) if cause else (Outcome.FINISHED,)
     referee.tell([Ending(trial.number, *verdict) for trial in live])
+    if cause is None or way.team is None:  # or else a worker may have died, and the trial is tried again
+        keeper.drop([trial.number for trial in live])
     return []
 
 
-def _train(
-    job: Job, trials: Sequence[Proposal], referee: Judge, choice: Choice, team: Team | None
-) -> tuple[list[Proposal], Cause | None]:
+def find(job: Job, trials: Sequence[Proposal]) -> Found:
+    """Look on the shelf for these trials; return what can go on, and what is wrong with the rest."""
+    found = {trial.number: job.shelf.find(trial) for trial in trials} if job.shelf else {}
+    past = {number: kept for number, (kept, _) in found.items() if kept}
+    return past, [complaint for _, complaints in found.values() for complaint in complaints]
+
+
+def _epochs(past: Mapping[int, Kept]) -> dict[str, int]:
+    return {str(number): kept.snapshot.epoch for number, kept in past.items()}
+
+
+@dataclass
+class _Log:
+    """Notes who trains some trials, and once what ails their checkpoints."""
+
+    referee: Judge
+    trials: list[int]
+    notes: dict[str, Any]
+    warned: bool = False
+
+    def note(self, warning: str = "") -> None:
+        notes = {**self.notes, WARNING: warning} if warning else self.notes
+        self.referee.attempt(self.trials, f"{platform.node()}/{os.getpid()}", notes)
+
+    def warn(self, warning: str) -> None:
+        if warning and not self.warned:
+            self.warned = True
+            self.note(warning)
+
+
+@dataclass(frozen=True)
+class _Cohort:
+    """Trials under way: what they go on from, who keeps them, and how they are trained."""
+
+    trials: Sequence[Proposal]
+    past: Mapping[int, Kept]
+    keeper: Keeper
+    log: _Log
+    way: Way
+
+    def members(self, left_out: Collection[int]) -> list[Member]:
+        return [
+            Member(it.number, it.config, self.past[it.number].snapshot if it.number in self.past else None)
+            for it in self.trials
+            if it.number not in left_out
+        ]
+
+    def engine(self, members: Sequence[Member]) -> Engine:
+        """Return the engine of choice; what began in a stack goes on in one, if need be alone."""
+        choice = self.way.choice
+        begun = any(it.snapshot and it.snapshot.engine == STACK for it in members)
+        return partial(fused.train, least=choice.least) if begun or choice.size > 1 else plain.train
+
+
+def _train(job: Job, cohort: _Cohort) -> tuple[list[Proposal], Cause | None]:
     """Train these trials; return those that are left, and what stopped them, if something did."""
-    live = {trial.number for trial in trials}
-    members = [Member(trial.number, trial.config) for trial in trials]
-    cause = None
+    live = {trial.number for trial in cohort.trials}
+    keeper, referee, cause = cohort.keeper, cohort.log.referee, None
     try:
-        task = replace(prepare(job), team=team)
-        progress = _engine(choice)(task, members)
+        live -= _retell(cohort.past, referee)
+        members = cohort.members(left_out={trial.number for trial in cohort.trials} - live)
+        task = replace(prepare(job), team=cohort.way.team, snapshots=keeper.snapshots)
+        progress = cohort.engine(members)(task, members)
         reports = next(progress, None)
         while reports is not None:
             live -= {report.trial for report in reports}
+            keeper.hear(reports)
             kept = referee.report(reports)
             live |= set(kept)
+            keeper.drop({report.trial for report in reports} - set(kept))
+            if keeper.due:
+                cohort.log.warn(keeper.save())
             reports = _send(progress, kept)
-    except Exception as error:  # noqa: BLE001 - whatever a recipe raises belongs in the ledger
-        cause = _cause(error, job.path)  # not the error, which holds on to all that was in memory
-    return [trial for trial in trials if trial.number in live], cause
+    except Stopped:
+        keeper.save()
+        raise
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a recipe raises belongs in the ledger
+        cause = explain(error, job.path)  # not the error, which holds on to all that was in memory
+    return [trial for trial in cohort.trials if trial.number in live], cause
 
 
-def _engine(choice: Choice) -> Engine:
-    return plain.train if choice.size == 1 else partial(fused.train, least=choice.least)
+def _retell(past: Mapping[int, Kept], referee: Judge) -> set[int]:
+    """Tell what was measured before, which the ledger may lack; return the trials that have ended by it."""
+    curves, ended = {number: kept.curve for number, kept in past.items()}, set[int]()
+    for epoch in range(max(map(len, curves.values()), default=0)):
+        own = [it[epoch] for number, it in curves.items() if len(it) > epoch and number not in ended]
+        ended |= {point.trial for point in own} - set(referee.report(own))
+    return ended
 
 
 def choose(job: Job) -> Choice:
@@ -190,35 +227,3 @@ def _send(progress: Progress, kept: list[int]) -> list[Point | Divergence] | Non
         return progress.send(kept)
     except StopIteration:
         return None
-
-
-@cache
-def prepare(job: Job) -> Task:
-    """Load a job's recipe and data; a worker does this once, before its first cohort."""
-    torch.set_num_threads(job.threads)
-    module = execute(job.source, job.path)
-    splits = load_splits(module, dict(job.data_options))
-    return Task(module, splits, job.objective, job.epochs, job.seed, job.device)
-
-
-def foretell(job: Job, config: Config) -> Memory:
-    """Foretell a training's memory. The model is built without its numbers, unless it needs to see them.
-
-    Raises:
-        Exception: whatever the recipe raises.
-    """
-    module = execute(job.source, job.path)
-    try:
-        with torch.device("meta"):
-            return predict(config, module.model(**config.below(MODEL)))
-    except (NotImplementedError, RuntimeError):
-        return predict(config, module.model(**config.below(MODEL)))
-
-
-def _cause(error: Exception, recipe: str) -> Cause:
-    """Return the error in one line with the recipe's own line, no score, and the whole traceback."""
-    frames = traceback.extract_tb(error.__traceback__)
-    last = next((frame for frame in reversed(frames) if frame.filename == recipe), frames[-1])
-    where = f"{last.filename}:{last.lineno}"
-    text = "".join(traceback.format_exception(error))
-    return f"{type(error).__name__}: {error} ({where})", None, {"traceback": text[-20000:]}

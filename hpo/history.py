@@ -10,12 +10,14 @@ from typing import Final
 
 from hpo.config import Value
 from hpo.recipe import Objective
-from hpo.trial import ALONE, Attempt, Ending, Outcome, Point, Proposal, Record
+from hpo.trial import ALONE, WARNING, Attempt, Ending, Outcome, Point, Proposal, Record
 
 FAILURES: Final = 3
 """So many equal failures in a row, and a search gives up."""
 
 
+FORKED_FROM: Final = "forked_from"
+"""The setting that names the search which this one was begun in place of, after something had changed."""
 GIVEN: Final = "given"
 """The sampler of a search whose one configuration was given, and the origin of its trial."""
 
@@ -55,6 +57,11 @@ class Search:
     session: int = 0
 
     @property
+    def lag(self) -> int:
+        """How many trials back a deterministic search looks: proposal k knows those up to k - lag; else 0."""
+        return int(str(self.settings.get("lag", 0)))
+
+    @property
     def given(self) -> bool:
         """Whether its one configuration was given (`hpo train`), so that nothing is searched."""
         return self.settings.get("sampler") == GIVEN
@@ -86,8 +93,11 @@ class Trial:
 
     @property
     def tries(self) -> int:
-        """How many cohorts have taken it up."""
-        return len({attempt.cohort for attempt in self.attempts})
+        """How many cohorts have taken it up since it last got further, with the one that got it there."""
+        last = self.points[-1].seq if self.points else 0
+        before = [attempt for attempt in self.attempts if attempt.seq < last]
+        after = [attempt for attempt in self.attempts if attempt.seq > last]
+        return len({attempt.cohort for attempt in (*before[-1:], *after)})
 
     @property
     def at_once(self) -> int:
@@ -117,10 +127,13 @@ class Trial:
 
 
 class History:
-    """The trials of one search, built up record by record, in the order they were written."""
+    """The trials of one search, built up record by record, in the order they were written.
 
-    def __init__(self, objective: Objective, records: Iterable[Record] = ()) -> None:
-        self.objective = objective
+    `lag` is the search's (`Search.lag`).
+    """
+
+    def __init__(self, objective: Objective, records: Iterable[Record] = (), lag: int = 0) -> None:
+        self.objective, self._lag = objective, lag
         self.trials: dict[int, Trial] = {}
         self.seq = 0
         self.ended: list[Trial] = []  # in the order in which they ended
@@ -156,10 +169,15 @@ class History:
     @property
     def hopeless(self) -> str | None:
         """The reason that each of the last few trials failed for, if it is one and the same."""
-        last = [trial.ending for trial in self.ended[-FAILURES:] if trial.ending]
+        last = [trial.ending for trial in self._known[-FAILURES:] if trial.ending]
         failed = all(ending.outcome in (Outcome.FAILED, Outcome.LOST) for ending in last)
         same = len({ending.reason for ending in last}) == 1
         return last[0].reason if len(last) == FAILURES and failed and same else None
+
+    @property
+    def _known(self) -> list[Trial]:
+        """What decides whether to go on: all that ended or, in a deterministic search, what its rule says."""
+        return self.searched[: max(len(self.trials) - self._lag + 1, 0)] if self._lag else self.ended
 
     @property
     def searched(self) -> list[Trial]:
@@ -187,6 +205,14 @@ class History:
         """How many trials are trained at once and why, in words."""
         noted = (trial.attempts[0].notes for trial in self.searched if trial.attempts)
         return next((str(notes["because"]) for notes in noted if notes.get("because")), "")
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should know of, in the order in which it was found, each once."""
+        attempts = sorted(
+            (it for trial in self.trials.values() for it in trial.attempts), key=lambda it: it.seq
+        )
+        return list(dict.fromkeys(it.notes[WARNING] for it in attempts if WARNING in it.notes))
 
     @property
     def occupancy(self) -> float:

@@ -11,7 +11,7 @@ import torch
 
 from hpo.config import Value
 from hpo.line import Line
-from hpo.trial import Divergence, Ending, Point, Proposal
+from hpo.trial import Divergence, Ending, Point, Proposal, Stopped
 
 # How long a report may wait to become durable; it is answered at once.
 _FLUSH_SECONDS: Final = 0.1
@@ -44,18 +44,34 @@ def machine() -> dict[str, Value]:
     return {"threads": torch.get_num_threads(), "device": "cuda" if torch.cuda.is_available() else "cpu"}
 
 
-def train(referee: Referee, work: Callable[[str, Line], None], *, resumed: bool) -> None:
+def train(
+    referee: Referee, work: Callable[[str, Line], None], stopping: Callable[[], bool], *, resumed: bool
+) -> None:
     """Train one cohort; return, or raise what stopped it, when all of it is durable.
 
     Args:
         referee: which no one else speaks to.
         work: trains a cohort, given its name and a line to the referee.
+        stopping: says whether to stop after an epoch.
         resumed: whether trials that were under way before are to be handed out again.
+
+    Raises:
+        KeyboardInterrupt: it was stopped.
     """
+
+    def call(method: str, *words: Any) -> Any:
+        answer = getattr(referee, method)(*words)
+        if method == "report" and stopping():
+            raise Stopped
+        return answer
+
     if resumed:
         referee.requeue()
     with _flushed(referee):
-        work("in process", Line(lambda method, *words: getattr(referee, method)(*words)))
+        try:
+            work("in process", Line(call))
+        except Stopped:
+            raise KeyboardInterrupt from None
 
 
 @contextmanager

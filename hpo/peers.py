@@ -10,12 +10,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any, Final, Protocol
 
 from hpo import cohort
-from hpo.cohort import Job, Referee
+from hpo.cohort import Found, Referee, Way
+from hpo.job import Job
 from hpo.training.distributed import Meeting, Team, meet
 from hpo.trial import Divergence, Ending, Outcome, Point, Proposal
 
@@ -48,15 +49,16 @@ def train(job: Job, name: str, referee: Referee, crew: Crew) -> None:
     trials = referee.ask(name, 1)
     if trials:
         store, meeting = meet(crew.address, crew.size)
-        crew.start(partial(follow, job, trials, meeting))
+        found = cohort.find(job, trials)
+        crew.start(partial(follow, replace(job, shelf=None), trials, found, meeting))
         with meeting.joined(0, job.parallel, job.device, store) as team:
-            cohort.run(job, trials, Leader(name, referee, team, crew), team=team)
+            cohort.run(job, trials, Leader(name, referee, team, crew), Way(team=team, found=found))
 
 
-def follow(job: Job, trials: Sequence[Proposal], meeting: Meeting, rank: int) -> None:
-    """Do a peer's part."""
+def follow(job: Job, trials: Sequence[Proposal], found: Found, meeting: Meeting, rank: int) -> None:
+    """Do a peer's part; all go on from what the first has found, and only the first saves."""
     with meeting.joined(rank, job.parallel, job.device) as team:
-        cohort.run(job, trials, Follower(team), team=team)
+        cohort.run(job, trials, Follower(team), Way(team=team, found=found))
 
 
 class Leader:

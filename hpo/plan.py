@@ -18,6 +18,7 @@ from hpo import recipe as recipes
 from hpo import shipped
 from hpo import space as spaces
 from hpo.config import Config, Value
+from hpo.contradictions import contradictions
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import GIVEN, Search
 from hpo.recipe import Recipe
@@ -29,6 +30,9 @@ from hpo.training.words import vocabulary_of
 from hpo.vocabulary import Vocabulary
 
 OPTION: Final = "recipe."
+OVERRIDE: Final = "space."
+SPACE_FILE: Final = "space_file"
+"""The setting that keeps the path of the space, so that it is found again from any folder."""
 
 Given = TypeVar("Given", bound=Value)
 
@@ -58,7 +62,7 @@ class Plan:
     def at_once(self) -> int | None:
         """How many trials a worker trains at once; None: what a measurement recommends."""
         fuse = self.search.settings.get("fuse", "off")
-        if self.setting("workers_per_trial") > 1:
+        if self.setting("workers_per_trial") > 1 or self.setting("deterministic"):
             return 1
         return None if fuse == "auto" else 1 if fuse == "off" else int(str(fuse))
 
@@ -98,21 +102,30 @@ class Plan:
         )
 
 
-def order(settings: SearchSettings) -> Search:
+def order(settings: SearchSettings, recipe: Recipe | None = None, space_text: str = "") -> Search:
     """Check everything that a search needs and return it, not yet written down.
+
+    Args:
+        settings: what was typed.
+        recipe: the recipe, if that is not to be found by the settings.
+        space_text: the space as YAML, if that is not to be found by the settings.
 
     Raises:
         InputError: with every mistake in recipe, options, space and baseline.
     """
-    recipe = recipes.find(settings.recipe)
+    recipe = recipe or recipes.find(settings.recipe)
     options, problems = _options(recipe, settings.recipe_options)
-    problems += _nothing_to_shard(settings) + _fused_and_spread(settings)
+    problems += contradictions(settings)
     vocabulary = vocabulary_of(recipe, settings.parallel)
     fixed = _of_model_or_loss(recipe, {name: settings.recipe_options[name] for name in options})
     problems += vocabulary.check(recipe.baseline, f"{shipped.near(recipe.path)}  baseline")
     problems += _said_twice(fixed, settings.space_overrides, "space.")
+    overrides = {**settings.space_overrides, **fixed}
     try:
-        space = spaces.find(settings.space, vocabulary, {**settings.space_overrides, **fixed})
+        if space_text:
+            space = spaces.read(space_text, "space", vocabulary, overrides)
+        else:
+            space = spaces.find(settings.space, vocabulary, overrides)
     except InputError as error:
         raise InputError(*problems, *error.problems) from None
     problems += _nothing_to_search(space, settings.space)
@@ -120,7 +133,11 @@ def order(settings: SearchSettings) -> Search:
     problems += _damaged(space)
     if problems:
         raise InputError(*problems)
-    return _search(recipe, space, settings, options)
+    search = _search(recipe, space, settings, options)
+    words: dict[str, Value] = {f"{OVERRIDE}{path}": text for path, text in settings.space_overrides.items()}
+    if not space_text:
+        words[SPACE_FILE] = str(spaces.locate(settings.space).resolve())
+    return replace(search, settings={**search.settings, **words})
 
 
 def order_training(settings: TrainSettings) -> Search:
@@ -174,7 +191,7 @@ def _search(
         space=space.to_yaml(),
         objective=recipe.objective,
         settings=_words(settings) | {f"{OPTION}{name}": value for name, value in options.items()},
-        versions=_versions(),
+        versions=versions(),
     )
 
 
@@ -238,19 +255,6 @@ def _said_twice(fixed: Mapping[str, Value], others: Mapping[str, str], prefix: s
     ]
 
 
-def _nothing_to_shard(settings: SearchSettings) -> list[Problem]:
-    if settings.parallel != "fsdp" or settings.workers_per_trial > 1:
-        return []
-    return [Problem("parallel=fsdp", "It shards the model over workers: write workers_per_trial=2, or more.")]
-
-
-def _fused_and_spread(settings: SearchSettings) -> list[Problem]:
-    if settings.workers_per_trial == 1 or settings.fuse in ("auto", "off", 1):
-        return []
-    message = "Several workers train one trial at a time: leave out fuse, or workers_per_trial."
-    return [Problem(f"fuse={settings.fuse}", message)]
-
-
 def _nothing_to_search(space: Space, word: str) -> list[Problem]:
     if space.parameters:
         return []
@@ -297,6 +301,7 @@ def _below(values: Mapping[str, Value], prefix: str) -> dict[str, Value]:
     return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Return the versions of what a search is computed with."""
     libraries = {name: importlib.metadata.version(name) for name in _LIBRARIES}
     return {"python": platform.python_version(), **libraries}

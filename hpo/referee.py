@@ -18,7 +18,19 @@ from hpo.history import History, Trial
 from hpo.ledger import Ledger, Writer
 from hpo.plan import Plan
 from hpo.single import Single
-from hpo.trial import PROOF, Attempt, Divergence, Ending, MissingEpochError, Outcome, Point, Proposal, Record
+from hpo.trial import (
+    AFTER,
+    PROOF,
+    TIMEOUT,
+    Attempt,
+    Divergence,
+    Ending,
+    MissingEpochError,
+    Outcome,
+    Point,
+    Proposal,
+    Record,
+)
 
 if TYPE_CHECKING:
     from hpo.study import Study
@@ -29,7 +41,7 @@ ATTEMPTS: Final = 3
 """A trial whose worker died is tried this often in all."""
 
 
-def _study(plan: Plan) -> Study | Single:
+def proposer(plan: Plan) -> Study | Single:
     """Return who proposes; Optuna is imported only where there is something to search."""
     if plan.search.given:
         return Single(plan)
@@ -48,18 +60,19 @@ class Referee:
     def __init__(self, store: str, name: str, session: int) -> None:
         ledger = Ledger(store)
         self._plan = Plan.of(ledger.search(name))
-        self._study = _study(self._plan)
-        self._history = History(self._plan.search.objective)
+        self._study = proposer(self._plan)
+        self._history = History(self._plan.search.objective, lag=self._plan.search.lag)
         for record in ledger.records(self._plan.search):
             self._history.add(record)
-            if not self._proves(record):
-                self._study.restore(record)
+            self._study.restore(record)
         self._writer = Writer(ledger, self._plan.search, session)
         self._noted: dict[int, Mapping[str, Any]] = {}  # what the engine said last of each trial
         self._cohorts: dict[str, list[int]] = {}
         for trial in self._history.running:
             self._cohorts.setdefault(trial.cohort, []).append(trial.number)
         self._waiting: deque[int] = deque()
+        self._forgiven: dict[int, int] = {}  # tries that ended with an earlier driver, by no fault of theirs
+        self._lost: dict[int, str] = {}  # whose worker died, and of what
         timeout = self._plan.setting("timeout")
         self._deadline = time.monotonic() + timeout if timeout else math.inf
 
@@ -70,35 +83,44 @@ class Referee:
     def requeue(self) -> None:
         """Hand out again what was under way when the last driver stopped; its workers are gone with it."""
         self._waiting.extend(trial.number for trial in self._history.running)
+        self._forgiven = {trial.number: trial.tries for trial in self._history.running}
         self._cohorts.clear()
 
     def ask(self, cohort: str, size: int) -> list[Proposal]:
         """Return up to `size` trials for a cohort; none if there is nothing to hand out now."""
         if cohort not in self._cohorts:
-            taken = (self._take(cohort) for _ in range(size))
-            self._cohorts[cohort] = [number for number in taken if number is not None]
+            self._cohorts[cohort] = self._suspect() or self._several(cohort, size)
         return [self._history.trials[number].proposal for number in self._cohorts[cohort]]
+
+    def _suspect(self) -> list[int]:
+        """Take a trial that has its last try, alone: others shall not be lost with it."""
+        last = [it for it in self._waiting if it in self._lost and self._tries(it) == ATTEMPTS - 1]
+        for number in last[:1]:
+            self._waiting.remove(number)
+        return last[:1]
+
+    def _several(self, cohort: str, size: int) -> list[int]:
+        taken = (self._take(cohort) for _ in range(size))
+        return [number for number in taken if number is not None]
 
     def _take(self, cohort: str) -> int | None:
         if self._waiting:
             return self._waiting.popleft()
         if self._proposes:
+            if not self._study.ready:
+                return None
             return self._record(replace(self._study.propose(), cohort=cohort)).number
         if self._unproved:
             number = len(self._history.trials)
-            proof = Proposal(number, self._unproved.proposal.config, PROOF, cohort=cohort)
-            return self._record(proof).number
+            proof = self._record(Proposal(number, self._unproved.proposal.config, PROOF, cohort=cohort))
+            self._study.restore(proof)
+            return number
         return None
-
-    def _proves(self, record: Record) -> bool:
-        """Whether a record is of the winner's proof, of which the sampler is to know nothing."""
-        number = record.number if isinstance(record, Proposal) else record.trial
-        return self._history.trials[number].proposal.proves
 
     @property
     def ready(self) -> bool:
         """Whether there is a trial to hand out now."""
-        return bool(self._waiting) or self._proposes or self._unproved is not None
+        return bool(self._waiting) or (self._proposes and self._study.ready) or self._unproved is not None
 
     @property
     def _unproved(self) -> Trial | None:
@@ -117,16 +139,17 @@ class Referee:
 
     @property
     def _proposes(self) -> bool:
-        return not self._over and self._study.size < self._plan.setting("trials")
+        return not self._over and len(self._history.searched) < self._plan.setting("trials")
 
     @property
     def _over(self) -> bool:
         return time.monotonic() > self._deadline or self._history.hopeless is not None
 
     def attempt(self, cohort: str, trials: Iterable[int], worker: str, notes: Mapping[str, Any]) -> None:
-        """Note that a worker took up these trials for a cohort, and in what way."""
+        """Note that a worker took up these trials for a cohort, in what way, and why the last one died."""
         for trial in trials:
-            self._record(Attempt(trial, worker, cohort, notes))
+            before = {AFTER: self._lost[trial]} if trial in self._lost else {}
+            self._record(Attempt(trial, worker, cohort, {**notes, **before}))
 
     def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
         """Take in what a cohort's last epoch measured; return the trials that go on.
@@ -157,9 +180,10 @@ class Referee:
         if report.epoch <= trial.epochs:
             return True  # trained again after an interruption; the first measurement stands
         kept, notes = self._judge(trial, report)
-        self._record(replace(report, notes=notes))
-        if not kept or self._out_of_time(report):
-            self._end(trial, Outcome.PRUNED, "" if not kept else "timeout")
+        with self._writer.together():  # a verdict that is durable without what follows from it would be lost
+            self._record(replace(report, notes=notes))
+            if not kept or self._out_of_time(report):
+                self._end(trial, Outcome.PRUNED, "" if not kept else TIMEOUT)
         return trial.ending is None
 
     def _judge(self, trial: Trial, point: Point) -> tuple[bool, dict[str, Any]]:
@@ -204,12 +228,17 @@ class Referee:
     def _lose(self, trial: Trial, reason: str) -> None:
         if trial.ending:
             return
+        self._lost[trial.number] = reason
         if trial.epochs == self._plan.epochs:
             self._end(trial, Outcome.FINISHED)  # only its worker's last word is missing
-        elif trial.tries < ATTEMPTS:
+        elif self._tries(trial.number) < ATTEMPTS:
             self._waiting.append(trial.number)
         else:
             self._end(trial, Outcome.LOST, reason)
+
+    def _tries(self, number: int) -> int:
+        """Return how often a trial was tried by this driver."""
+        return self._history.trials[number].tries - self._forgiven.get(number, 0)
 
     def _end(
         self, trial: Trial, outcome: Outcome, reason: str = "", notes: Mapping[str, Any] | None = None

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import functools
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
 
+from hpo.changes import FREE, changes, refusal, reorder
 from hpo.config import Value
 from hpo.errors import InputError, InterruptedSearch, Problem, SearchError
-from hpo.history import History, Search, State, Trial
+from hpo.history import FORKED_FROM, History, Search, State, Trial
 from hpo.ledger import Ledger, UnreachableError, patiently
 from hpo.plan import Plan
-from hpo.settings import StoreSettings
+from hpo.settings import ResumeSettings, StoreSettings
+from hpo.shelf import Shelf
+from hpo.stopping import GRACE_SECONDS, stoppable, undisturbed
 
 if TYPE_CHECKING:  # Ray takes its time to import, and what is wrong with the words is said before
     from hpo.cluster import Share
@@ -72,24 +75,48 @@ def run(search: Search, store: str, viewing: Viewing) -> Result:
     return _Conductor(ledger, ledger.create_search(search), viewing).conduct(resumed=False)
 
 
-def resume(name: str, store: str, viewing: Viewing) -> Result:
+def resume(given: ResumeSettings, viewing: Viewing) -> Result:
     """Bring an interrupted search to its end: finished trials stay, open ones start again.
 
+    If what it was made of has changed, and that is allowed, a new search is run in its place.
+
     Raises:
-        InputError: there is no such search, or it needs no resuming.
+        InputError: there is no such search, it needs no resuming, or it is not what it was.
         SearchError: no trial came to its end.
         InterruptedSearch: Ctrl-C, SIGTERM or SIGHUP.
     """
-    ledger = Ledger(store)
-    search = ledger.search(name)
+    ledger = Ledger(given.store)
+    search = ledger.search(given.search)
     if search.state is State.RUNNING:
-        raise InputError(Problem(name, f"This search is running: {search.reason}."))
-    if search.state is State.FINISHED:
-        raise InputError(Problem(name, f"This search is finished. Look at it: hpo show {name}."))
+        raise InputError(Problem(search.name, f"This search is running: {search.reason}."))
+    now = reorder(search, given)
+    if "device" in search.settings:
+        now = replace(now, settings={**now.settings, "device": _decided(now)["device"]})
+    found = changes(search, now)
+    if found and given.allow_change:
+        return run(_fork(ledger, search, now, given.name), given.store, viewing)
+    if found:
+        raise InputError(refusal(search, found, *given.words_typed, *given.store_words))
+    _refuse_what_is_over(ledger, search, int(str(now.settings["trials"])))
+    ledger.note_settings(search, {name: now.settings[name] for name in FREE if name in now.settings})
+    return _Conductor(ledger, ledger.search(search.name), viewing).conduct(resumed=True)
+
+
+def _refuse_what_is_over(ledger: Ledger, search: Search, trials: int) -> None:
+    name = search.name
     if search.given and ledger.history(search).ended:
         message = "This training has ended and would end the same way again. Start another one: hpo train"
         raise InputError(Problem(name, f"{message} recipe={search.recipe} …"))
-    return _Conductor(ledger, search, viewing).conduct(resumed=True)
+    if search.state is State.FINISHED and trials <= int(str(search.settings["trials"])):
+        more = f"With more trials it goes on: hpo resume {name} trials={2 * trials}"
+        raise InputError(Problem(name, f"This search is finished. Look at it: hpo show {name}. {more}"))
+
+
+def _fork(ledger: Ledger, search: Search, now: Search, name: str | None) -> Search:
+    """Return a search with what is there now, under the name given or the next free one: cnn-1-2."""
+    taken = {it.name for it in ledger.searches()}
+    free = next(it for it in (f"{search.name}-{number}" for number in count(2)) if it not in taken)
+    return replace(now, name=name or free, settings={**now.settings, FORKED_FROM: search.name})
 
 
 def _machine(search: Search) -> tuple[int, Share]:
@@ -113,7 +140,9 @@ def _decided(search: Search) -> dict[str, Value]:
 
     workers, share = _machine(search)
     threads = max(1, cluster.cpus() // (workers * share.processes))
-    return {"threads": threads, "device": "cuda" if share.gpus else "cpu", "at_work": workers}
+    # A shorter lag leaves workers idle while they wait for the slowest; a longer one prunes later.
+    lag = {"lag": 2 * workers if workers > 1 else 1} if search.settings["deterministic"] else {}
+    return {"threads": threads, "device": "cuda" if share.gpus else "cpu", "at_work": workers, **lag}
 
 
 class _Conductor:
@@ -122,6 +151,7 @@ class _Conductor:
     def __init__(self, ledger: Ledger, search: Search, viewing: Viewing) -> None:
         self.ledger, self.search = ledger, search
         self.plan = Plan.of(search)
+        self.shelf = Shelf.of(self.plan, ledger.url)
         self.viewer = viewing(self.plan)
         self.history = patiently(lambda: ledger.history(search))
         self.tracker: subprocess.Popen[bytes] | None = None
@@ -142,31 +172,38 @@ class _Conductor:
             words = StoreSettings(store=self.ledger.url).store_words
             raise InterruptedSearch(self.search.name, *words) from None
         finally:
-            self.ledger.close_session(session, state, reason)
-            self._finish_tracking(wait=state is not State.INTERRUPTED)
+            with undisturbed() if state is State.INTERRUPTED else nullcontext():
+                self._close(session, state, reason)
         if self.history.best is None:
             raise SearchError(f"{self.search.name}: {reason}")
         return Result(patiently(lambda: self.ledger.search(self.search.name)), self.history)
 
+    def _close(self, session: int, state: State, reason: str) -> None:
+        self.ledger.close_session(session, state, reason)
+        self._finish_tracking(wait=state is not State.INTERRUPTED)
+        if not self.history.running:
+            self.shelf.remove()
+
     def _train(self, session: int, *, resumed: bool) -> None:
         make = functools.partial(_referee, _absolute(self.ledger.url), self.search.name, session)
-        work = functools.partial(_work, self.plan)
+        work = functools.partial(_work, self.plan, self.shelf)
         place = self._train_here if self.search.given else self._train_on_workers
         place(make, work, resumed=resumed)
 
     def _train_here(self, make: Callable[[], Any], work: Callable[..., None], *, resumed: bool) -> None:
         from hpo import inprocess
 
-        with _stoppable():
-            inprocess.train(make(), work, resumed=resumed)
+        with stoppable(GRACE_SECONDS) as stopping:
+            inprocess.train(make(), work, stopping, resumed=resumed)
 
     def _train_on_workers(self, make: Callable[[], Any], work: Callable[..., None], *, resumed: bool) -> None:
         from hpo import cluster
 
         workers, share = _machine(self.search)
         # Ray sets handlers of its own when it starts, so ours come before and after.
-        with _stoppable(), cluster.local(workers * share.processes), _stoppable():
-            cluster.train(make, work, workers, share, resumed=resumed)
+        order = cluster.Order(workers, share, self.plan.setting("report_within"), resumed)
+        with stoppable(), cluster.local(workers * share.processes), stoppable():
+            cluster.train(make, work, order)
 
     def _verdict(self) -> tuple[State, str]:
         hopeless = self.history.hopeless
@@ -228,32 +265,14 @@ class _Conductor:
             return
         # Each end is less polite than the one before; whatever is cut off is sent again by `hpo sync`.
         for patience, end in (
-            (_UPLOAD_PATIENCE_SECONDS if wait else 5.0, self.tracker.terminate),
-            (2.0, self.tracker.kill),
+            (_UPLOAD_PATIENCE_SECONDS if wait else 1.0, self.tracker.terminate),
+            (1.0, self.tracker.kill),
         ):
             try:
                 self.tracker.wait(patience)
             except subprocess.TimeoutExpired:
                 end()
         self.tracker.wait()
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Treat SIGTERM and a closed terminal like Ctrl-C."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGTERM, signal.SIGHUP)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def export(name: str, store: str, trial: int | None, to: str, weights: str = "") -> Path:
@@ -337,10 +356,11 @@ def _referee(store: str, name: str, session: int) -> Any:
     return patiently(lambda: Referee(store, name, session))
 
 
-def _work(plan: Plan, name: str, referee: Any, crew: Any = None) -> None:
+def _work(plan: Plan, shelf: Shelf, name: str, referee: Any, crew: Any = None) -> None:
     from hpo import cohort, peers
+    from hpo.job import Job
 
-    job = cohort.Job.of(plan)
+    job = Job.of(plan, shelf)
     if crew is not None and crew.size > 1:
         peers.train(job, name, referee, crew)
     else:

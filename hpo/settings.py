@@ -170,6 +170,12 @@ def _gpus(value: object) -> float:
     return share
 
 
+def _flag(value: object) -> bool:
+    if str(value).lower() not in ("true", "false"):
+        raise ValueError(f"must be true or false, got {str(value)!r}.")
+    return str(value).lower() == "true"
+
+
 def _name(value: object) -> str:
     # It must not start with a dot or dash: names become folders and words of a command line.
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", str(value)):
@@ -181,6 +187,14 @@ def _weights(value: object) -> str:
     if value and not str(value).endswith(".safetensors"):
         raise ValueError(f"must be a file such as weights.safetensors, got {str(value)!r}.")
     return str(value)
+
+
+def _folder(value: object) -> str:
+    if "://" in str(value):
+        raise ValueError(f"must be a folder of this machine, got {str(value)!r}.")
+    if os.path.exists(str(value)) and not os.path.isdir(str(value)):
+        raise ValueError(f"must be a folder, {str(value)!r} is a file.")
+    return os.path.abspath(str(value)) if value else ""
 
 
 def _database(value: object) -> str:
@@ -231,8 +245,10 @@ Workers = Annotated[int | Literal["auto"], BeforeValidator(_workers)]
 Fuse = Annotated[int | Literal["auto", "off"], BeforeValidator(_fuse)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Gpus = Annotated[float, BeforeValidator(_gpus)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
 Name = Annotated[str, BeforeValidator(_name)]
 Weights = Annotated[str, BeforeValidator(_weights)]
+Folder = Annotated[str, BeforeValidator(_folder)]
 Database = Annotated[str, BeforeValidator(_database)]
 Tracking = Annotated[str, BeforeValidator(_tracking)]
 Sampler = Annotated[SamplerName, BeforeValidator(_choice(SamplerName))]
@@ -389,7 +405,14 @@ class SyncSettings(NameSettings, TrackingSettings):
     """The keys of `hpo sync` and `hpo audit`."""
 
 
-class SearchSettings(StoreSettings):
+class TrialSettings(StoreSettings):
+    """How trials under way are saved."""
+
+    checkpoint_every: Seconds = Field(default=10.0, description="Save what trains so often, after an epoch")
+    checkpoints: Folder = Field(default="", description="The folder for that (one beside the store)")
+
+
+class SearchSettings(TrialSettings):
     """The keys of `hpo search`."""
 
     groups: ClassVar[Mapping[str, str]] = {"recipe": "recipe_options", "space": "space_overrides"}
@@ -407,12 +430,50 @@ class SearchSettings(StoreSettings):
     workers_per_trial: Count = Field(default=1, description="Processes that train a trial together")
     parallel: Parallel = Field(default="ddp", description="How they do: ddp copies, fsdp shards the model")
     seed: Number = Field(default=0, description="The same seed, the same search")
+    deterministic: Flag = Field(default=False, description="Go by a rule, never by who was faster")
+    report_within: Seconds | None = Field(
+        default=None, description="A worker silent for longer hangs (10m, or 20 epochs)"
+    )
     name: Name | None = Field(default=None, description="What to call the search (recipe and number)")
     recipe_options: dict[str, str] = Field(default={}, description="Set an argument of the recipe's model")
     space_overrides: dict[str, str] = Field(default={}, description="Fix or change a part of the space")
 
 
-class TrainSettings(StoreSettings):
+class ResumeSettings(SearchSettings):
+    """The keys of `hpo resume`: a search, and what is to be otherwise than it was ordered."""
+
+    bare: ClassVar[str] = "search"
+
+    search: Name = Field(description="The name of a search; `hpo list` shows them")
+    allow_change: Flag = Field(default=False, description="Start anew, as a fork, if anything has changed")
+    name: Name | None = Field(default=None, description="What to call the fork (NAME-2)")
+    recipe: str = Field(default="", description="Another recipe")
+
+    @property
+    def words_given(self) -> dict[str, Any]:
+        """The words of a search that were typed, and only these."""
+        own = {"search", "allow_change", "name", "store", "recipe"}
+        return {key: getattr(self, key) for key in self.model_fields_set - own}
+
+    @property
+    def words_typed(self) -> tuple[str, ...]:
+        """The same and the recipe, to be typed once more."""
+        heads = {field: head for head, field in self.groups.items()}
+        typed = {"recipe": self.recipe} if self.recipe else {}
+        for key, value in self.words_given.items():
+            typed |= (
+                {f"{heads[key]}.{name}": it for name, it in value.items()} if key in heads else {key: value}
+            )
+        return tuple(shlex.quote(f"{key}={value}") for key, value in typed.items())
+
+
+class ReplaySettings(NameSettings):
+    """The keys of `hpo replay`."""
+
+    trial: Number | None = Field(default=None, description="Train this trial again (recompute decisions)")
+
+
+class TrainSettings(TrialSettings):
     """The keys of `hpo train`."""
 
     groups: ClassVar[Mapping[str, str]] = {"recipe": "recipe_options"}

@@ -10,7 +10,7 @@ from typing import Any
 from hpo import recipe
 from hpo.config import Config, Value
 from hpo.errors import InputError
-from hpo.history import History, Search, State, Trial
+from hpo.history import FORKED_FROM, History, Search, State, Trial
 from hpo.recipe import Objective
 from hpo.training.words import VOCABULARY
 from hpo.trial import Point
@@ -49,6 +49,7 @@ def describe_briefly(search: Search, history: History) -> dict[str, Any]:
         "objective": str(search.objective),
         "seed": search.settings.get("seed"),
         "settings": dict(search.settings),
+        "forked_from": search.settings.get(FORKED_FROM),
         "created": search.created,
         "unsent": unsent(search, history),
         "counts": ({"running": len(history.running)} if history.running else {}) | dict(history.counts),

@@ -25,7 +25,13 @@ class Outcome(StrEnum):
     LOST = "lost"  # its worker died, more often than is worth another try
 
 
+TIMEOUT: Final = "timeout"
+"""The reason of a trial that the clock has stopped, not a verdict."""
 PROOF: Final = "proof"
+AFTER: Final = "after"
+"""The note of an attempt that says of what the trial's last worker died."""
+WARNING: Final = "warning"
+"""The note of an attempt that a person should read at once."""
 ALONE: Final = "alone"
 """The note of a point that says why its trial trains plainly, not in the stack of its cohort."""
 
@@ -61,7 +67,8 @@ class Attempt:
     """A worker (`host/pid`) took up a trial for a cohort; more than one if a worker died on it.
 
     A cohort that was halved takes its trials up again. `notes` say how many trials it trains at once and
-    why (`hpo.training.fused.probe`).
+    why (`hpo.training.fused.probe`), after which epoch each one that was saved goes on (`from`), and what a
+    person should know of at once (`WARNING`); then it may be noted while it trains.
     """
 
     trial: int
@@ -156,6 +163,10 @@ class Ending:
     notes: Mapping[str, Any] = field(default_factory=dict)
     at: float = 0.0
     seq: int = 0
+
+
+class Stopped(Exception):  # noqa: N818 - stopping on request is no error
+    """The search stops: save what is under way, and train no further. What was reported is taken in."""
 
 
 class MissingEpochError(Exception):

@@ -36,6 +36,10 @@ def test_only_the_recipe_must_be_said(monkeypatch):
         "workers_per_trial": 1,
         "parallel": "ddp",
         "seed": 0,
+        "deterministic": False,
+        "report_within": None,
+        "checkpoint_every": 10.0,
+        "checkpoints": "",
         "name": None,
         "store": "sqlite:///hpo.db",
         "recipe_options": {},
@@ -106,7 +110,8 @@ def test_a_bare_word_is_the_name_where_a_verb_takes_one():
 
 KNOWN = (
     "recipe, space, trials, epochs, timeout, sampler, pruner, workers, fuse, gpus_per_trial, "
-    "workers_per_trial, parallel, seed, name, store"
+    "workers_per_trial, parallel, seed, deterministic, report_within, name, store, checkpoint_every, "
+    "checkpoints"
 )
 WHOLE = "Must be a whole number ≥ 1, got "
 DURATION = "Must be a duration such as 90, 90s, 10m or 2h, got "
@@ -159,6 +164,17 @@ CHARACTERS = "Must be at most 100 letters, digits, . _ or -, got "
             "Must be one of tpe, random, qmc, gp, cmaes, got 'tep'. Did you mean tpe?",
         ),
         ("pruner=asha", "pruner=asha", "Must be one of halving, hyperband, median, none, got 'asha'."),
+        (
+            "checkpoints=s3://here",
+            "checkpoints=s3://here",
+            "Must be a folder of this machine, got 's3://here'.",
+        ),
+        (f"checkpoints={__file__}", f"checkpoints={__file__}", f"Must be a folder, {__file__!r} is a file."),
+        (
+            "report_within=0",
+            "report_within=0",
+            "Must be a duration such as 90, 90s, 10m or 2h, got '0'.",
+        ),
         ("store=hpo.db", "store=hpo.db", "Must be a database URL such as sqlite:///hpo.db, got 'hpo.db'."),
     ],
 )

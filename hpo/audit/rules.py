@@ -145,14 +145,17 @@ RULES: Final = (
         settled=True,
     ),
     Rule(
-        "sessions begin, end in a known state, and none follows the finish",
+        "sessions begin, end in a known state, and a second finish has more trials",
         _count("sessions"),
         """SELECT 'session ' || id || ': ' || coalesce(state, 'open') FROM sessions s
         WHERE search_id = :search AND (
             (state IS NULL) <> (ended IS NULL) OR ended < started
             OR state NOT IN ('finished', 'interrupted', 'failed')
-            OR EXISTS (SELECT 1 FROM sessions WHERE search_id = s.search_id AND id < s.id
-                AND state = 'finished'))""",
+            OR (state = 'finished'
+                AND EXISTS (SELECT 1 FROM sessions WHERE search_id = s.search_id AND id < s.id
+                    AND state = 'finished')
+                AND NOT EXISTS (SELECT 1 FROM proposals WHERE search_id = s.search_id
+                    AND origin <> 'proof' AND at >= s.started)))""",
     ),
 )
 

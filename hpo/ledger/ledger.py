@@ -7,7 +7,7 @@ import json
 import os
 import socket
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +27,7 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError
 
+from hpo.config import Value
 from hpo.errors import InputError, Problem, did_you_mean, without_password
 from hpo.history import History, Search, State
 from hpo.ledger.liveness import born, standing
@@ -172,6 +173,11 @@ class Ledger:
         """Note that MLflow has the search's records up to this one."""
         self._execute(update(searches).where(searches.c.id == search.id).values(uploaded=seq))
 
+    def note_settings(self, search: Search, changed: Mapping[str, Value]) -> None:
+        """Note what is set otherwise from now on."""
+        settings = json.dumps({**search.settings, **changed})
+        self._execute(update(searches).where(searches.c.id == search.id).values(settings=settings))
+
     def close_session(self, session: int, state: State, reason: str = "") -> None:
         """Note how the session ended."""
         change = update(sessions).where(sessions.c.id == session)
@@ -261,7 +267,7 @@ class Ledger:
 
     def history(self, search: Search) -> History:
         """Return the search's trials as its records tell them."""
-        return History(search.objective, self.records(search))
+        return History(search.objective, self.records(search), search.lag)
 
     def close(self) -> None:
         """Let go of the database."""

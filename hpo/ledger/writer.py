@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from contextlib import AbstractContextManager
 from dataclasses import replace
 from itertools import groupby
 from typing import TypeVar
@@ -34,7 +35,7 @@ class Writer:
         self._ledger, self._search, self._session = ledger, search, session
         self._seq = ledger.last_seq(search)
         self._pending: list[Record] = []
-        self._appending, self._committing = threading.Lock(), threading.Lock()
+        self._appending, self._committing = threading.RLock(), threading.Lock()
 
     def append(self, record: R) -> R:
         """Give a record its place and time and keep it for the next commit."""
@@ -44,10 +45,15 @@ class Writer:
             self._pending.append(placed)
         return placed
 
+    def together(self) -> AbstractContextManager[object]:
+        """Return what keeps the records that are appended within it in one commit."""
+        return self._appending
+
     def flush(self) -> None:
         """Commit, in one transaction, everything that was appended before this call."""
         with self._committing:
-            group = list(self._pending)
+            with self._appending:
+                group = list(self._pending)
             if group:
                 patiently(lambda: self._commit(group))
                 with self._appending:

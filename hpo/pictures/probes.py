@@ -16,8 +16,8 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import TensorDataset
 
-from hpo.cohort import Job, prepare
 from hpo.config import Config
+from hpo.job import Job, prepare
 from hpo.pictures.style import BLACK, COLORS, FAINT, NotDrawnError, legend, panels
 from hpo.plan import Plan
 from hpo.training import plain

@@ -6,7 +6,7 @@ lists configurations that are to be tried.
 """
 
 from hpo.space.nodes import Choice, Fixed, Int, Leaf, Log, Node, OneMinusLog, OneOf, Points, Suggest, Uniform
-from hpo.space.reading import find, names, read
+from hpo.space.reading import find, locate, names, read
 from hpo.space.space import Parameter, Space
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Suggest",
     "Uniform",
     "find",
+    "locate",
     "names",
     "read",
 ]

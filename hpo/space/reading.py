@@ -25,6 +25,16 @@ def names() -> dict[str, File]:
     return shipped.available("search_spaces", ".yaml")
 
 
+def locate(word: str) -> File:
+    """Return the file that `space=word` means.
+
+    Raises:
+        InputError: there is none.
+    """
+    suffix = ".json" if word.endswith(".json") else ".yaml"
+    return shipped.locate("search_spaces", suffix, word, "space")
+
+
 def find(word: str, vocabulary: Vocabulary, overrides: Mapping[str, str]) -> Space:
     """Return the space that `space=word` means (a name or a path), with `space.PATH=YAML` put into it.
 
@@ -33,10 +43,9 @@ def find(word: str, vocabulary: Vocabulary, overrides: Mapping[str, str]) -> Spa
     Raises:
         InputError: there is none, or it breaks rules; all mistakes at once.
     """
-    suffix = ".json" if word.endswith(".json") else ".yaml"
-    file = shipped.locate("search_spaces", suffix, word, "space")
+    file = locate(word)
     document = Document(shipped.text(file), shipped.near(file))
-    if suffix == ".json" and not document.problems:
+    if file.suffix == ".json" and not document.problems:
         translate(document, vocabulary, overrides.get("optimizer"))
     return _space(document, vocabulary, overrides)
 

@@ -16,6 +16,7 @@ from rich.text import Text
 from hpo import summary
 from hpo.history import History, Trial
 from hpo.terminal import training, wording
+from hpo.terminal.notices import Notices
 
 if TYPE_CHECKING:
     from hpo.plan import Plan
@@ -39,19 +40,21 @@ class LineView:
     """One line for each trial that ends."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self._console, self._notices = console, Notices(console)
         self._seen = 0
         self._told = ""
 
     def start(self, plan: Plan, history: History) -> None:
         """Say what starts, or goes on: the trials of earlier sessions are not told again."""
         self._seen = len(history.ended)
+        self._notices.start(history)
         search = plan.search
         trials = f"{search.settings['trials']} trials of {plan.epochs} epochs"
         self._say(f"{search.name}  {search.recipe} · {search.objective} · {trials}")
 
     def update(self, history: History) -> None:
         """Print how many trials train at once, and those that ended since the last time."""
+        self._notices.tell(history)
         if history.because != self._told:
             self._told = history.because
             self._say(self._told)
@@ -76,7 +79,7 @@ class LiveView:
         picture: type[Picture | training.Picture] | None = None,
     ) -> None:
         self._clock, self._make = clock, picture or Picture
-        self._drawn = -PAUSE
+        self._drawn, self._notices = -PAUSE, Notices(console)
         self._live = Live(console=console, auto_refresh=False, transient=True)
         self._picture: Picture | training.Picture | None = None
 
@@ -84,10 +87,12 @@ class LiveView:
         """Draw the first picture."""
         self._picture = self._make(plan, history, self._clock)
         self._live.start()
+        self._notices.start(history)
         self.update(history)
 
     def update(self, history: History) -> None:
         """Draw the search as it stands, unless that was done a moment ago."""
+        self._notices.tell(history)
         if self._picture and self._clock() - self._drawn >= PAUSE:
             self._drawn = self._clock()
             self._live.update(self._picture.of(history), refresh=True)

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from hpo import summary
 from hpo.audit.check import Check
-from hpo.history import History, Search, State, Trial
+from hpo.history import FORKED_FROM, History, Search, State, Trial
 from hpo.terminal import wording
 from hpo.trial import Outcome
 
@@ -56,10 +56,11 @@ def _header(search: Search, history: History) -> Text:
         f"{key} {search.settings[key]}" for key in ("sampler", "pruner", "seed") if key in search.settings
     )
     trials = f"{len(history.searched)} of {search.settings.get('trials', '?')} trials"
+    forked = f" · in place of {search.settings[FORKED_FROM]}" if FORKED_FROM in search.settings else ""
     counts = (wording.tally(history.counts), f"{len(history.running)} open" if history.running else "")
     return Text.assemble(
         *headline(search),
-        f"\n{search.recipe} · {search.objective} · {' · '.join(chosen)}",
+        f"\n{search.recipe} · {search.objective} · {' · '.join(chosen)}{forked}",
         f"\n{trials}: {' · '.join(filter(None, counts)) or 'none yet'}",
         f"\n{history.epochs} epochs in {wording.duration(span(search, history))}{_company(history)}",
     )
@@ -177,7 +178,8 @@ def _search_row(search: Mapping[str, Any]) -> tuple[str, ...]:
     score = f"{metric} {wording.number(best['score'])}" if best and best["score"] is not None else ""
     started = datetime.fromtimestamp(search["created"]).astimezone().strftime("%Y-%m-%d %H:%M")
     ended = sum(count for outcome, count in search["counts"].items() if outcome != "running")
-    return search["name"], search["recipe"], search["state"], str(ended), score, started
+    name = f"{search['name']} (for {search['forked_from']})" if search["forked_from"] else search["name"]
+    return name, search["recipe"], search["state"], str(ended), score, started
 
 
 def recipes(described: Iterable[Mapping[str, Any]]) -> RenderableType:

@@ -15,6 +15,7 @@ from hpo import summary
 from hpo.history import History, Search, Trial
 from hpo.recipe import Objective
 from hpo.terminal import tables, wording
+from hpo.terminal.notices import Notices
 from hpo.trial import Point
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def _title(search: Search, history: History) -> list[str | tuple[str, str]]:
 
 def foretold(plan: Plan) -> str:
     """Say what memory the training will take."""
-    from hpo.cohort import Job, foretell  # imports torch
+    from hpo.job import Job, foretell  # imports torch
 
     try:
         return wording.memory({"predicted": foretell(Job.of(plan), plan.baseline).parts})
@@ -115,7 +116,7 @@ class Lines:
     """A line for each epoch that is shown, as soon as it is trained."""
 
     def __init__(self, console: Console) -> None:
-        self._console = console
+        self._console, self._notices = console, Notices(console)
         self._told, self._stride, self._headed = 0, 1, False
         self._history: History | None = None
 
@@ -123,12 +124,14 @@ class Lines:
         """Say what is trained, and what memory it will take."""
         self._stride = stride(plan.epochs)
         self._told = history.epochs
+        self._notices.start(history)
         for line in _opening(plan):
             self._console.print(Text(line))
 
     def update(self, history: History) -> None:
         """Print the epochs that are new."""
         self._history = history
+        self._notices.tell(history)
         self._tell(history, whole=False)
 
     def finish(self) -> None:

@@ -45,6 +45,11 @@ class Alone:
     """The team of a worker who trains a trial by itself."""
 
     innermost: Call = GRADIENT
+    shards: bool = False
+
+    def seed(self, seed: int) -> None:
+        """Let all chance begin anew, as at the start of an epoch."""
+        torch.manual_seed(seed)
 
     def spread(self, model: nn.Module) -> nn.Module:
         """Return the model in the form that is trained; what it consists of may be replaced in its place."""
@@ -69,11 +74,17 @@ class Team(Alone):
         """Let each worker draw from a stream of its own."""
         self.innermost = Call(f"{__name__}.Part", {"inner": GRADIENT, "team": self})
         self.chance = torch.Generator().manual_seed(self.rank)
+        self.shards = self.parallel == "fsdp"
+
+    def seed(self, seed: int) -> None:
+        """Let chance begin anew: that which all share, and this worker's own."""
+        super().seed(seed)
+        self.chance.manual_seed(self.size * seed + self.rank)
 
     def spread(self, model: nn.Module) -> nn.Module:
         """Wrap the model for DDP, or shard it for FSDP; all workers must have drawn the same weights."""
         join_norms(model)
-        if self.parallel == "fsdp":
+        if self.shards:
             return _shard(model, self.device)
         return DistributedDataParallel(model, find_unused_parameters=True)  # a recipe may leave some out
 

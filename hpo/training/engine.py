@@ -18,14 +18,24 @@ from hpo.trial import Divergence, Point
 if TYPE_CHECKING:
     from hpo.training.distributed import Team
     from hpo.training.loop import BatchSize, Split
+    from hpo.training.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
 class Member:
-    """A trial of a cohort: its number and its configuration, with every default filled in."""
+    """A trial of a cohort: its number and its configuration, with every default filled in.
+
+    It goes on from the `snapshot` of an earlier training, if there is one.
+    """
 
     number: int
     config: Config
+    snapshot: Snapshot | None = None
+
+    @property
+    def done(self) -> int:
+        """The epochs that it was trained for before."""
+        return self.snapshot.epoch if self.snapshot else 0
 
     @property
     def batch_size(self) -> BatchSize:
@@ -40,6 +50,9 @@ class Task:
     `recipe` is the executed module (`hpo.training.execution`), `splits` what its `data` returned, loaded
     once for as many tasks as want it; `device` is torch's name for it: `cpu`, `cuda:0`. A `team` trains each
     trial together: every worker of it runs the engine, and all get the same results.
+
+    Into `snapshots`, unless nobody wants any, the engine puts what takes a snapshot of each member as it
+    stands after the epoch that was yielded last. Whose training lies in parts (FSDP) is not among them.
     """
 
     recipe: ModuleType
@@ -49,6 +62,7 @@ class Task:
     seed: int
     device: str = "cpu"
     team: Team | None = None
+    snapshots: dict[int, Callable[[], Snapshot]] | None = None
 
 
 Progress = Generator[list[Point | Divergence], Collection[int] | None, None]

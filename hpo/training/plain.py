@@ -31,6 +31,7 @@ from hpo.training.loop import (
 from hpo.training.memory import is_known, measure, predict
 from hpo.training.optimizers import optimizer_call, parameters_call
 from hpo.training.schedules import Schedule, schedule_call
+from hpo.training.snapshot import PLAIN, Parts, Snapshot, pack, retell, unpack
 from hpo.training.transfer import Start
 from hpo.training.values import (
     average_calls,
@@ -55,13 +56,12 @@ def train(task: Task, members: Sequence[Member]) -> Progress:
     """Train the members side by side; see `hpo.training.engine.Engine`."""
     splits = {name: place(task.splits[name], task.device) for name in ("train", "validation")}
     live = [_Training(task, splits, member) for member in members]
-    for epoch in range(1, task.epochs + 1):
-        results = [training.epoch(epoch) for training in live]
+    while live:
+        results = [training.epoch(training.done + 1) for training in live]
         chosen = yield results
         sound = {result.trial for result in results if isinstance(result, Point)}
-        live = [one for one in live if one.number in (sound if chosen is None else sound & set(chosen))]
-        if not live:
-            return
+        kept = sound if chosen is None else sound & set(chosen)
+        live = [training for training in live if training.number in kept and training.done < task.epochs]
 
 
 def make_model(task: Task, config: Config) -> torch.nn.Module:
@@ -121,6 +121,27 @@ class _Training:
         self.steps = count_batches(splits["train"], self.batch_size)
         self.limit = math.inf
         self.predicted = predict(config, self.model) if is_known(config) else None
+        self.scores: list[float] = []
+        self.parts = Parts(self.model, self.evaluated, self.optimizer, self.gradient)
+        if task.snapshots is not None and not self.team.shards:
+            task.snapshots[member.number] = self.snapshot
+        if member.snapshot and member.snapshot.engine == PLAIN:
+            self._take_up(member.snapshot)
+
+    @property
+    def done(self) -> int:
+        """The epochs that it has been trained for."""
+        return len(self.scores)
+
+    def snapshot(self) -> Snapshot:
+        """Return the training as it stands."""
+        return Snapshot(PLAIN, tuple(self.scores), self.limit, *pack(self.parts.tree()))
+
+    def _take_up(self, past: Snapshot) -> None:
+        self.scores, self.limit = list(past.scores), past.limit
+        self.parts.load(unpack(past.tensors, past.facts))
+        costs = map(self.task.objective.cost, past.scores)
+        retell(self.schedule, costs, self.steps, self.task.epochs)
 
     def epoch(self, epoch: int) -> Point | Divergence:
         """Train and evaluate for one epoch, counted from 1."""
@@ -138,6 +159,7 @@ class _Training:
         if not (math.isfinite(measured["loss"]) and math.isfinite(score)):
             return self._divergence(epoch, steps, measured["loss"])
         self.schedule.hear(self.task.objective.cost(score))
+        self.scores.append(score)
         grad_mean, grad_std = gradient_moments(self.model.parameters())
         return Point(
             trial=self.number,
@@ -170,7 +192,7 @@ class _Training:
 
     def _steps(self, epoch: int) -> Iterator[Step]:
         seed = epoch_seed(self.task.seed, epoch)
-        torch.manual_seed(seed)
+        self.team.seed(seed)
         factors = epoch_factors(self.schedule, epoch, self.steps, self.task.epochs)
         batches = zip(factors, load(self.splits["train"], self.batch_size, seed), strict=True)
         return train_epoch(self.spread, self.loss, self.optimizer, self.gradient, self.clipping, batches)

@@ -98,7 +98,7 @@ STEPS = "a trial is proposed, then attempted, then measured, then ended"
 WHOLE = "a finished trial has all its epochs, any other fewer"
 ONCE = "each trial has ended once"
 SCORE = "a trial's score is that of its last epoch"
-SESSIONS = "sessions begin, end in a known state, and none follows the finish"
+SESSIONS = "sessions begin, end in a known state, and a second finish has more trials"
 FINISHED = "(SELECT min(trial) FROM endings WHERE outcome = 'finished')"
 OTHER = "(SELECT min(trial) FROM endings WHERE outcome <> 'finished')"
 DOUBLE = "INSERT INTO {0} SELECT * FROM {0} WHERE seq = (SELECT max(seq) FROM {0})"
@@ -168,11 +168,11 @@ DOUBLE = "INSERT INTO {0} SELECT * FROM {0} WHERE seq = (SELECT max(seq) FROM {0
             ("a session over and open", SESSIONS, ["UPDATE sessions SET ended = NULL"]),
             ("a session over before it began", SESSIONS, ["UPDATE sessions SET ended = started - 1"]),
             (
-                "a session after the finish",
+                "a second finish with no more trials",
                 SESSIONS,
                 [
                     "INSERT INTO sessions (search_id, host, pid, started, ended, state)"
-                    " VALUES (1, 'here', 1, 1.0, 2.0, 'finished')"
+                    " VALUES (1, 'here', 1, 3e9, 4e9, 'finished')"
                 ],
             ),
         )

@@ -32,7 +32,7 @@ def conductor(monkeypatch):
         return (answer.search, answer.history) if answer is RESULT else answer
 
     module.run = lambda search, store, viewer: note(search.recipe, search.settings["trials"])
-    module.resume = lambda name, store, viewer: note(name, store)
+    module.resume = lambda given, viewer: note(given.search, given.store)
     module.export = lambda name, store, trial, to, weights: note(name, store, trial, to, weights, answer=to)
     monkeypatch.setitem(sys.modules, "hpo.search", module)
     return module

@@ -9,10 +9,10 @@ import torch
 from sklearn.linear_model import LinearRegression
 
 from hpo import inprocess
-from hpo.cohort import Job
 from hpo.cohort import train as train_cohort
 from hpo.config import Config
 from hpo.history import GIVEN, History
+from hpo.job import Job
 from hpo.ledger import Ledger
 from hpo.pictures import draw, draw_space
 from hpo.pictures.curves import gradient_norms, losses

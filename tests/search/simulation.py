@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import random
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from hpo.config import Config
@@ -17,11 +19,12 @@ from hpo.settings import SearchSettings
 from hpo.trial import Divergence, Ending, Outcome, Point
 
 
-def started(url: str, *words: str) -> str:
-    """Write down a new search and return its name."""
+def started(url: str, *words: str, lag: int = 0) -> str:
+    """Write down a new search, with what the machine would have decided, and return its name."""
     settings = SearchSettings.from_words(["recipe=cnn", f"store={url}", *words])
     ledger = Ledger(url)
-    name = ledger.create_search(order(settings)).name
+    search = order(settings)
+    name = ledger.create_search(replace(search, settings={**search.settings, "lag": lag})).name
     ledger.close()
     return name
 
@@ -85,9 +88,15 @@ class Perils:
     """
 
     def __init__(
-        self, make: Callable[[], Referee], epochs: int, chance: random.Random, deaths: int, session: int = 0
+        self,
+        make: Callable[[], Referee],
+        epochs: int,
+        chance: random.Random,
+        deaths: int,
+        session: int = 0,
+        size: int = 2,
     ) -> None:
-        self.make, self.epochs, self.session = make, epochs, session
+        self.make, self.epochs, self.session, self.size = make, epochs, session, size
         self.random, self.deaths = chance, deaths
         self.judge = make()
         self.cohorts = 0
@@ -117,7 +126,7 @@ class Perils:
     def work(self, cohort: str) -> Iterator[None]:
         """A worker, which can die wherever it yields."""
         line = Line(self.call)
-        configs = {trial.number: trial.config for trial in line.ask(cohort, 2)}
+        configs = {trial.number: trial.config for trial in line.ask(cohort, self.size)}
         yield
         line.attempt(list(configs), cohort, {"at once": 1})
         for epoch in range(1, self.epochs + 1):
@@ -143,6 +152,15 @@ class Perils:
         return dies
 
 
+def in_peril(url: str, name: str, epochs: int, seed: float, deaths: int, size: int = 2) -> Perils:
+    """Return perils in a session of their own, as after a start or a resume."""
+    ledger = Ledger(url)
+    session = ledger.open_session(ledger.search(name))
+    ledger.close()
+    make = functools.partial(Referee, url, name, session)
+    return Perils(make, epochs, random.Random(seed), deaths, session, size)
+
+
 def run(url: str, name: str, workers: Workers, *, turns: int = 10**9, judge: Referee | None = None) -> int:
     """Let the workers work for so many turns, or to the end; return how many turns were taken."""
     judge = judge or referee(url, name)
@@ -157,7 +175,7 @@ def run(url: str, name: str, workers: Workers, *, turns: int = 10**9, judge: Ref
 
 
 def told(url: str, name: str) -> list[tuple]:
-    """What a search decided, without times: each trial's origin, parameters, curve and ending."""
+    """What a search decided and measured, without times: each trial's origin, config, curve and ending."""
     ledger = Ledger(url)
     history = ledger.history(ledger.search(name))
     ledger.close()
@@ -166,8 +184,8 @@ def told(url: str, name: str) -> list[tuple]:
             trial.proposal.origin,
             dict(trial.proposal.params),
             trial.proposal.config,
-            [point.score for point in trial.points],
-            trial.outcome,
+            [replace(point, at=0, seq=0) for point in trial.points],
+            trial.ending and replace(trial.ending, at=0, seq=0),
         )
         for trial in history.trials.values()
     ]

@@ -7,6 +7,7 @@ import pytest
 
 from hpo import cohort, recipe
 from hpo.config import Config
+from hpo.job import Job
 from hpo.training.words import VOCABULARY
 from hpo.trial import Outcome, Point, Proposal
 
@@ -68,7 +69,7 @@ def job(**changes):
     own = recipe.read(RECIPE, PATH)
     baseline = VOCABULARY.with_options(own.options).defaults(Config(own.baseline))
     values = {"seed": 0, "baseline": baseline, **changes}
-    return cohort.Job(RECIPE, PATH, own.objective, epochs=2, **values)
+    return Job(RECIPE, PATH, own.objective, epochs=2, **values)
 
 
 def test_an_error_inside_a_library_is_told_with_the_recipe_s_line():
@@ -104,6 +105,26 @@ def test_out_of_memory_a_cohort_is_halved_until_it_fits(monkeypatch):
     assert Counter(point.trial for point in referee.points) == dict.fromkeys(range(7), 2)
     assert tried[0] == 7
     assert max(tried[-2:]) <= 2
+
+
+@pytest.mark.parametrize(
+    ("flaw", "reason"),
+    [
+        ("raise MemoryError", "out of memory: MemoryError: "),
+        ("torch.empty(2**60)", "out of memory: RuntimeError: "),
+        ("raise torch.OutOfMemoryError('CUDA out of memory')", "out of memory: OutOfMemoryError: CUDA out"),
+        ("raise SystemExit(3)", "SystemExit: 3"),
+    ],
+)
+def test_what_ends_a_training_is_told_in_one_line_with_the_recipe_s_own(flaw, reason):
+    source = RECIPE.replace('return nn.Linear("wide", 1)', flaw)
+    referee = Listening({"model.flaw": "model"}, {})
+    cohort.train(replace(job(at_once=2), source=source), "c", referee)
+    assert referee.outcomes == {0: Outcome.FAILED, 1: Outcome.FINISHED}
+    (ending,) = (ending for ending in referee.told if ending.trial == 0)
+    assert ending.reason.startswith(reason)
+    assert ending.reason.endswith(f"({PATH}:11)")
+    assert "\n" not in ending.reason
 
 
 def test_a_worker_asks_for_as_many_as_it_is_told_to():

@@ -5,15 +5,18 @@ import os
 import signal
 import sqlite3
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from hpo.ledger import Ledger
+from hpo.plan import versions
 
 pytestmark = pytest.mark.slow
 
 FIRST_REVISION = Path(__file__).parent.parent / "ledger" / "revision_0001.sql"
+LONG = ("search", "recipe=cnn", "epochs=30", "name=broken", "space=sgd", "fuse=off")
 WORDS = ("search", "recipe=cnn", "trials=7", "epochs=3", "name=broken")
 
 
@@ -75,17 +78,64 @@ def test_killed_outright(folder, ledger):
     assert audited.returncode == 0, audited.stdout
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-def test_stopped_by_hand(folder, ledger, number):
-    process = folder.start(*WORDS)
-    wait_for(ledger, process, 1)
-    os.kill(process.pid, number)
+def processes_of(session):
+    """What is left of a session, as `ps -s` would list it; a driver begins one here."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            facts = (path / "stat").read_text(errors="replace").rpartition(")")[2].split()
+            if int(facts[3]) == session and facts[0] not in "ZX":
+                found.append((path / "cmdline").read_text())
+    return found
+
+
+def wait_for_epochs(ledger, process):
+    """Wait until each of two workers has trained an epoch."""
+    for _ in range(2400):
+        if ledger.exists() and ledger.searches():
+            trained = [trial for trial in history_of(ledger).trials.values() if trial.points]
+            if len(trained) >= 2:
+                return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    raise TimeoutError
+
+
+# A terminal tells all processes of its group; `kill` tells one.
+@pytest.mark.parametrize(
+    ("number", "tell"), [(signal.SIGINT, os.killpg), (signal.SIGTERM, os.kill), (signal.SIGHUP, os.killpg)]
+)
+def test_stopped_by_hand(folder, ledger, number, tell):
+    process = folder.start(*LONG)
+    wait_for_epochs(ledger, process)
+    tell(process.pid, number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "hpo resume broken" in err
     assert "Traceback" not in err
+    assert processes_of(process.pid) == []
     assert ledger.search("broken").state == "interrupted"
     assert ledger.search("broken").reason == "stopped by hand"
+    saved = {path.stem: path for path in folder.path.glob("hpo.db.checkpoints/*/*.safetensors")}
+    known = {f"{trial.number}-{trial.epochs}" for trial in history_of(ledger).running if trial.points}
+    assert saved.keys() & known  # of an epoch that takes longer than the grace there is none
+
+
+def test_a_trial_whose_worker_is_killed_goes_on_where_it_was_saved(folder, ledger):
+    process = folder.start(*LONG, "trials=1", "checkpoint_every=0.2s", "workers=1")
+    pattern = "hpo.db.checkpoints/*/0-*.safetensors"
+    while not list(folder.path.glob(pattern)):
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    (trial,) = history_of(ledger).trials.values()
+    os.kill(int(trial.attempts[0].worker.rpartition("/")[2]), signal.SIGKILL)
+    _, err = process.communicate(timeout=200)
+    assert process.returncode == 0, err
+    (trial,) = history_of(ledger).trials.values()
+    assert trial.attempts[1].notes["from"]["0"] >= 1
+    assert trial.attempts[1].notes["after"].startswith("its worker was killed (SIGKILL), ")
+    assert [point.epoch for point in trial.points] == list(range(1, 31))
+    assert not list(folder.path.glob("hpo.db.checkpoints"))
 
 
 def test_a_driver_that_was_overtaken_stops_and_says_so(folder, ledger):
@@ -101,6 +151,7 @@ def test_a_driver_that_was_overtaken_stops_and_says_so(folder, ledger):
 def test_a_search_of_the_first_revision_is_resumed(folder):
     with sqlite3.connect(folder.path / "hpo.db") as database:
         database.executescript(FIRST_REVISION.read_text(encoding="utf-8"))
+        database.execute("UPDATE searches SET versions = ?", (json.dumps(versions()),))
     database.close()
     done = folder.run("resume", "linear-1")
     assert done.returncode == 0, done.stderr

@@ -2,8 +2,7 @@
 
 import pytest
 
-from hpo import cluster
-from hpo.cluster import Share, machine
+from hpo.cluster import Share, hardware, machine
 from hpo.errors import InputError
 from hpo.plan import order
 from hpo.settings import SearchSettings
@@ -14,8 +13,8 @@ def with_gpus(monkeypatch):
     """Make it a machine of 8 CPUs and some GPUs."""
 
     def make(gpus):
-        monkeypatch.setattr(cluster, "cpus", lambda: 8)
-        monkeypatch.setattr(cluster, "_gpus", lambda: gpus)
+        monkeypatch.setattr(hardware, "cpus", lambda: 8)
+        monkeypatch.setattr(hardware, "gpus_here", lambda: gpus)
 
     return make
 

@@ -1,14 +1,13 @@
 """The referee: what it proposes, whom it stops, and that its state is a pure function of the ledger."""
 
 import math
-import random
 import time
 from collections import Counter
 from dataclasses import replace
 from statistics import fmean
 
 import pytest
-from simulation import Perils, Workers, measured, run, started, told
+from simulation import Workers, in_peril, measured, run, started, told
 from simulation import referee as new_referee
 from sqlalchemy import func, select
 
@@ -39,13 +38,6 @@ def latest_session(url, name):
     ledger = Ledger(url)
     with ledger.engine.connect() as connection:
         session = connection.scalar(select(func.max(sessions.c.id)))
-    ledger.close()
-    return session
-
-
-def new_session(url, name):
-    ledger = Ledger(url)
-    session = ledger.open_session(ledger.search(name))
     ledger.close()
     return session
 
@@ -302,6 +294,48 @@ def test_a_trial_that_waited_when_the_referee_died_is_handed_out_again(url):
     assert again.ask("second", 1) == [kept]
 
 
+def test_on_its_last_try_a_trial_is_alone_so_that_others_are_not_lost_with_it(url):
+    name, referee = make(url, "trials=3")
+    for cohort in ("first", "second"):
+        trials = [trial.number for trial in referee.ask(cohort, 3)]
+        assert trials == [0, 1, 2]
+        referee.attempt(cohort, trials, "host/1", {"at once": 3})
+        referee.lost(cohort, "crashed")
+    for number in range(3):
+        assert [trial.number for trial in referee.ask(f"alone {number}", 3)] == [number]
+        referee.attempt(f"alone {number}", [number], "host/1", {})
+    referee.lost("alone 1", "crashed")
+    referee.tell([Ending(number, Outcome.FAILED) for number in (0, 2)])
+    referee.flush()
+    trials = history_of(url, name).trials
+    assert trials[1].outcome is Outcome.LOST
+    assert trials[0].attempts[-1].notes["after"] == "crashed"
+    assert referee.exhausted
+
+
+def test_a_trial_that_gets_further_each_time_is_not_given_up(url):
+    _, referee = make(url, "trials=1")
+    for epoch in range(1, EPOCHS):
+        (trial,) = referee.ask(f"c{epoch}", 1)
+        referee.attempt(f"c{epoch}", [0], "host/1", {})
+        assert referee.report([measured(0, trial.config, epoch)]) == [0]
+        referee.lost(f"c{epoch}", "killed")
+    assert referee.ready
+
+
+def test_three_trials_lost_for_the_same_reason_end_a_search(url):
+    name, referee = make(url, "trials=30")
+    for number in range(3 * ATTEMPTS):
+        trials = [trial.number for trial in referee.ask(f"c{number}", 1)]
+        referee.attempt(f"c{number}", trials, "host/1", {})
+        referee.lost(f"c{number}", "its worker crashed: Segmentation fault (mine.py:3)")
+    assert referee.exhausted
+    referee.flush()
+    history = history_of(url, name)
+    assert history.hopeless == "its worker crashed: Segmentation fault (mine.py:3)"
+    assert len(history.ended) == 3
+
+
 def test_halving_a_cohort_is_no_new_try(url):
     _, referee = make(url, "trials=4")
     trials = [trial.number for trial in referee.ask("first", 4)]
@@ -314,8 +348,7 @@ def test_halving_a_cohort_is_no_new_try(url):
 @pytest.mark.parametrize("seed", range(12))
 def test_whoever_dies_the_search_comes_to_its_end(url, seed):
     name = started(url, f"epochs={EPOCHS}", "trials=12", f"seed={seed}", "sampler=random")
-    session = new_session(url, name)
-    perils = Perils(lambda: Referee(url, name, session), EPOCHS, random.Random(seed), deaths=12)
+    perils = in_peril(url, name, EPOCHS, seed, deaths=12)
     assert perils.run(workers=3, turns=3000)
     history = history_of(url, name)
     assert sorted(history.trials) == list(range(12))

@@ -8,6 +8,7 @@ from simulation import referee, started
 from sqlalchemy import select
 
 from hpo import cluster, search
+from hpo.cluster import placement
 from hpo.errors import SearchError
 from hpo.ledger import Ledger, UnreachableError
 from hpo.ledger.schema import sessions
@@ -118,6 +119,6 @@ def test_what_stops_the_training_is_told_and_not_that_the_referee_is_dead(monkey
     def dead():
         raise OSError("no such disk")
 
-    monkeypatch.setattr(cluster, "_fit", fit)
+    monkeypatch.setattr(placement, "_fit", fit)
     with cluster.local(1), pytest.raises(SearchError, match="all is lost"):
-        cluster.train(dead, print, 1, cluster.Share(1, 0), resumed=False)
+        cluster.train(dead, print, cluster.Order(1, cluster.Share(1, 0)))

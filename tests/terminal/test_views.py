@@ -12,7 +12,7 @@ from hpo.history import History, State
 from hpo.recipe import Objective
 from hpo.terminal import tables
 from hpo.terminal.live import LineView, LiveView, Picture, viewer
-from hpo.trial import Outcome
+from hpo.trial import WARNING, Attempt, Outcome
 
 HISTORIES = awkward()
 
@@ -54,6 +54,19 @@ def test_every_view_fits_every_history(view, name, width):
     page = view(HISTORIES[name], width)
     assert max(map(cell_len, page.splitlines())) <= width
     assert "\x1b" not in page
+
+
+@pytest.mark.parametrize("kind", [LineView, LiveView])
+def test_a_warning_is_told_once_and_not_again_in_the_next_session(kind):
+    console, history = recorder(200), typical()
+    for _ in range(2):
+        view = kind(console)
+        view.start(plan(), history)
+        for number in (0, 1):
+            history.add(Attempt(number, "host/1", notes={WARNING: "Trial 0 is not saved: the disk is full."}))
+            view.update(history)
+        view.finish()
+    assert text(console).count("the disk is full") == 1
 
 
 def test_the_picture_tells_progress_the_best_and_the_workers():

@@ -1,6 +1,6 @@
 """Two workers train a trial together as one does alone: real processes, started once for all cases."""
 
-from dataclasses import astuple
+from dataclasses import astuple, replace
 
 import pytest
 import torch
@@ -92,16 +92,20 @@ CASES = [
     ),
 ]
 
+WHOLE = replace(tiny("ddp", model__dropout=0.5, optimizer="adamw"), epochs=4)
+BROKEN = replace(WHOLE, broken_after=2)
+
 
 @pytest.fixture(scope="module")
 def both(tmp_path_factory):
     """The two workers' curves of each case, and what one of them noticed of another that hung."""
-    return train([case for case, _ in CASES], tmp_path_factory.mktemp("together"))
+    cases = [case for case, _ in CASES]
+    return train([*cases, WHOLE, BROKEN], tmp_path_factory.mktemp("together"))
 
 
 @pytest.fixture(scope="module")
 def found(both):
-    return both[0]
+    return both[0][: len(CASES)]
 
 
 def numbers(result):
@@ -122,6 +126,12 @@ def test_the_curve_is_that_of_one_worker(found, number):
 def test_all_workers_measure_the_same_to_the_last_digit(found):
     for first, second in found:
         assert first == second
+
+
+def test_a_training_together_goes_on_to_the_last_digit_dropout_included(both):
+    whole, broken = both[0][len(CASES) :]
+    assert whole == broken
+    assert len(whole[0]) == WHOLE.epochs
 
 
 def test_the_cases_end_in_both_ways(found):

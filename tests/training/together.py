@@ -31,6 +31,7 @@ class Case:
     epochs: int = 2
     data: dict = field(default_factory=dict)
     swap: tuple[tuple[str, str], ...] = ()
+    broken_after: int = 0
 
     def __str__(self):
         values = (f"{name}={value}" for name, value in self.values.items())
@@ -51,8 +52,16 @@ class Case:
         module = execute(recipe.source, recipe.path)
         splits = module.data(**self.data)
         task = Task(module, splits, recipe.objective, self.epochs, seed=3, device=device, team=team)
-        results = [results[0] for results in plain.train(task, [Member(0, config)])]
+        results = self.results(task, Member(0, config))
         return [replace(one, seconds=0.0) if isinstance(one, Point) else one for one in results]
+
+    def results(self, task, member):
+        """Train, and if that is to break off after some epochs, go on from a snapshot."""
+        progress = plain.train(replace(task, snapshots=(taken := {})), [member])
+        results = [next(progress)[0] for _ in range(self.broken_after)]
+        if self.broken_after:
+            progress = plain.train(task, [replace(member, snapshot=taken[0]())])
+        return results + [reports[0] for reports in progress]
 
 
 def run(rank, cases, meetings, device, folder):

@@ -9,6 +9,7 @@ import math
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import cast
 
 import torch
@@ -25,6 +26,7 @@ from hpo.training.fused.updates import Average, Updates
 from hpo.training.gradients import Batch
 from hpo.training.loop import Split, count_batches, epoch_factors, epoch_seed, load, place
 from hpo.training.schedules import schedule_call
+from hpo.training.snapshot import STACK, Snapshot, pack, retell, unpack
 from hpo.training.values import ACCUMULATE
 from hpo.trial import ALONE, Point
 
@@ -78,7 +80,7 @@ def _explained(report: Report, reason: str) -> Report:
 
 def _fused(task: Task, splits: Mapping[str, Split], group: Group) -> Progress:
     training = _Training(task, splits, group)
-    for epoch in range(1, task.epochs + 1):
+    for epoch in range(group.members[0].done + 1, task.epochs + 1):
         reports = training.epoch(epoch)
         chosen = yield reports
         sound = (it.trial for it in reports if isinstance(it, Point))
@@ -108,7 +110,32 @@ class _Training:
         self.measures = {name: Measure(measure) for name, measure in measures.items()}
         self.steps = count_batches(splits["train"], self.batch_size)
         self.limits = torch.full((len(configs),), math.inf, dtype=torch.float64)
+        self.scores: list[list[float]] = [[] for _ in configs]
         self._settle()
+        for row, member in enumerate(self.members):
+            if task.snapshots is not None:
+                task.snapshots[member.number] = partial(self.snapshot, member.number)
+            if member.snapshot:
+                self._take_up(row, member.snapshot)
+
+    def snapshot(self, trial: int) -> Snapshot:
+        """Return the training of a trial as it stands."""
+        row = next(row for row, member in enumerate(self.members) if member.number == trial)
+        tree = {
+            "stack": self.stack.row(row),
+            "updates": self.updates.row(row),
+            "average": self.average.row(row),
+        }
+        return Snapshot(STACK, tuple(self.scores[row]), float(self.limits[row]), *pack(tree))
+
+    def _take_up(self, row: int, past: Snapshot) -> None:
+        self.scores[row], self.limits[row] = list(past.scores), past.limit
+        found = unpack(past.tensors, past.facts)
+        self.stack.load(row, found["stack"])
+        self.updates.load(row, found["updates"])
+        self.average.load(row, found["average"], self.stack.weights)
+        costs = map(self.task.objective.cost, past.scores)
+        retell(self.schedules[row], costs, self.steps, self.task.epochs)
 
     def _settle(self) -> None:
         """Make anew what depends on who is there, and keeps nothing."""
@@ -129,6 +156,7 @@ class _Training:
         self.limits = self.limits[rows.cpu()]
         self.members = [self.members[row] for row in places]
         self.schedules = [self.schedules[row] for row in places]
+        self.scores = [self.scores[row] for row in places]
         self._settle()
 
     def epoch(self, epoch: int) -> list[Report]:
@@ -148,6 +176,7 @@ class _Training:
         report = record.report(row, self.members[row], float(self.limits[row]), objective)
         if isinstance(report, Point):
             self.schedules[row].hear(objective.cost(report.score))
+            self.scores[row].append(report.score)
         return report
 
     def _factors(self, epoch: int) -> Tensor:

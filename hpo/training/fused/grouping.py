@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -18,6 +18,7 @@ from hpo.training.fused.rules import RULES
 from hpo.training.fused.stack import Stack, droppers
 from hpo.training.fused.updates import family
 from hpo.training.gradients import Batch
+from hpo.training.snapshot import PLAIN
 from hpo.training.values import ACCUMULATE, FREEZE, FULL_PRECISION, PRECISION, START
 
 
@@ -49,16 +50,17 @@ def split(
     alone, fusible = _sorted_out(members)
     groups = [Group([member], [], reason) for member, reason in alone]
     for alike in _alike(fusible, lambda member: make(task, member.config)):
-        if len(alike.members) < least:
+        if len(alike.members) < least and not alike.members[0].done:
             reason = f"Its cohort has fewer than {least} trials with a like model and batch size"
         else:
             reason = _obstacle(task, alike, first(alike.members[0]))
-        groups.append(Group(alike.members, alike.models, reason))
+        members = [replace(it, snapshot=None) for it in alike.members] if reason else alike.members
+        groups.append(Group(members, alike.models, reason))
     return groups
 
 
 def _sorted_out(members: Sequence[Member]) -> tuple[list[tuple[Member, str]], list[Member]]:
-    reasons = [(member, _said_by(member.config)) for member in members]
+    reasons = [(member, _said_by(member.config) or _begun(member)) for member in members]
     fusible = [member for member, reason in reasons if not reason]
     fusible.sort(key=lambda member: family(member.config))
     return [(member, reason) for member, reason in reasons if reason], fusible
@@ -73,6 +75,10 @@ def _said_by(config: Config) -> str:
     if config[START.name] is not None or config[FREEZE.name] is not None:
         return "What starts from a checkpoint or is frozen in part trains plainly"
     return ""
+
+
+def _begun(member: Member) -> str:
+    return "It goes on plainly, as it began" if member.snapshot and member.snapshot.engine == PLAIN else ""
 
 
 def _alike(members: Sequence[Member], make: Callable[[Member], nn.Module]) -> list[Group]:
@@ -91,7 +97,8 @@ def _alike(members: Sequence[Member], make: Callable[[Member], nn.Module]) -> li
 def _fits(group: Group, member: Member, model: nn.Module) -> bool:
     other = group.members[0].config
     same = all(other[name] == member.config[name] for name in ("batch_size", ACCUMULATE.name))
-    return same and _same_structure(group.models[0], model)
+    at_one = group.members[0].done == member.done  # or else they would not be in the same epoch
+    return same and at_one and _same_structure(group.models[0], model)
 
 
 def _same_structure(one: nn.Module, other: nn.Module) -> bool:

@@ -6,7 +6,7 @@ rule, a norm or a penalty is a few operations on the whole of it.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
@@ -66,6 +66,22 @@ class Stack:
         self._chance.keep(rows.tolist())
         still = [tensor[rows] if tensor.ndim else tensor for tensor in self._still]
         self._place(self.weights[rows], still, self._rates[rows.cpu()])
+
+    def row(self, row: int) -> dict[str, Any]:
+        """Return one model's tensors, trained ones first."""
+        own = [leaf.detach()[row] for leaf in self.leaves]
+        return {
+            "trained": dict(zip(self.layout.names, own, strict=True)),
+            "still": [tensor[row] if tensor.ndim else tensor for tensor in self._still],
+        }
+
+    @torch.no_grad()
+    def load(self, row: int, kept: Mapping[str, Any]) -> None:
+        """Give a model the tensors that another's `row` was."""
+        for name, leaf in zip(self.layout.names, self.layout.views(self.weights), strict=True):
+            leaf[row].copy_(kept["trained"][name])
+        for tensor, value in zip(self._still, kept["still"], strict=True):
+            (tensor[row] if tensor.ndim else tensor).copy_(value)
 
     def seed(self, seed: int) -> None:
         """Let chance, such as dropout, begin anew; every model meets the same as if it were alone."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import groupby
-from typing import cast
+from typing import Any, cast
 
 import torch
 from torch import Tensor
@@ -46,6 +46,19 @@ class Updates:
         for rows, rule in self._parts:
             rule.step(weights[rows], gradients[rows])
 
+    def row(self, row: int) -> dict[str, Any]:
+        """Return what the optimizer of one row keeps between steps."""
+        part, rule = self._of(row)
+        return rule.row(row - part.start)
+
+    def load(self, row: int, kept: Mapping[str, Any]) -> None:
+        """Give one row what another's `row` was."""
+        part, rule = self._of(row)
+        rule.load(row - part.start, kept)
+
+    def _of(self, row: int) -> tuple[slice, Rule]:
+        return next((part, rule) for part, rule in self._parts if row < part.stop)
+
     def keep(self, rows: Tensor) -> None:
         """Go on with these rows, in ascending order, only."""
         parts, start = [], 0
@@ -75,6 +88,17 @@ class Average:
             self.weights = weights.clone()
         else:
             self.weights.lerp_(weights, self._share)
+
+    def row(self, row: int) -> Tensor | None:
+        """Return the average of one row; None if no row wants one."""
+        return None if self.weights is None else self.weights[row]
+
+    def load(self, row: int, kept: Tensor | None, weights: Tensor) -> None:
+        """Give one row what another's `row` was; one without an average is at its weights."""
+        if self._wanted:
+            if self.weights is None:
+                self.weights = weights.clone()
+            self.weights[row].copy_(weights[row] if kept is None else kept)
 
     def keep(self, rows: Tensor) -> None:
         """Go on with these rows only."""

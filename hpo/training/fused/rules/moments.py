@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -80,6 +81,15 @@ class NAdam(Adam):
         """Keep the products of these rows, too."""
         super().keep(rows)
         self.product = self.product[rows]
+
+    def row(self, row: int) -> dict[str, Any]:
+        """Keep the product, too."""
+        return {**super().row(row), "product": self.product[row]}
+
+    def load(self, row: int, kept: Mapping[str, Any]) -> None:
+        """Take over the product, too."""
+        super().load(row, kept)
+        self.product[row] = kept["product"]
 
     def buffers(self) -> Sequence[str]:
         """Keep both means; the gradient is needed to the last, so the size has a place of its own."""

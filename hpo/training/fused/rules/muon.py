@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Final
 
@@ -52,6 +52,16 @@ class Muon(Rule):
         super().keep(rows)
         for _, adam in self.others:
             adam.keep(rows)
+
+    def row(self, row: int) -> dict[str, Any]:
+        """Keep what AdamW does, too."""
+        return {**super().row(row), "others": [adam.row(row) for _, adam in self.others]}
+
+    def load(self, row: int, kept: Mapping[str, Any]) -> None:
+        """Take over what AdamW kept, too."""
+        super().load(row, kept)
+        for (_, adam), own in zip(self.others, kept["others"], strict=True):
+            adam.load(row, own)
 
     def coefficients(self, lr: Tensor, steps: Tensor) -> dict[str, Tensor]:
         """Fit lr to each matrix's shape; without Nesterov the gradient is all momentum."""

@@ -16,6 +16,9 @@ from hpo.training.fused.rules.layout import Layout
 Coefficients = Mapping[str, Tensor]
 """The numbers of one step by name, each of shape [k, 1], of the type and on the device of the weights."""
 
+SCRATCH: Final = "scratch"
+"""What a rule calls a place that it only computes in."""
+
 NO_EFFECT: Final = {
     KEPT: 1.0,
     KEPT + VECTORS: 1.0,
@@ -70,6 +73,21 @@ class Rule(ABC):
         self.decay = Decay(self.configs, self.layout.matrices)
         self.state = {name: tensor[rows] for name, tensor in self.state.items()}
         self._coming = iter(())
+
+    def row(self, row: int) -> dict[str, Any]:
+        """Return what a row keeps between steps."""
+        kept = {name: tensor[row] for name, tensor in self.state.items() if name != SCRATCH}
+        return {"steps": self.planned, "state": kept}
+
+    def load(self, row: int, kept: Mapping[str, Any]) -> None:
+        """Give a row what another's `row` was.
+
+        Its company decides what is kept for all. What this row did not need and so did not keep has no
+        effect on it, and stays as it is at the start.
+        """
+        self.planned = kept["steps"]
+        for name in self.state.keys() & kept["state"].keys():
+            self.state[name][row].copy_(kept["state"][name])
 
     def start(self, weights: Tensor) -> dict[str, Tensor]:
         """Return what is kept between steps, as it is before the first: tensors of shape [k, ...]."""

@@ -1,9 +1,13 @@
-"""The study: what to try next and who may go on, by Optuna's samplers and pruners, in memory.
+"""The study of a search, in memory.
 
 Its state is a pure function of the records that it made or was given back: a sampler is made anew for
 each proposal from hash(seed, number), and whatever Optuna must remember of a trial (TPE's relative
 parameters, the rungs that a pruner noted) goes into the records and comes back from them. So a study
 that is rebuilt from a ledger proposes and prunes what the interrupted one would have.
+
+In a deterministic search it goes by a rule, not by who was faster: proposal k is made once trials 0 to
+k - lag have ended, from their results, taken in by number; and a verdict on trial t knows the trials that
+its proposal knew, and itself.
 """
 
 from __future__ import annotations
@@ -23,13 +27,15 @@ from optuna.distributions import (
     json_to_distribution,
 )
 from optuna.exceptions import ExperimentalWarning
-from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
+from optuna.samplers import RandomSampler
 from optuna.trial import TrialState, create_trial
 
 from hpo.config import Config
 from hpo.plan import Plan
-from hpo.trial import Ending, Outcome, Point, Proposal, Record
+from hpo.study.drawing import Known, Quantiles
+from hpo.study.methods import MODELS, PRUNERS
+from hpo.study.view import Memory
+from hpo.trial import PROOF, Ending, Outcome, Point, Proposal, Record
 
 optuna.logging.disable_default_handler()
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -49,47 +55,6 @@ _STATES: Final[Mapping[Outcome, TrialState]] = {
 }
 
 
-def _tpe(seed: int) -> BaseSampler:
-    # `group` samples the hyperparameters of one branch together, which a conditional space needs.
-    return TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=1)
-
-
-def _gp(seed: int) -> BaseSampler:
-    return GPSampler(seed=seed, independent_sampler=RandomSampler(seed), n_startup_trials=1)
-
-
-def _cmaes(seed: int) -> BaseSampler:
-    independent = RandomSampler(seed)
-    return CmaEsSampler(
-        seed=seed, independent_sampler=independent, warn_independent_sampling=False, n_startup_trials=1
-    )
-
-
-MODELS: Final[Mapping[str, Callable[[int], BaseSampler]]] = {"tpe": _tpe, "gp": _gp, "cmaes": _cmaes}
-
-
-def _halving(epochs: int) -> BasePruner:
-    # Rungs at 1/6, 1/3 and 2/3 of the epochs; from each, the better half goes on. Earlier or sharper cuts
-    # stop what warms up or decays late.
-    return SuccessiveHalvingPruner(min_resource=max(1, round(epochs / 6)), reduction_factor=2)
-
-
-def _hyperband(epochs: int) -> BasePruner:
-    return HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
-
-
-def _median(epochs: int) -> BasePruner:
-    return MedianPruner(n_startup_trials=5, n_warmup_steps=max(1, epochs // 6))
-
-
-PRUNERS: Final[Mapping[str, Callable[[int], BasePruner]]] = {
-    "halving": _halving,
-    "hyperband": _hyperband,
-    "median": _median,
-    "none": lambda _: NopPruner(),
-}
-
-
 class Study:
     """One search's proposals and verdicts.
 
@@ -101,7 +66,8 @@ class Study:
         self._plan, self._space, self._objective = plan, plan.space, plan.search.objective
         self._sampler: str = plan.setting("sampler")
         self._seed: int = plan.setting("seed")
-        self._storage = optuna.storages.InMemoryStorage()
+        self._lag = plan.search.lag
+        self._storage = Memory()
         self._study = optuna.create_study(
             storage=self._storage,
             study_name="hpo",  # Hyperband hashes it into its choice of brackets
@@ -110,16 +76,28 @@ class Study:
         )
         self._study_id = self._storage.get_study_id_from_name("hpo")
         self._live: dict[int, optuna.Trial] = {}
+        self._ended: dict[int, tuple[Outcome, float | None]] = {}  # and not told to the sampler yet
+        self._told = 0  # in a deterministic search: the first that was not
         self._measured = 0
-        self._worst = -math.inf
 
     @property
     def size(self) -> int:
         """The number of trials proposed so far."""
         return len(self._study.get_trials(deepcopy=False))
 
+    @property
+    def ready(self) -> bool:
+        """Whether all has ended that the next proposal is to know."""
+        return not self._lag or all(number in self._ended for number in self._due)
+
+    @property
+    def _due(self) -> range:
+        """What the sampler is to be told before it proposes again."""
+        return range(self._told, self.size - self._lag + 1)
+
     def propose(self) -> Proposal:
         """Return the next trial."""
+        self._tell_what_is_due()
         with warnings.catch_warnings():
             # What Optuna still calls experimental (TPE's groups) is its word to us, not to the user.
             warnings.simplefilter("ignore", ExperimentalWarning)
@@ -152,7 +130,7 @@ class Study:
         self._study.sampler = RandomSampler(0)
         self._study.enqueue_trial(located)
         trial = self._study.ask()
-        self._space.sample(_Only(trial, located))
+        self._space.sample(Known(trial, located))
         return self._proposal(trial, self._plan.baseline, BASELINE)
 
     def _sobol_point(self, number: int) -> dict[str, Any]:
@@ -165,7 +143,7 @@ class Study:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # one point at a time is not a power of two
             latest = sequence.random(number)[-1]  # trial 0 is the baseline, so these are points 1, 2 …
-        point = _Quantiles(dict(zip(names, latest, strict=True)))
+        point = Quantiles(dict(zip(names, latest, strict=True)))
         self._space.sample(point)
         return point.drawn
 
@@ -190,14 +168,28 @@ class Study:
         before = self._notes(trial)
         live = self._live[trial]
         live.report(score, epoch)
-        self._worst = max(self._worst, self._objective.cost(score))
         # The pruner is asked in any case: it notes the trial's rungs while it judges.
-        pruned = epoch < self._plan.epochs and live.should_prune() and trial > 0
+        with self._storage.showing(self._known_to(trial)):
+            pruned = epoch < self._plan.epochs and live.should_prune() and trial > 0
         return not pruned, {key: it for key, it in self._notes(trial).items() if before.get(key) != it}
+
+    def _known_to(self, trial: int) -> Callable[[int], bool] | None:
+        return (lambda number: number in (trial, *range(trial - self._lag + 1))) if self._lag else None
 
     def end(self, trial: int, outcome: Outcome, score: float | None) -> None:
         """Take in how a trial ended."""
-        live = self._live.pop(trial)
+        self._ended[trial] = outcome, score
+        if not self._lag:
+            self._tell(trial)
+
+    def _tell_what_is_due(self) -> None:
+        for number in self._due if self._lag else ():
+            self._tell(number)
+            self._told = number + 1
+
+    def _tell(self, trial: int) -> None:
+        """Tell the sampler how a trial ended."""
+        live, (outcome, score) = self._live.pop(trial), self._ended.pop(trial)
         self._measured += outcome is not Outcome.FAILED and outcome is not Outcome.LOST
         if outcome is Outcome.DIVERGED:
             self._end_diverged(live)
@@ -212,12 +204,19 @@ class Study:
         TPE ranks a pruned trial whose last value is NaN behind all others of its length; the others
         learn from complete trials only, so they are told the worst score that the search has seen.
         """
-        if self._sampler == "tpe" or not math.isfinite(self._worst):
+        worst = self._worst(live.number)
+        if self._sampler == "tpe" or not math.isfinite(worst):
             live.report(math.nan, self._diverged_step(live))
             self._study.tell(live, state=TrialState.PRUNED)
         else:
-            worst = self._worst if self._objective.direction == "minimize" else -self._worst
-            self._study.tell(live, worst)
+            self._study.tell(live, worst if self._objective.direction == "minimize" else -worst)
+
+    def _worst(self, trial: int) -> float:
+        """Return the highest cost so far; in a deterministic search that of the trials up to this one."""
+        trials = self._study.get_trials(deepcopy=False)[: trial + 1 if self._lag else None]
+        scores = (score for it in trials for score in it.intermediate_values.values())
+        costs = (self._objective.cost(score) for score in scores if not math.isnan(score))
+        return max(costs, default=-math.inf)
 
     def _diverged_step(self, live: optuna.Trial) -> int:
         last = self._study.get_trials(deepcopy=False)[live.number].last_step
@@ -226,19 +225,21 @@ class Study:
     def restore(self, record: Record) -> None:
         """Take in a record of the past; the records of a search must come in their order."""
         match record:
+            case Proposal(origin=origin) if origin == PROOF:  # it only takes a number
+                self._study.add_trial(create_trial(state=TrialState.FAIL))
             case Proposal():
                 self._restore_proposal(record)
-            case Point():
+            case Point() if record.trial in self._live:
                 self._live[record.trial].report(record.score, record.epoch)
-                self._worst = max(self._worst, self._objective.cost(record.score))
                 self._remember(record.trial, record.notes)
-            case Ending():
+            case Ending() if record.trial in self._live:
                 self.end(record.trial, record.outcome, record.score)
 
     def _restore_proposal(self, proposal: Proposal) -> None:
         if proposal.origin == "cmaes":
             self.propose()
             return
+        self._tell_what_is_due()
         distributions = {name: json_to_distribution(text) for name, text in proposal.distributions.items()}
         past = create_trial(
             state=TrialState.RUNNING,
@@ -269,42 +270,3 @@ def _as_chosen(params: Mapping[str, Any], distributions: Mapping[str, BaseDistri
         if isinstance(distribution, CategoricalDistribution):
             chosen[name] = distribution.choices[distribution.choices.index(params[name])]
     return chosen
-
-
-class _Only:
-    """Passes on what is known and does not draw what is not, so that nothing false is learned."""
-
-    def __init__(self, trial: optuna.Trial, known: Mapping[str, Any]) -> None:
-        self._trial, self._known = trial, known
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        return self._trial.suggest_float(name, low, high, log=log) if name in self._known else low
-
-    def suggest_int(self, name: str, low: int, high: int) -> int:
-        return self._trial.suggest_int(name, low, high) if name in self._known else low
-
-    def suggest_categorical(self, name: str, choices: Any) -> Any:
-        return self._trial.suggest_categorical(name, choices) if name in self._known else choices[0]
-
-
-class _Quantiles:
-    """Turns a point of the unit cube into the values at these quantiles, and keeps those asked for."""
-
-    def __init__(self, quantiles: Mapping[str, float]) -> None:
-        self._quantiles = quantiles
-        self.drawn: dict[str, Any] = {}
-
-    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
-        share = float(self._quantiles[name])
-        value = low * (high / low) ** share if log else low + share * (high - low)
-        return float(self._keep(name, min(max(value, low), high)))
-
-    def suggest_int(self, name: str, low: int, high: int) -> int:
-        return int(self._keep(name, min(low + int(self._quantiles[name] * (high - low + 1)), high)))
-
-    def suggest_categorical(self, name: str, choices: Any) -> Any:
-        return self._keep(name, choices[int(self._quantiles[name] * len(choices))])
-
-    def _keep(self, name: str, value: Any) -> Any:
-        self.drawn[name] = value
-        return value

@@ -1,0 +1,35 @@
+"""Why a trial failed, in one line with the recipe's own line, from the error that ended it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Mapping
+from typing import Final
+
+import torch
+
+Cause = tuple[str, None, Mapping[str, str]]
+"""The reason, no score, and notes: the fields of an ending."""
+
+_LONGEST: Final = 20_000
+_NO_MEMORY: Final = ("can't allocate memory", "not enough memory", "out of memory")
+
+
+def explain(error: BaseException, recipe: str) -> Cause:
+    """Return the error in one line with the line of the recipe at this path, and the whole traceback."""
+    frames = traceback.extract_tb(error.__traceback__)
+    last = next((frame for frame in reversed(frames) if frame.filename == recipe), frames[-1])
+    where = f"{last.filename}:{last.lineno}"
+    text = "".join(traceback.format_exception(error))
+    return f"{_said(error)} ({where})", None, {"traceback": text[-_LONGEST:]}
+
+
+def _said(error: BaseException) -> str:
+    said = f"{type(error).__name__}: {error}"
+    return f"out of memory: {said.partition(chr(10))[0]}" if _lacks_memory(error) else said
+
+
+def _lacks_memory(error: BaseException) -> bool:
+    """Whether memory is full: Python's, the GPU's, or torch's on CPUs, which has no error of its own."""
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or (isinstance(error, RuntimeError) and any(it in str(error) for it in _NO_MEMORY))

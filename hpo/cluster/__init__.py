@@ -1,0 +1,20 @@
+"""Ray: places cohorts on workers, one Ray Tune trial each, and hosts the referee. Nothing else imports it."""
+
+import os
+
+# Ray reads these when it is imported or started.
+os.environ.update(
+    RAY_USAGE_STATS_ENABLED="0",
+    RAY_AIR_NEW_OUTPUT="0",
+    RAY_CHDIR_TO_TRIAL_DIR="0",  # a recipe finds its files where the search was started
+    RAY_TQDM_PATCH_PRINT="0",
+    TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
+    TUNE_DISABLE_SIGINT_HANDLER="1",
+    TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S="0",
+)
+
+from hpo.cluster.hardware import Share, cpus, machine
+from hpo.cluster.local import local
+from hpo.cluster.placement import Order, train
+
+__all__ = ["Order", "Share", "cpus", "local", "machine", "train"]

@@ -1,0 +1,79 @@
+"""What this machine has, and what a trial gets of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from hpo.errors import InputError, Problem
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a trial gets of the machines: so many processes, each with so much."""
+
+    cpus: float
+    gpus: float
+    processes: int = 1
+
+
+def machine(
+    workers: int | None, gpus_per_trial: float | None, workers_per_trial: int = 1
+) -> tuple[int, Share]:
+    """Return how many trials this machine trains at once, and what each of them gets.
+
+    Args:
+        workers: as many as this; None: as many as there are CPUs, or shares of the GPUs.
+        gpus_per_trial: what each gets of the GPUs; None: one for each of its workers, if there are any.
+        workers_per_trial: how many processes train each.
+
+    Raises:
+        InputError: there are not enough GPUs or CPUs.
+    """
+    gpus = gpus_here()
+    share = gpus_per_trial or float(workers_per_trial if gpus else 0)
+    problem = _too_much(workers_per_trial, share, gpus)
+    if problem:
+        raise InputError(problem)
+    if workers is None:
+        workers = max(1, int(gpus / share)) if share else cpus() // workers_per_trial
+    return workers, Share(cpus=1.0, gpus=share / workers_per_trial, processes=workers_per_trial)
+
+
+def _too_much(processes: int, share: float, gpus: int) -> Problem | None:
+    """Say what this machine lacks for a trial of so many processes, with so much of its GPUs."""
+    together = f"workers_per_trial={processes}"
+    if share and processes > 1 and share != processes:
+        message = f"Each of the {processes} workers of a trial trains on one GPU. Leave the word out."
+        return Problem(f"gpus_per_trial={share:g}", message)
+    if share > gpus and processes > 1:
+        message = f"This machine has {_counted(gpus, 'GPU')}, and each worker takes one. {_fewer(gpus)}"
+        return Problem(together, message)
+    if share > gpus:
+        message = f"This machine has {_counted(gpus, 'GPU')}. Leave the word out to train on CPUs."
+        return Problem(f"gpus_per_trial={share:g}", message)
+    if processes > cpus():
+        message = f"This machine has {_counted(cpus(), 'CPU')}, and each worker takes one. {_fewer(cpus())}"
+        return Problem(together, message)
+    return None
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number or 'no'} {what}{'s' if number > 1 else ''}"
+
+
+def _fewer(most: int) -> str:
+    return f"Write workers_per_trial={most}." if most else "Leave gpus_per_trial out to train on CPUs."
+
+
+def cpus() -> int:
+    """The number of CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpus_here() -> int:
+    """Return the number of GPUs that this process may use."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    present = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    return present if visible is None else min(present, len([it for it in visible.split(",") if it.strip()]))

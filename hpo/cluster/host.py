@@ -1,0 +1,182 @@
+"""The referee's host: an actor of Ray that all workers speak to."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, Final, Protocol
+
+from hpo.cluster.last_words import killed_for_memory, read_last_words
+from hpo.cluster.watch import Watch
+from hpo.trial import Divergence, Ending, Point, Proposal, Stopped
+
+# How long a report may wait to become durable; it is answered at once.
+_FLUSH_SECONDS: Final = 0.03
+_LOOK_SECONDS: Final = 1.0
+_DEATH: Final = "its worker died"
+
+
+class Referee(Protocol):
+    """What is hosted here: see `hpo.referee.Referee`."""
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is a trial to hand out now."""
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether there is nothing left to train."""
+
+    def ask(self, cohort: str, size: int) -> list[Proposal]:
+        """Return trials for a cohort."""
+
+    def attempt(self, cohort: str, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
+        """Note who trains these trials, and in what way."""
+
+    def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
+        """Return the trials that go on."""
+
+    def tell(self, endings: Sequence[Ending]) -> None:
+        """Take in how trials ended."""
+
+    def lost(self, cohort: str, reason: str) -> bool:
+        """Take in that a cohort's worker died; return whether it had trials."""
+
+    def reclaim(self, alive: Collection[str], reason: str) -> None:
+        """Take in which cohorts have a worker; hand out again what others had."""
+
+    def requeue(self) -> None:
+        """Hand out again what was under way."""
+
+    def flush(self) -> None:
+        """Make everything answered so far durable."""
+
+
+class Host:
+    """The referee as a Ray actor: one thread, and commits in groups beside it.
+
+    A report is answered from memory (`hpo.line` says why nothing is lost by that), unless it ends a trial.
+    That, an ask, an attempt, a telling or a loss is answered once it is durable; whatever arrives while one
+    commit is under way goes into the next. Beside that it watches who hangs, and ends that process.
+
+    Args:
+        make: makes the referee.
+        folder: where workers leave their last words.
+        within: how long a worker may be silent; see `hpo.cluster.watch.Watch`.
+    """
+
+    def __init__(self, make: Callable[[], Referee], folder: str = "", within: float | None = None) -> None:
+        self._referee, self._folder = make(), folder
+        self._watch, self._hung = Watch(within), dict[str, str]()
+        self._processes: dict[str, int] = {}
+        self._cohort_of: dict[int, str] = {}
+        self._killed_before = killed_for_memory()
+        self._stopping = False
+        self._commit: asyncio.Task[None] | None = None
+        self._later: asyncio.Task[None] | None = None
+        self._looking: asyncio.Task[None] | None = None
+
+    async def requeue(self) -> None:
+        """Hand out again what was under way."""
+        self._referee.requeue()
+
+    async def outlook(self, alive: list[str]) -> tuple[bool, bool]:
+        """Return whether there is a trial to hand out, and whether nothing is left; take in who works."""
+        self._referee.reclaim(alive, _DEATH)
+        self._soon()
+        return self._referee.ready, self._referee.exhausted
+
+    async def begin(self, cohort: str, process: int) -> None:
+        """Take in which process trains a cohort, and watch it from now on."""
+        self._processes[cohort] = process
+        self._watch.hear(cohort)
+        self._looking = self._looking or asyncio.create_task(self._look())
+
+    async def leave(self, cohort: str) -> None:
+        """Take in that a cohort is done with."""
+        self._watch.forget(cohort)
+
+    async def stop(self) -> None:
+        """Let everyone end after the epoch that is under way; return when they have."""
+        self._stopping = True
+        while self._watch.cohorts:
+            await asyncio.sleep(_FLUSH_SECONDS)
+
+    async def ask(self, cohort: str, size: int) -> list[Proposal]:
+        """Return trials for a cohort."""
+        trials = [] if self._stopping else self._referee.ask(cohort, size)
+        self._cohort_of |= {trial.number: cohort for trial in trials}
+        self._watch.hear(cohort)
+        await self._durable()
+        return trials
+
+    async def attempt(self, cohort: str, trials: list[int], worker: str, notes: Mapping[str, Any]) -> None:
+        """Note who trains these trials."""
+        self._referee.attempt(cohort, trials, worker, notes)
+        self._watch.hear(cohort)
+        await self._durable()
+
+    async def report(self, reports: list[Point | Divergence]) -> list[int]:
+        """Return the trials that go on.
+
+        Raises:
+            Stopped: what was reported is taken in, and nobody goes on.
+        """
+        for cohort in {self._cohort_of.get(report.trial) for report in reports} - {None}:
+            self._watch.hear(str(cohort))
+        kept = self._referee.report(reports)
+        if self._stopping:
+            await self._durable()
+            raise Stopped
+        if len(kept) < len(reports):
+            await self._durable()  # a trial has ended, and its worker will not speak of it again
+        self._soon()
+        return kept
+
+    async def tell(self, endings: list[Ending]) -> None:
+        """Take in how trials ended."""
+        self._referee.tell(endings)
+        await self._durable()
+
+    async def lost(self, cohort: str, reason: str = "") -> bool:
+        """Take in that a cohort's worker died, and find out why; return whether it had trials."""
+        self._watch.forget(cohort)
+        had_trials = self._referee.lost(cohort, reason or self._why(cohort))
+        await self._durable()
+        return had_trials
+
+    def _why(self, cohort: str) -> str:
+        process = self._processes.get(cohort)
+        hung = self._hung.pop(cohort, "")
+        return hung or read_last_words(self._folder, process, self._killed_before)
+
+    async def flush(self) -> None:
+        """Return once everything answered so far is durable."""
+        await self._durable()
+
+    async def _look(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_SECONDS)
+            for cohort in self._watch.look():
+                self._hung[cohort] = f"no report for {self._watch.limit:.0f} s"
+                self._watch.forget(cohort)
+                with suppress(ProcessLookupError):
+                    os.kill(self._processes[cohort], signal.SIGKILL)  # which reaches also one that is stopped
+
+    async def _durable(self) -> None:
+        if self._commit and not self._commit.done():
+            await self._commit  # it began before this was appended, so it may not hold it
+        if not self._commit or self._commit.done():
+            self._commit = asyncio.create_task(asyncio.to_thread(self._referee.flush))
+        await self._commit
+
+    def _soon(self) -> None:
+        if not self._later or self._later.done():
+            self._later = asyncio.create_task(self._flush_later())
+
+    async def _flush_later(self) -> None:
+        await asyncio.sleep(_FLUSH_SECONDS)
+        await self._durable()

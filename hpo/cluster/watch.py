@@ -1,0 +1,56 @@
+"""Who has not reported for too long, and so hangs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Final
+
+LEAST_SECONDS: Final = 600.0
+_EPOCHS: Final = 20
+_LONGEST_LOOK_SECONDS: Final = 5.0
+
+
+class Watch:
+    """Adds up for each cohort how long nothing was heard of it.
+
+    Only time in which someone looks counts: when this process, or the whole machine, was stopped for a
+    while, reports may be waiting to be heard.
+
+    Args:
+        within: how many seconds may pass between two reports; None: ten minutes, or 20 times the longest
+            pause that was no hang, if that is more.
+        clock: tells the seconds.
+    """
+
+    def __init__(self, within: float | None, clock: Callable[[], float] = time.monotonic) -> None:
+        self._within, self._clock = within, clock
+        self._silence: dict[str, float] = {}
+        self._longest, self._looked = 0.0, clock()
+
+    @property
+    def limit(self) -> float:
+        """The seconds after which a silent worker is taken to hang."""
+        return self._within or max(LEAST_SECONDS, _EPOCHS * self._longest)
+
+    @property
+    def cohorts(self) -> list[str]:
+        """Who is watched."""
+        return list(self._silence)
+
+    def hear(self, cohort: str) -> None:
+        """Take in a sign of life; the first one begins the watch."""
+        self._longest = max(self._longest, self._silence.get(cohort, 0.0))
+        self._silence[cohort] = 0.0
+
+    def forget(self, cohort: str) -> None:
+        """Take in that a cohort is done with."""
+        self._silence.pop(cohort, None)
+
+    def look(self) -> list[str]:
+        """Return who hangs; call it every second or so."""
+        now = self._clock()
+        passed, self._looked = min(now - self._looked, _LONGEST_LOOK_SECONDS), now
+        for cohort in self._silence:
+            self._silence[cohort] += passed
+        return [cohort for cohort, silence in self._silence.items() if silence > self.limit]

@@ -1,0 +1,38 @@
+"""Settings that do not go together."""
+
+from __future__ import annotations
+
+from hpo.errors import Problem
+from hpo.settings import SearchSettings
+
+
+def contradictions(settings: SearchSettings) -> list[Problem]:
+    """Return what is wrong with the words of a search, each of which may be right by itself."""
+    return _nothing_to_shard(settings) + _fused_and_spread(settings) + _by_rule_and_by_clock(settings)
+
+
+def _nothing_to_shard(settings: SearchSettings) -> list[Problem]:
+    if settings.parallel != "fsdp" or settings.workers_per_trial > 1:
+        return []
+    return [Problem("parallel=fsdp", "It shards the model over workers: write workers_per_trial=2, or more.")]
+
+
+def _fused_and_spread(settings: SearchSettings) -> list[Problem]:
+    if settings.workers_per_trial == 1 or settings.fuse in ("auto", "off", 1):
+        return []
+    message = "Several workers train one trial at a time: leave out fuse, or workers_per_trial."
+    return [Problem(f"fuse={settings.fuse}", message)]
+
+
+def _by_rule_and_by_clock(settings: SearchSettings) -> list[Problem]:
+    """Return what cannot be fixed by a rule: a clock's verdict, and rounding that depends on the company."""
+    if not settings.deterministic:
+        return []
+    problems = []
+    if settings.timeout is not None:
+        message = "A clock never stops two searches at the same place: leave it out, or deterministic."
+        problems.append(Problem(f"timeout={settings.timeout:g}", message))
+    if settings.fuse not in ("auto", "off", 1):
+        message = "The company rounds a curve's last digits: leave out fuse, or deterministic."
+        problems.append(Problem(f"fuse={settings.fuse}", message))
+    return problems

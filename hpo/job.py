@@ -1,0 +1,95 @@
+"""What workers are told of a search, and what they make of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from functools import cache
+
+import torch
+
+from hpo.config import Config, Value
+from hpo.plan import Plan
+from hpo.recipe import Objective
+from hpo.shelf import Shelf
+from hpo.training.engine import Task
+from hpo.training.execution import execute, load_splits
+from hpo.training.memory import Memory, predict
+from hpo.vocabulary import MODEL
+
+
+@dataclass(frozen=True)
+class Job:
+    """What the workers of a search must know of it; plain values, so that it travels.
+
+    `at_once` is how many trials a worker trains at once, None for as many as a measurement with the
+    `baseline` recommends, up to `most`. `workers` share this machine's memory.
+    """
+
+    source: str
+    path: str
+    objective: Objective
+    epochs: int
+    seed: int
+    baseline: Config
+    shelf: Shelf | None = None
+    data_options: tuple[tuple[str, Value], ...] = ()
+    threads: int = 1
+    device: str = "cpu"
+    parallel: str = "ddp"
+    at_once: int | None = 1
+    most: int = 1
+    workers: int = 1
+    deterministic: bool = False
+
+    @classmethod
+    def of(cls, plan: Plan, shelf: Shelf | None = None) -> Job:
+        """Return what the workers of a planned search must know."""
+        return cls(
+            shelf=shelf,
+            source=plan.search.source,
+            path=plan.search.path,
+            objective=plan.search.objective,
+            epochs=plan.epochs,
+            seed=plan.setting("seed"),
+            data_options=tuple(plan.data_options.items()),
+            threads=plan.setting("threads"),
+            device=plan.setting("device"),
+            parallel=plan.setting("parallel"),
+            baseline=plan.baseline,
+            at_once=plan.at_once,
+            most=plan.most_at_once,
+            workers=plan.at_work,
+            deterministic=plan.setting("deterministic"),
+        )
+
+
+@cache
+def prepare(job: Job) -> Task:
+    """Load a job's recipe and data; a worker does this once, before its first cohort."""
+    torch.set_num_threads(job.threads)
+    _demand_determinism(yes=job.deterministic)
+    module = execute(job.source, job.path)
+    splits = load_splits(module, dict(job.data_options))
+    return Task(module, splits, job.objective, job.epochs, job.seed, job.device)
+
+
+def _demand_determinism(*, yes: bool) -> None:
+    """Have torch use what gives the same bits each time, and refuse operations that cannot."""
+    if yes:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS cannot
+    torch.use_deterministic_algorithms(yes)
+
+
+def foretell(job: Job, config: Config) -> Memory:
+    """Foretell a training's memory. The model is built without its numbers, unless it needs to see them.
+
+    Raises:
+        Exception: whatever the recipe raises.
+    """
+    module = execute(job.source, job.path)
+    try:
+        with torch.device("meta"):
+            return predict(config, module.model(**config.below(MODEL)))
+    except (NotImplementedError, RuntimeError):
+        return predict(config, module.model(**config.below(MODEL)))

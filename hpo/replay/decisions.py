@@ -1,0 +1,151 @@
+"""Recomputing each proposal and each verdict of a search from what its ledger held at that moment."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Final
+
+from hpo.changes import changed_versions
+from hpo.history import History
+from hpo.ledger import Ledger
+from hpo.plan import Plan
+from hpo.referee import proposer
+from hpo.settings import ReplaySettings
+from hpo.trial import TIMEOUT, Ending, Outcome, Point, Proposal, Record
+
+_COMPARED: Final = ("number", "origin", "config", "params", "distributions", "notes")
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A decision that comes out otherwise now; a verdict is that after the epoch, a proposal has none."""
+
+    trial: int
+    epoch: int | None
+    what: str
+    recorded: Any
+    recomputed: Any
+
+
+@dataclass(frozen=True)
+class Decisions:
+    """What was recomputed, what differs, and how many endings only a clock or a death decided.
+
+    `versions` are those that have changed since, which may be why.
+    """
+
+    search: str
+    proposals: int
+    verdicts: int
+    differences: tuple[Difference, ...]
+    beyond: Mapping[str, int]
+    versions: tuple[str, ...]
+
+    @property
+    def expected(self) -> bool:
+        """Whether all came out as recorded."""
+        return not self.differences
+
+    def describe(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return asdict(self)
+
+
+def replay(settings: ReplaySettings) -> Decisions:
+    """Decide anew what a search decided, in the order of its records.
+
+    Raises:
+        InputError: there is no such search.
+    """
+    ledger = Ledger(settings.store)
+    search = ledger.search(settings.name)
+    records = ledger.records(search)
+    walk = _Walk(Plan.of(search), records)
+    differences = tuple(walk.differences())
+    counts = walk.counted["proposals"], walk.counted["verdicts"]
+    return Decisions(
+        search.name, *counts, differences, _beyond(records), tuple(changed_versions(search.versions))
+    )
+
+
+def _beyond(records: Iterable[Record]) -> dict[str, int]:
+    """Count the endings that do not follow from records."""
+    endings = [record for record in records if isinstance(record, Ending)]
+    late = sum(ending.outcome is Outcome.PRUNED and ending.reason == TIMEOUT for ending in endings)
+    lost = sum(ending.outcome is Outcome.LOST for ending in endings)
+    return {what: count for what, count in (("timeout", late), ("lost", lost)) if count}
+
+
+class _Walk:
+    """Goes through a search's records with a study of its own, and starts it anew after a difference."""
+
+    def __init__(self, plan: Plan, records: Sequence[Record]) -> None:
+        self._plan, self._records = plan, records
+        self._study = proposer(plan)
+        self._history = History(plan.search.objective)
+        self._stopped = {
+            record.trial for record in records if isinstance(record, Ending) and _by_verdict(record)
+        }
+        self._last = {record.trial: record.epoch for record in records if isinstance(record, Point)}
+        self.counted: Counter[str] = Counter()
+
+    def differences(self) -> Iterator[Difference]:
+        """Decide anew, and yield what comes out otherwise."""
+        for place, record in enumerate(self._records, start=1):
+            found = list(self._repeat(record))
+            self._history.add(record)
+            if found:
+                self._restore(self._records[:place])
+            yield from found
+
+    def _restore(self, past: Sequence[Record]) -> None:
+        self._study = proposer(self._plan)
+        for record in past:
+            self._study.restore(record)
+
+    def _repeat(self, record: Record) -> Iterator[Difference]:
+        match record:
+            case Proposal():
+                self.counted["proposals"] += 1
+                yield from self._prove(record) if record.proves else self._propose(record)
+            case Point() if not self._history.trials[record.trial].proposal.proves:
+                self.counted["verdicts"] += 1
+                yield from self._judge(record)
+            case Ending():
+                self._study.restore(record)
+
+    def _prove(self, recorded: Proposal) -> Iterator[Difference]:
+        self._study.restore(recorded)
+        best = self._history.best
+        if best is None or best.proposal.config != recorded.config:
+            winner = dict(best.proposal.config) if best else None
+            yield Difference(recorded.number, None, "winner", dict(recorded.config), winner)
+
+    def _propose(self, recorded: Proposal) -> Iterator[Difference]:
+        if not self._study.ready:
+            yield Difference(recorded.number, None, "moment", "now", "when earlier trials have ended")
+            return
+        again = self._study.propose()
+        for name in _COMPARED:
+            before, now = _plain(getattr(recorded, name)), _plain(getattr(again, name))
+            if before != now:
+                yield Difference(recorded.number, None, name, before, now)
+
+    def _judge(self, point: Point) -> Iterator[Difference]:
+        went_on = point.trial not in self._stopped or point.epoch < self._last[point.trial]
+        goes_on, notes = self._study.report(point.trial, point.epoch, point.score)
+        for name, before, now in (("goes on", went_on, goes_on), ("notes", point.notes, notes)):
+            if _plain(before) != _plain(now):
+                yield Difference(point.trial, point.epoch, name, _plain(before), _plain(now))
+
+
+def _by_verdict(ending: Ending) -> bool:
+    return ending.outcome is Outcome.PRUNED and ending.reason != TIMEOUT
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as it is after a way through the ledger."""
+    return json.loads(json.dumps(dict(value) if isinstance(value, Mapping) else value))

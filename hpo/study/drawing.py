@@ -1,0 +1,53 @@
+"""Two ways to go through a space without asking a sampler: with what is known, and with a point of a cube."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import optuna
+
+
+class Known:
+    """Passes on what is known and does not draw what is not, so that nothing false is learned."""
+
+    def __init__(self, trial: optuna.Trial, known: Mapping[str, Any]) -> None:
+        self._trial, self._known = trial, known
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """Return a number within these limits."""
+        return self._trial.suggest_float(name, low, high, log=log) if name in self._known else low
+
+    def suggest_int(self, name: str, low: int, high: int) -> int:
+        """Return a whole number within these limits."""
+        return self._trial.suggest_int(name, low, high) if name in self._known else low
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """Return one of these."""
+        return self._trial.suggest_categorical(name, choices) if name in self._known else choices[0]
+
+
+class Quantiles:
+    """Turns a point of the unit cube into the values at these quantiles, and keeps those asked for."""
+
+    def __init__(self, quantiles: Mapping[str, float]) -> None:
+        self._quantiles = quantiles
+        self.drawn: dict[str, Any] = {}
+
+    def suggest_float(self, name: str, low: float, high: float, *, log: bool = False) -> float:
+        """Return a number within these limits."""
+        share = float(self._quantiles[name])
+        value = low * (high / low) ** share if log else low + share * (high - low)
+        return float(self._keep(name, min(max(value, low), high)))
+
+    def suggest_int(self, name: str, low: int, high: int) -> int:
+        """Return a whole number within these limits."""
+        return int(self._keep(name, min(low + int(self._quantiles[name] * (high - low + 1)), high)))
+
+    def suggest_categorical(self, name: str, choices: Any) -> Any:
+        """Return one of these."""
+        return self._keep(name, choices[int(self._quantiles[name] * len(choices))])
+
+    def _keep(self, name: str, value: Any) -> Any:
+        self.drawn[name] = value
+        return value

@@ -1,0 +1,50 @@
+"""Which of Optuna's samplers and pruners a search's words mean, and how they are set up."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
+
+
+def _tpe(seed: int) -> BaseSampler:
+    # `group` samples the hyperparameters of one branch together, which a conditional space needs.
+    return TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=1)
+
+
+def _gp(seed: int) -> BaseSampler:
+    return GPSampler(seed=seed, independent_sampler=RandomSampler(seed), n_startup_trials=1)
+
+
+def _cmaes(seed: int) -> BaseSampler:
+    independent = RandomSampler(seed)
+    return CmaEsSampler(
+        seed=seed, independent_sampler=independent, warn_independent_sampling=False, n_startup_trials=1
+    )
+
+
+MODELS: Final[Mapping[str, Callable[[int], BaseSampler]]] = {"tpe": _tpe, "gp": _gp, "cmaes": _cmaes}
+
+
+def _halving(epochs: int) -> BasePruner:
+    # Rungs at 1/6, 1/3 and 2/3 of the epochs; from each, the better half goes on. Earlier or sharper cuts
+    # stop what warms up or decays late.
+    return SuccessiveHalvingPruner(min_resource=max(1, round(epochs / 6)), reduction_factor=2)
+
+
+def _hyperband(epochs: int) -> BasePruner:
+    return HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
+
+
+def _median(epochs: int) -> BasePruner:
+    return MedianPruner(n_startup_trials=5, n_warmup_steps=max(1, epochs // 6))
+
+
+PRUNERS: Final[Mapping[str, Callable[[int], BasePruner]]] = {
+    "halving": _halving,
+    "hyperband": _hyperband,
+    "median": _median,
+    "none": lambda _: NopPruner(),
+}

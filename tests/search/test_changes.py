@@ -1,0 +1,178 @@
+"""What has changed between the start of a search and its resumption is shown, and refused."""
+
+import json
+import sqlite3
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from hpo import search as conductor
+from hpo.changes import changes, reorder
+from hpo.errors import InputError
+from hpo.ledger import Ledger
+from hpo.plan import order, order_training
+from hpo.settings import ResumeSettings, SearchSettings, TrainSettings
+
+ROOT = Path(__file__).parent.parent.parent
+WORDS = (
+    "recipe=own",
+    "space=own",
+    "space.batch_size=16",
+    "recipe.width=24",
+    "trials=2",
+    "epochs=1",
+    "fuse=off",
+)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with a recipe and a space of its own."""
+    monkeypatch.chdir(tmp_path)
+    for source, to in (
+        ("recipes/mlp.py", "recipes/own.py"),
+        ("search_spaces/sgd.yaml", "search_spaces/own.yaml"),
+    ):
+        Path(to).parent.mkdir()
+        Path(to).write_text((ROOT / source).read_text())
+    return tmp_path
+
+
+@pytest.fixture
+def search(folder):
+    ledger = Ledger("sqlite:///hpo.db")
+    ordered = order(SearchSettings.from_words(WORDS))
+    decided = {"threads": 1, "device": "cpu", "at_work": 1}
+    written = ledger.create_search(replace(ordered, settings={**ordered.settings, **decided}))
+    ledger.close()
+    return written
+
+
+def given(*words):
+    return ResumeSettings.from_words(["own-1", *words])
+
+
+def found(search, *words):
+    return {
+        change.what.split()[0]: change.lines for change in changes(search, reorder(search, given(*words)))
+    }
+
+
+def edit(path, before, after):
+    text = Path(path).read_text()
+    assert before in text
+    Path(path).write_text(text.replace(before, after))
+
+
+def test_nothing_has_changed(search):
+    assert found(search) == {}
+
+
+def test_nothing_has_changed_seen_from_another_folder(search, tmp_path, monkeypatch):
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    assert found(search) == {}
+
+
+def test_how_long_and_on_how_much_is_free(search):
+    assert found(search, "trials=100", "workers=7", "timeout=1h") == {}
+
+
+def test_the_recipe(search):
+    edit("recipes/own.py", "import torch\n", "import torch  # what else\n")
+    assert set(found(search)) == {"recipe"}
+    assert {"-import torch", "+import torch  # what else"} <= set(found(search)["recipe"])
+
+
+def test_the_space_with_what_was_put_into_it(search):
+    edit("search_spaces/own.yaml", "1e-3", "1e-4")
+    assert set(found(search)) == {"space"}
+    assert sum(line.startswith("+ ") for line in found(search)["space"]) == 1
+
+
+def test_a_recipe_and_a_space_that_are_gone_are_as_they_were(search):
+    Path("recipes/own.py").unlink()
+    Path("search_spaces/own.yaml").unlink()
+    assert found(search) == {}
+    assert set(found(search, "space.batch_size=64")) == {"space", "settings"}
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("seed=1", "seed: 0 → 1"),
+        ("pruner=none", "pruner: halving → none"),
+        ("epochs=5", "epochs: 1 → 5"),
+        ("deterministic=true", "deterministic: false → true"),
+        ("space.batch_size=64", "space.batch_size: 16 → 64"),
+        ("recipe.width=8", "recipe.width: 24 → 8"),
+    ],
+)
+def test_words_given_now(search, word, line):
+    assert found(search, word)["settings"] == (line,)
+
+
+def test_versions_of_what_decides(search):
+    older = {**search.versions, "torch": "2.0.0", "numpy": "1.0.0", "python": "3.1.7"}
+    lines = found(replace(search, versions=older))["versions"]
+    assert [line.split(":")[0] for line in lines] == ["python", "torch"]
+    python = search.versions["python"].rpartition(".")[0]
+    assert found(replace(search, versions={**search.versions, "python": f"{python}.99"})) == {}
+
+
+def test_what_cannot_be_searched_is_refused_as_at_the_start(search):
+    edit("search_spaces/own.yaml", "momentum", "momentun")
+    with pytest.raises(InputError, match="momentum"):
+        reorder(search, given())
+
+
+def test_a_search_of_an_older_hpo_has_not_changed(search):
+    """It did not keep the path of its space, nor settings that came later."""
+    younger = {"space_file", "space.batch_size", "deterministic"}
+    kept = {name: value for name, value in search.settings.items() if name not in younger}
+    assert found(replace(search, settings=kept)) == {}
+
+
+def test_a_training(folder):
+    ordered = order_training(TrainSettings.from_words(["recipe=own", "epochs=1"]))
+    assert found(ordered) == {}
+    edit("recipes/own.py", "import torch\n", "import torch  # what else\n")
+    assert set(found(ordered)) == {"recipe"}
+    with pytest.raises(InputError, match="takes no words"):
+        reorder(ordered, given("trials=3"))
+
+
+def test_the_refusal_says_what_to_do_and_starts_nothing(search):
+    with pytest.raises(InputError) as refused:
+        conductor.resume(given("seed=1"), lambda plan: None)
+    assert "hpo resume own-1 seed=1 allow_change=true" in str(refused.value)
+    assert "seed: 0 → 1" in str(refused.value)
+    with sqlite3.connect("hpo.db") as database:
+        assert database.execute("SELECT count(*) FROM sessions").fetchone() == (0,)
+    database.close()
+
+
+@pytest.mark.slow
+def test_a_fork_begins_anew_and_a_finished_search_takes_more_trials(folder):
+    """As a user does it, with the command."""
+    from conftest import Folder
+
+    shell = Folder(folder)
+    done = shell.run("search", *WORDS, "workers=1")
+    assert done.returncode == 0, done.stderr
+    refused = shell.run("resume", "own-1", "trials=2")
+    assert (refused.returncode, "trials=4" in refused.stderr) == (2, True)
+    forked = shell.run("resume", "own-1", "seed=1", "allow_change=true")
+    assert forked.returncode == 0, forked.stderr
+    listed = json.loads(shell.run("list", "--json").stdout)
+    assert [(it["name"], it["forked_from"], it["state"]) for it in listed] == [
+        ("own-1", None, "finished"),
+        ("own-1-2", "own-1", "finished"),
+    ]
+    more = shell.run("resume", "own-1", "trials=4")
+    assert more.returncode == 0, more.stderr
+    assert "4 of 4 trials" in more.stdout
+    assert shell.run("replay", "own-1").returncode == 0
+    audited = shell.run("audit", "own-1")
+    assert audited.returncode == 0, audited.stdout

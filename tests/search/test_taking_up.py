@@ -1,0 +1,231 @@
+"""A trial whose training broke off goes on where it was saved, and its curve is what it would have been."""
+
+import os
+import re
+import stat
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from hpo import cohort, shelf
+from hpo.job import Job
+from hpo.ledger import Ledger
+from hpo.line import Line
+from hpo.plan import Plan, order
+from hpo.referee import Referee
+from hpo.settings import SearchSettings
+from hpo.shelf import Shelf
+from hpo.trial import WARNING, Outcome, Stopped
+
+TINY = Path(__file__).parent.parent / "training" / "tiny.py"
+EPOCHS = 6
+
+
+class DeathError(BaseException):
+    """What no worker survives."""
+
+
+class Bench:
+    """One search and one worker, who can be made to break off at a report."""
+
+    def __init__(self, folder, at_once):
+        self.url, self.at_once = f"sqlite:///{folder}/hpo.db", at_once
+        few = ("space=sgd", f"epochs={EPOCHS}", f"trials={at_once}", "sampler=random", "pruner=none")
+        settings = SearchSettings.from_words([f"recipe={TINY}", f"store={self.url}", *few])
+        self.ledger = Ledger(self.url)
+        ordered = order(settings)
+        decided = {**ordered.settings, "threads": 1, "device": "cpu"}
+        self.search = self.ledger.create_search(replace(ordered, settings=decided))
+        plan = Plan.of(self.search)
+        self.shelf = replace(Shelf.of(plan, self.url), every=0.0)
+        self.job = replace(Job.of(plan, self.shelf), at_once=at_once)
+        self.cohorts = 0
+
+    def work(self, reports=99, durable=99, error=DeathError):
+        """Train a cohort until so many reports are made, of which the ledger gets only some."""
+        session = self.ledger.open_session(self.search)
+        judge, made = Referee(self.url, self.search.name, session), 0
+        judge.requeue()
+
+        def call(method, *arguments):
+            nonlocal made
+            answer = getattr(judge, method)(*arguments)
+            made += method == "report"
+            if made <= durable:
+                judge.flush()
+            if made == reports and method == "report":
+                raise error
+            return answer
+
+        self.cohorts += 1
+        try:
+            cohort.train(self.job, f"cohort {self.cohorts}", Line(call))
+        except error:
+            return made
+        return made
+
+    @property
+    def history(self):
+        return self.ledger.history(self.search)
+
+    @property
+    def curves(self):
+        return {
+            number: [replace(point, at=0, seq=0, seconds=0) for point in trial.points]
+            for number, trial in self.history.trials.items()
+            if not trial.proposal.proves
+        }
+
+    @property
+    def begun(self):
+        """The epoch after which each trial was taken up last."""
+        return [trial.attempts[-1].notes["from"] for trial in self.history.trials.values()]
+
+    @property
+    def files(self):
+        return sorted(path.name for path in Path(self.shelf.folder).glob("*.safetensors"))
+
+
+@pytest.fixture
+def bench(tmp_path, monkeypatch):
+    monkeypatch.setattr(shelf, "_SHARE", float("inf"))  # save after each epoch, however long that takes
+    made = []
+
+    def make(at_once=1):
+        folder = tmp_path / str(len(made))
+        folder.mkdir()
+        made.append(Bench(folder, at_once))
+        return made[-1]
+
+    yield make
+    for one in made:
+        one.ledger.close()
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_it_goes_on_from_the_last_epoch_that_was_saved(bench, at_once):
+    whole, broken = bench(at_once), bench(at_once)
+    whole.work()
+    broken.work(reports=4)
+    broken.work()
+    assert broken.begun[0] == {str(number): 3 for number in range(at_once)}
+    assert broken.curves == whole.curves
+    assert {trial.outcome for trial in broken.history.trials.values()} == {Outcome.FINISHED}
+    assert broken.files == []
+
+
+def test_a_checkpoint_that_is_ahead_of_the_ledger_makes_no_hole(bench):
+    whole, broken = bench(), bench()
+    whole.work()
+    broken.work(reports=5, durable=2)
+    assert len(broken.history.trials[0].points) == 2
+    broken.work()
+    assert broken.begun == [{"0": 4}]
+    assert broken.curves == whole.curves
+
+
+def test_who_was_saved_in_one_company_goes_on_in_another(bench):
+    """Two workers' trials meet; they are at different epochs, and one is new."""
+    whole, broken = bench(3), bench(3)
+    whole.work()
+    broken.job = replace(broken.job, at_once=2)
+    broken.work(reports=3)
+    broken.job = replace(broken.job, at_once=3)
+    broken.work()
+    assert [trial.attempts[-1].notes["from"] for trial in broken.history.searched] == [{"0": 2, "1": 2}] * 3
+    for number, curve in broken.curves.items():
+        assert [it.epoch for it in curve] == [it.epoch for it in whole.curves[number]]
+        assert [it.loss for it in curve] == pytest.approx([it.loss for it in whole.curves[number]], rel=1e-4)
+
+
+def damage(path):
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize(("damaged", "begun"), [(1, {"0": 3}), (2, {})])
+def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(bench, damaged, begun):
+    whole, broken = bench(), bench()
+    whole.work()
+    broken.work(reports=5)
+    assert broken.files == ["0-3.safetensors", "0-4.safetensors"]
+    for name in broken.files[-damaged:]:
+        damage(Path(broken.shelf.folder, name))
+    broken.work()
+    assert broken.begun == [begun]
+    (warning,) = broken.history.warnings
+    assert warning.count("its checksum does not fit") == damaged
+    assert broken.curves == whole.curves
+
+
+def test_a_checkpoint_of_another_trial_is_told_and_not_used(bench):
+    broken = bench(2)
+    broken.work(reports=2)
+    folder = Path(broken.shelf.folder)
+    (folder / "0-1.safetensors").replace(folder / "1-1.safetensors")
+    broken.work()
+    assert broken.begun[0] == {}
+    assert "1-1.safetensors: its trial is 0, not 1." in broken.history.warnings[0]
+
+
+def test_a_full_disk_stops_no_training_and_is_told_once(bench, monkeypatch):
+    whole, broken = bench(2), bench(2)
+    whole.work()
+    fsync, calls = os.fsync, []
+
+    def full(file):
+        calls.append(file)
+        if len(calls) > 4:
+            raise OSError(28, "No space left on device")
+        fsync(file)
+
+    monkeypatch.setattr(os, "fsync", full)
+    kept = []
+    monkeypatch.setattr(broken.shelf.__class__, "clear", lambda *_: kept.append(broken.files))
+    broken.work()
+    assert broken.curves == whole.curves
+    assert kept[-1] == ["0-1.safetensors", "0-2.safetensors", "1-1.safetensors", "1-2.safetensors"]
+    (warning,) = broken.history.warnings
+    assert warning.startswith("Trial 0 is not saved, and trains on: ")
+    assert re.search(r"No space left on device\. It takes [0-9,]+ bytes, and [0-9,]+ are free in ", warning)
+    assert warning.endswith(f"{broken.shelf.folder}.")
+    assert len([it for it in broken.history.trials[0].attempts if WARNING in it.notes]) == 1
+
+
+def test_who_is_to_stop_is_saved_first_however_short_it_trained(bench):
+    broken = bench(2)
+    broken.job = replace(broken.job, shelf=replace(broken.shelf, every=1000.0))
+    assert broken.work(reports=3, error=Stopped) == 3
+    assert broken.files == ["0-3.safetensors", "1-3.safetensors"]
+    broken.work()
+    assert broken.begun[0] == {"0": 3, "1": 3}
+
+
+def test_a_short_trial_is_never_saved(bench):
+    once = bench()
+    once.job = replace(once.job, shelf=replace(once.shelf, every=10.0))
+    once.work()
+    assert not Path(once.shelf.folder).exists()
+
+
+def test_the_folder_is_for_its_owner_and_not_for_git(bench):
+    broken = bench()
+    broken.work(reports=3)
+    assert stat.S_IMODE(os.stat(broken.shelf.folder).st_mode) == 0o700
+    assert Path(broken.shelf.folder, ".gitignore").read_text() == "*\n"
+    broken.shelf.remove()
+    assert not Path(broken.shelf.folder).parent.exists()
+
+
+def test_saving_takes_a_hundredth_of_the_time_at_most(bench, monkeypatch):
+    monkeypatch.setattr(shelf, "_SHARE", 0.01)
+    own, now = replace(bench().shelf, every=10.0), iter([0.0, 11.0, 11.0, 12.0, 100.0, 112.0])
+    monkeypatch.setattr(shelf, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    keeper = shelf.Keeper(own, [], {})
+    assert keeper.due
+    keeper.save()  # takes a second
+    assert not keeper.due
+    assert keeper.due
