@@ -34,14 +34,14 @@ from simulation import Perils, told
 from sqlalchemy import Connection, Engine, event
 
 import hpo
-from hpo import referee, search
+from hpo import plan, referee, search
 from hpo.audit import ledger as account
+from hpo.cluster import Order
 from hpo.errors import InputError
 from hpo.ledger import Ledger, UnreachableError, patience
 from hpo.ledger import ledger as module
 from hpo.ledger.revision import prepare
-from hpo.plan import order
-from hpo.settings import SearchSettings
+from hpo.settings import ResumeSettings, SearchSettings
 
 SESSIONS = 60
 FAST = Path("/dev/shm")
@@ -104,9 +104,9 @@ class Storm:
         self.killed, self.training, self.sessions = False, False, self.sessions + 1
         try:
             if self.known():
-                search.resume("hit", self.url, lambda _: Blind())
+                search.resume(ResumeSettings(search="hit", store=self.url), lambda _: Blind())
             else:
-                search.run(order(self.settings), self.url, lambda _: Blind())
+                search.run(plan.order(self.settings), self.url, lambda _: Blind())
         except Killed:
             self.bury()
             return False
@@ -150,6 +150,7 @@ class Storm:
         cluster.cpus = lambda: 1
         cluster.local = lambda _: still()
         cluster.train = self.train
+        cluster.Order = Order
         words = {"before_cursor_execute": self.statement, "commit": self.commit}
         for name, listener in words.items():
             event.listen(Engine, name, listener)
@@ -196,13 +197,13 @@ class Storm:
         self.killed = True
         raise Killed
 
-    def train(self, make: Callable[[], Any], work: Any, workers: int, share: Any, *, resumed: bool) -> None:
+    def train(self, make: Callable[[], Any], _: Any, order: Order) -> None:
         """Stand in for `hpo.cluster.train`: the workers of one session, and what befalls them."""
         self.training = True
         world = Workplace(self, make)
-        if resumed:
+        if order.resumed:
             world.judge.requeue()
-        assert world.run(workers, 10_000), "the workers come to no end"
+        assert world.run(order.workers, 10_000), "the workers come to no end"
         world.judge.flush()
 
 
