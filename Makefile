@@ -1,8 +1,9 @@
 # make search recipe=cnn [trials=20 seed=3 …]   set up and search
 # make test                                     set up and run the tests
+# make faults                                   strike searches, hundreds of times; takes hours
 # make check                                    ruff, mypy and the floors
 
-.PHONY: search test check clean
+.PHONY: search test faults check clean
 .DEFAULT_GOAL := test
 
 PYTHON ?= python3
@@ -26,6 +27,10 @@ search: $(VENV)/.search
 
 test: $(VENV)/.dev
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+
+faults: $(VENV)/.dev
+	$(BIN)/python tests/search/storm.py --seeds 3000
+	$(BIN)/python benchmarks/faults.py --runs 200 --to faults.md
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

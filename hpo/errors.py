@@ -3,12 +3,14 @@
 HpoError
 ├── InputError           the user's words, files or names are wrong; nothing was started    exit 2
 ├── SearchError          a search ran and could not come to an answer                       exit 1
+├── LedgerError          a ledger is damaged, or was out of reach for too long              exit 1
 └── InterruptedSearch    the user stopped a search, which can go on where it stood         exit 130
 """
 
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -21,6 +23,10 @@ class HpoError(Exception):
 
 class SearchError(HpoError):
     """A search ran and could not come to an answer, for example because every trial failed."""
+
+
+class LedgerError(HpoError):
+    """A ledger is damaged, or was out of reach for too long; what it holds is kept."""
 
 
 class InterruptedSearch(HpoError):  # noqa: N818 - stopping on request is no error
@@ -76,3 +82,16 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     """
     names = sorted(known)
     return nearest(word, names) + (f" Known: {', '.join(names)}." if names else "")
+
+
+def without_password(address: str) -> str:
+    """Return a database's address as it may be shown.
+
+    >>> without_password("postgresql://me:secret@host/db?password=secret")
+    'postgresql://me:***@host/db?password=***'
+    """
+    return re.sub(r"(://[^:/@]*:)[^?]*@|((?:^|[?&])password=)[^&]*", _masked, address)
+
+
+def _masked(found: re.Match[str]) -> str:
+    return f"{found[1]}***@" if found[1] else f"{found[2]}***"

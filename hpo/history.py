@@ -37,8 +37,8 @@ class Search:
 
     `source` is the recipe's text, `space` the space as YAML with every override in it, `settings` the
     other words (`trials`, `epochs`, `seed`, `sampler`, `pruner` …), `versions` the libraries' versions.
-    `created` is in seconds since 1970, UTC; `uploaded` is the number of the last record that is known to be
-    in MLflow, None for searches that are older than this note.
+    `created` is in seconds since 1970, UTC; `session` is the number of its latest session; `uploaded` is the
+    number of the last record that is known to be in MLflow, None for searches that are older than this note.
     """
 
     name: str
@@ -54,6 +54,7 @@ class Search:
     reason: str = ""
     id: int = 0
     uploaded: int | None = None
+    session: int = 0
 
     @property
     def lag(self) -> int:

@@ -229,7 +229,9 @@ class Referee:
         if trial.ending:
             return
         self._lost[trial.number] = reason
-        if self._tries(trial.number) < ATTEMPTS:
+        if trial.epochs == self._plan.epochs:
+            self._end(trial, Outcome.FINISHED)  # only its worker's last word is missing
+        elif self._tries(trial.number) < ATTEMPTS:
             self._waiting.append(trial.number)
         else:
             self._end(trial, Outcome.LOST, reason)

@@ -20,7 +20,7 @@ from hpo.changes import FREE, changes, refusal, reorder
 from hpo.config import Value
 from hpo.errors import InputError, InterruptedSearch, Problem, SearchError
 from hpo.history import FORKED_FROM, History, Search, State, Trial
-from hpo.ledger import PASSING, Ledger, patiently
+from hpo.ledger import Ledger, UnreachableError, patiently
 from hpo.plan import Plan
 from hpo.settings import ResumeSettings, StoreSettings
 from hpo.shelf import Shelf
@@ -153,11 +153,11 @@ class _Conductor:
         self.plan = Plan.of(search)
         self.shelf = Shelf.of(self.plan, ledger.url)
         self.viewer = viewing(self.plan)
-        self.history = ledger.history(search)
+        self.history = patiently(lambda: ledger.history(search))
         self.tracker: subprocess.Popen[bytes] | None = None
 
     def conduct(self, *, resumed: bool) -> Result:
-        session = self.ledger.open_session(self.search)
+        session = patiently(lambda: self.ledger.open_session(self.search))
         state, reason = State.INTERRUPTED, "stopped by an error"
         try:
             with self._watched(session):
@@ -176,7 +176,7 @@ class _Conductor:
                 self._close(session, state, reason)
         if self.history.best is None:
             raise SearchError(f"{self.search.name}: {reason}")
-        return Result(self.ledger.search(self.search.name), self.history)
+        return Result(patiently(lambda: self.ledger.search(self.search.name)), self.history)
 
     def _close(self, session: int, state: State, reason: str) -> None:
         self.ledger.close_session(session, state, reason)
@@ -240,7 +240,7 @@ class _Conductor:
         last, beat = False, time.monotonic()
         while not last:
             last = over.wait(_GLANCE_SECONDS)
-            with suppress(*PASSING):  # there is a next glance
+            with suppress(UnreachableError):  # there is a next glance
                 self._catch_up()
                 if time.monotonic() > beat + _BEAT_SECONDS:
                     self.ledger.beat(session)
@@ -353,7 +353,7 @@ def _absolute(store: str) -> str:
 def _referee(store: str, name: str, session: int) -> Any:
     from hpo.referee import Referee
 
-    return Referee(store, name, session)
+    return patiently(lambda: Referee(store, name, session))
 
 
 def _work(plan: Plan, shelf: Shelf, name: str, referee: Any, crew: Any = None) -> None:

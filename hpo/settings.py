@@ -16,7 +16,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal, Self, get_args
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from hpo.errors import InputError, Problem, nearest
+from hpo.errors import InputError, Problem, nearest, without_password
 from hpo.training.words import VOCABULARY
 from hpo.vocabulary import meaning
 
@@ -202,21 +202,14 @@ def _database(value: object) -> str:
     scheme, found, rest = str(value).partition("://")
     kind = scheme.partition("+")[0]
     if not found or not rest:
-        raise ValueError(f"must be a database URL such as sqlite:///hpo.db, got {without_password(value)!r}.")
+        raise ValueError(
+            f"must be a database URL such as sqlite:///hpo.db, got {without_password(str(value))!r}."
+        )
     if kind not in _DATABASES:
         raise ValueError(f"must be one of {', '.join(_DATABASES)}, got {kind!r}.{nearest(kind, _DATABASES)}")
     if kind == "sqlite" and not rest.startswith("/"):
         raise ValueError(f"needs a third slash: {scheme}:///{rest}; an absolute path needs a fourth.")
     return str(value)
-
-
-def without_password(address: object) -> str:
-    """Return an address as it may be shown.
-
-    >>> without_password("postgresql://ann:secret@host/searches")
-    'postgresql://ann:***@host/searches'
-    """
-    return re.sub(r"(://[^:/@]*:)[^/]*@", r"\1***@", str(address))
 
 
 def _tracking(value: object) -> str:

@@ -10,12 +10,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Row, create_engine, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy import Connection, Engine, Row, create_engine, text
+from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from hpo.audit.check import Check
 from hpo.audit.rules import RULES, STATE, WINNER
-from hpo.errors import InputError, Problem, did_you_mean
+from hpo.errors import InputError, Problem, did_you_mean, without_password
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def read(store: str, name: str) -> Account:
 
 @contextmanager
 def _snapshot(store: str) -> Iterator[Connection]:
-    engine = create_engine(store)
+    engine = _open(store)
     file = engine.url.database if engine.dialect.name == "sqlite" else None
     if file and not Path(file).exists():  # SQLite would make one
         raise InputError(Problem(f"store={store}", "There is no such file."))
@@ -75,15 +75,22 @@ def _snapshot(store: str) -> Iterator[Connection]:
             else:
                 connection.execution_options(isolation_level="REPEATABLE READ")
             yield connection
+    except DBAPIError as error:
+        said = " ".join(str(error.orig).split())
+        raise InputError(Problem(without_password(store), f"It cannot be read: {said}.")) from None
     finally:
         engine.dispose()
 
 
-def _search(connection: Connection, name: str) -> Row[Any]:
+def _open(store: str) -> Engine:
     try:
-        found = connection.execute(text("SELECT * FROM searches WHERE name = :name"), {"name": name})
-    except DBAPIError as error:
-        raise InputError(Problem(name, f"There is no search to read here: {error.orig}.")) from None
+        return create_engine(store)
+    except (ArgumentError, ImportError, ValueError):  # which may quote a password
+        raise InputError(Problem("store", "This is no address of a database.")) from None
+
+
+def _search(connection: Connection, name: str) -> Row[Any]:
+    found = connection.execute(text("SELECT * FROM searches WHERE name = :name"), {"name": name})
     row = found.one_or_none()
     if row is None:
         known = connection.scalars(text("SELECT name FROM searches"))

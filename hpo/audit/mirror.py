@@ -14,6 +14,7 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "15")
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
+from sqlalchemy.exc import SQLAlchemyError
 
 from hpo.audit.check import Check
 from hpo.audit.ledger import Account
@@ -38,11 +39,12 @@ Curve = Mapping[int, float]
 
 def examine(account: Account, tracking: str) -> list[Check]:
     """Compare a search's runs with its ledger."""
-    client = MlflowClient(tracking)
     try:
+        client = MlflowClient(tracking)
         return list(_examine(account, client))
-    except (MlflowException, OSError) as error:
-        return [Check("MLflow: it can be read", 1, [f"{type(error).__name__}: {error}"])]
+    except (MlflowException, OSError, SQLAlchemyError) as error:
+        said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        return [Check("MLflow: it can be read", 1, [said])]
 
 
 def _examine(account: Account, client: MlflowClient) -> Iterator[Check]:

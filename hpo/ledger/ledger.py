@@ -8,8 +8,9 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import (
     Connection,
@@ -27,14 +28,25 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError
 
 from hpo.config import Value
-from hpo.errors import InputError, Problem, did_you_mean
+from hpo.errors import InputError, Problem, did_you_mean, without_password
 from hpo.history import History, Search, State
 from hpo.ledger.liveness import born, standing
 from hpo.ledger.patience import patiently
 from hpo.ledger.revision import prepare
 from hpo.ledger.schema import RECORDS, from_row, searches, sessions
+from hpo.ledger.trouble import damage, explain, file_of
 from hpo.recipe import Objective
 from hpo.trial import Record
+
+_FORM: Final = "an address such as sqlite:///hpo.db or postgresql://user:password@host/database"
+_WAIT_SECONDS: Final = 30
+"""How long one try waits for a lock, or for a server that does not answer."""
+_PATIENT: Final = {
+    "connect_timeout": 10,
+    "options": f"-c lock_timeout={_WAIT_SECONDS}s",
+    "keepalives_idle": _WAIT_SECONDS,
+    "tcp_user_timeout": 1000 * _WAIT_SECONDS,  # a line that is dead and does not say so
+}
 
 
 class Ledger:
@@ -52,8 +64,12 @@ class Ledger:
         try:
             self.engine = _engine(url)
         except (ArgumentError, ImportError) as error:
-            form = "an address such as sqlite:///hpo.db"
-            raise InputError(Problem("store", f"This is not {form}: {error}.")) from None
+            raise InputError(Problem("store", f"This is not {_FORM}: {error}.")) from None
+        except ValueError:  # which quotes a piece of the address, maybe of its password
+            remedy = "Write / @ : and # in a password as %2F %40 %3A and %23"
+            raise InputError(
+                Problem("store", f"This is not {_FORM}: its port is no number. {remedy}.")
+            ) from None
 
     def exists(self) -> bool:
         """Say whether anything was written here yet; looking does not create a file.
@@ -74,6 +90,17 @@ class Ledger:
             InputError: the name is taken, a newer hpo has made this store, or it cannot be written to.
         """
         prepare(self.engine, create=True)
+        ordered = replace(search, created=time.time())
+        return patiently(lambda: self._written(ordered) or self._create(ordered))
+
+    def _written(self, ordered: Search) -> Search | None:
+        """Return the search if it was written before, and the answer was lost."""
+        same = (searches.c.created == ordered.created, searches.c.recipe == ordered.recipe)
+        with self.engine.connect() as connection:
+            row = connection.execute(select(searches).where(*same)).one_or_none()
+            return None if row is None else self._search(connection, row)
+
+    def _create(self, search: Search) -> Search:
         while True:
             name = search.name or self._free_name(search.recipe)
             try:
@@ -97,7 +124,7 @@ class Ledger:
             "objective": str(search.objective),
             "settings": json.dumps(dict(search.settings)),
             "versions": json.dumps(dict(search.versions)),
-            "created": time.time(),
+            "created": search.created,
             "uploaded": 0,
         }
         with self.engine.begin() as connection:
@@ -113,7 +140,12 @@ class Ledger:
         return f"{recipe}-{number}"
 
     def open_session(self, search: Search) -> int:
-        """Note that this process now drives the search; return the session's number."""
+        """Note that this process now drives the search; return the session's number.
+
+        Raises:
+            LedgerError: the file is damaged, so nothing more is written to it.
+        """
+        self._check()
         row = {
             "search_id": search.id,
             "host": socket.gethostname(),
@@ -124,6 +156,14 @@ class Ledger:
         }
         with self.engine.begin() as connection:
             return int(connection.scalar(insert(sessions).values(row).returning(sessions.c.id)) or 0)
+
+    def _check(self) -> None:
+        file = file_of(self.engine)
+        if file:
+            with self.engine.connect() as connection:
+                found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+            if found != "ok":
+                raise damage(file, " ".join(found.split()))
 
     def beat(self, session: int) -> None:
         """Note that the session's driver is alive."""
@@ -172,11 +212,12 @@ class Ledger:
 
     @property
     def _shown(self) -> str:
-        return self.engine.url.render_as_string(hide_password=True)
+        return without_password(self.url)
 
     def _search(self, connection: Connection, row: Row[Any]) -> Search:
         latest = select(sessions).where(sessions.c.search_id == row.id).order_by(sessions.c.id.desc())
-        state, reason = standing(connection.execute(latest.limit(1)).one_or_none())
+        session = connection.execute(latest.limit(1)).one_or_none()
+        state, reason = standing(session)
         return Search(
             name=row.name,
             recipe=row.recipe,
@@ -191,6 +232,7 @@ class Ledger:
             reason=reason,
             id=row.id,
             uploaded=row.uploaded,
+            session=session.id if session else 0,
         )
 
     def last_seq(self, search: Search) -> int:
@@ -233,10 +275,14 @@ class Ledger:
 
 
 def _engine(url: str) -> Engine:
-    if make_url(url).get_backend_name() != "sqlite":
-        return create_engine(url, pool_pre_ping=True)
-    engine = create_engine(url, connect_args={"timeout": 30})
-    event.listen(engine, "connect", _prepare_sqlite)
+    if make_url(url).get_backend_name() == "sqlite":
+        engine = create_engine(url, connect_args={"timeout": _WAIT_SECONDS})
+        event.listen(engine, "connect", _prepare_sqlite)
+    else:
+        given = make_url(url).query
+        patient = {name: value for name, value in _PATIENT.items() if name not in given}
+        engine = create_engine(url, pool_pre_ping=True, connect_args=patient)
+    event.listen(engine, "handle_error", explain)
     return engine
 
 

@@ -6,14 +6,10 @@ import time
 from collections.abc import Callable
 from typing import Final, TypeVar
 
-from sqlalchemy.exc import InterfaceError, OperationalError
-
-from hpo.errors import HpoError
+from hpo.errors import LedgerError
+from hpo.ledger.trouble import UnreachableError
 
 T = TypeVar("T")
-
-PASSING: Final = (OperationalError, InterfaceError)
-"""What a database answers, or does not, while someone holds it or restarts it."""
 
 PATIENCE_SECONDS: Final = 60.0
 _LONGEST_PAUSE_SECONDS: Final = 1.0
@@ -23,15 +19,15 @@ def patiently(action: Callable[[], T]) -> T:
     """Return what `action` returns, tried again until it works or a minute is over.
 
     Raises:
-        HpoError: the database was not to be reached all that time.
+        LedgerError: the database was not to be reached all that time.
     """
     deadline, pause = time.monotonic() + PATIENCE_SECONDS, 0.02
     while True:
         try:
             return action()
-        except PASSING as error:
+        except UnreachableError as error:
             if time.monotonic() > deadline:
-                cause = f"the ledger is out of reach for {PATIENCE_SECONDS:.0f} s: {error.orig}"
-                raise HpoError(f"{cause}. What it holds is kept; `hpo resume` goes on.") from error
+                silence = f"the ledger is out of reach for {PATIENCE_SECONDS:.0f} s: {error.said}"
+                raise LedgerError(f"{silence}. What it holds is kept; `hpo resume` goes on.") from None
             time.sleep(pause)
             pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)

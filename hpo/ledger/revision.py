@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Final
 
 from sqlalchemy import Connection, Engine, insert, inspect, select
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import ProgrammingError
 
-from hpo.errors import InputError, Problem
+from hpo.errors import InputError, LedgerError, Problem, without_password
 from hpo.ledger.schema import metadata, revisions, searches
+from hpo.ledger.trouble import UnopenedError, UnreachableError, in_one_line
 
 HEAD: Final = "0002"
 _BEFORE_REVISIONS: Final = "0001"
@@ -30,7 +31,7 @@ def prepare(engine: Engine, *, create: bool) -> bool:
         create: whether to make the tables if there are none.
 
     Raises:
-        InputError: a newer hpo has made this store, or it cannot be written to.
+        InputError: a newer hpo has made this store, or it cannot be opened.
     """
     try:
         with engine.connect() as connection:
@@ -39,8 +40,12 @@ def prepare(engine: Engine, *, create: bool) -> bool:
             return found is not None
         with _alone(engine) as connection:
             _bring_up(connection, _shown(engine))
-    except (OperationalError, ProgrammingError) as error:
-        raise InputError(Problem(_shown(engine), f"Cannot write here: {error.orig}.")) from None
+    except UnreachableError as error:
+        raise UnopenedError(_shown(engine), error.said) from None
+    except ProgrammingError as error:
+        raise UnopenedError(_shown(engine), in_one_line(error.orig)) from None
+    except LedgerError as error:
+        raise InputError(Problem(_shown(engine), f"{error}")) from None
     return True
 
 
@@ -90,4 +95,4 @@ def _upgrade(connection: Connection, found: str) -> None:
 
 
 def _shown(engine: Engine) -> str:
-    return engine.url.render_as_string(hide_password=True)
+    return without_password(engine.url.render_as_string(hide_password=False))

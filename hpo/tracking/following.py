@@ -6,7 +6,7 @@ from threading import Event
 from typing import TYPE_CHECKING, Final
 
 from hpo.errors import HpoError
-from hpo.tracking.places import calm
+from hpo.tracking.places import calm, default_uri, make_whole
 from hpo.tracking.source import Source
 
 if TYPE_CHECKING:
@@ -19,8 +19,18 @@ TRIES: Final = 12
 
 
 def sync(source: Source, name: str, uri: str = "") -> int:
-    """Bring MLflow level with the ledger; return the number of records that were sent."""
-    return _tracker(source, name, uri).upload()
+    """Bring MLflow level with the ledger; return the number of records that were sent.
+
+    Raises:
+        HpoError: there is no such search, or MLflow does not take it.
+    """
+    try:
+        return _tracker(source, name, uri).upload()
+    except HpoError:
+        raise
+    except Exception as error:  # the store may be MLflow's own, with any error of its database
+        again = f"What was sent is kept; go on with: hpo sync {name}"
+        raise HpoError(f"{_told(error)}. {again}") from error
 
 
 def follow(
@@ -52,8 +62,12 @@ def _attempt(tracker: Tracker, stop: Event) -> str | None:
     except HpoError:
         raise
     except Exception as error:  # noqa: BLE001 - a search never suffers from what ails MLflow
-        return f"MLflow: {type(error).__name__}: {error}"
+        return _told(error)
     return None
+
+
+def _told(error: Exception) -> str:
+    return f"MLflow: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 
 def _tracker(source: Source, name: str, uri: str) -> Tracker:
@@ -61,4 +75,6 @@ def _tracker(source: Source, name: str, uri: str) -> Tracker:
     calm()
     from hpo.tracking.tracker import Tracker
 
+    uri = uri or default_uri()
+    make_whole(uri)
     return Tracker(source, name, uri)

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import socket
 import sys
+import tempfile
+from contextlib import suppress
+from pathlib import Path
 from typing import Final, NamedTuple
 
 _CALM: Final = {
@@ -31,6 +34,23 @@ def calm() -> None:
 def default_uri() -> str:
     """Return the store that MLflow itself would use here, so that a bare `mlflow ui` shows the search."""
     return os.environ.get("MLFLOW_TRACKING_URI") or "sqlite:///mlflow.db"
+
+
+def make_whole(uri: str) -> None:
+    """Make MLflow's SQLite store, if there is none yet, and put it in its place only when it is whole.
+
+    MLflow makes its tables in many steps, and never opens a store again whose making was cut off.
+    """
+    path = Path(uri.removeprefix("sqlite:///"))
+    if not uri.startswith("sqlite:///") or path.exists() or not path.parent.is_dir():
+        return
+    from mlflow import MlflowClient
+
+    with tempfile.TemporaryDirectory(prefix=".mlflow-", dir=path.parent) as folder:
+        made = Path(folder, path.name)
+        MlflowClient(f"sqlite:///{made}").search_experiments()
+        with suppress(FileExistsError):  # someone else was quicker
+            os.link(made, path)
 
 
 class Ui(NamedTuple):

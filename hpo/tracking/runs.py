@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import random
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
@@ -36,7 +38,7 @@ class Runs:
         self._experiment = self._find_experiment(search.recipe)
         # Not by its name: many ledgers, each with a cnn-1, may share one MLflow server.
         key = {BORN: wording.born(search)}
-        run = self._find(key) or self._create(search.name, search.created, key)
+        run = self._find_or_create(key, search.name, search.created)
         self.parent, self.status = run.info.run_id, run.info.status
         tags = run.data.tags
         self.best, self._note = int(tags.get(WINNER, -1)), tags.get(NOTE)
@@ -50,14 +52,30 @@ class Runs:
         found = self._client.get_experiment_by_name(name)
         return str(found.experiment_id if found else self._client.create_experiment(name))
 
-    def _find(self, tags: Mapping[str, str]) -> Run | None:
-        query = " AND ".join(f"tags.`{name}` = '{text}'" for name, text in tags.items())
-        return next(iter(self._client.search_runs([self._experiment], query)), None)
+    def _find(self, key: Mapping[str, str]) -> list[Run]:
+        query = " AND ".join(f"tags.`{name}` = '{text}'" for name, text in key.items())
+        return list(self._client.search_runs([self._experiment], query))
 
-    def _create(self, name: str, at: float, tags: Mapping[str, str]) -> Run:
-        return self._client.create_run(
-            self._experiment, start_time=milliseconds(at), tags={**self._tags, **tags}, run_name=name
-        )
+    def _find_or_create(
+        self, key: Mapping[str, str], name: str, at: float, tags: Mapping[str, str] | None = None
+    ) -> Run:
+        """Return the one run with these tags.
+
+        MLflow cannot make a run only if there is none, and `hpo sync` may be at it at the same time. Of two
+        who have just made one, the second at least sees both and takes its own back.
+        """
+        while not (found := self._find(key)):
+            made = self._client.create_run(
+                self._experiment,
+                start_time=milliseconds(at),
+                tags={**self._tags, **key, **(tags or {})},
+                run_name=name,
+            )
+            if len(self._find(key)) == 1:
+                return made
+            self._client.delete_run(made.info.run_id)
+            time.sleep(random.random())
+        return found[0]
 
     def _introduce(self, search: Search) -> None:
         message = Message()
@@ -70,13 +88,10 @@ class Runs:
         """Return the run of a trial; the first call for it makes it, if the store has none."""
         if trial.number not in self._children:
             key = {PARENT: self.parent, NUMBER: str(trial.number)}
-            run = self._find(key) or self._create_child(trial, key)
+            name, origin = f"{self._name}/{trial.number:03d}", {"hpo.origin": trial.proposal.origin}
+            run = self._find_or_create(key, name, trial.proposal.at, origin)
             self._children[trial.number] = run.info.run_id
         return self._children[trial.number]
-
-    def _create_child(self, trial: Trial, key: Mapping[str, str]) -> Run:
-        name = f"{self._name}/{trial.number:03d}"
-        return self._create(name, trial.proposal.at, {**key, "hpo.origin": trial.proposal.origin})
 
     def tell(self, run: str, message: Message) -> None:
         """Send a message; the client cuts it to the sizes that a server takes."""

@@ -30,6 +30,7 @@ class Tracker:
     def __init__(self, source: Source, name: str, uri: str = "") -> None:
         self._source, self._name, self._uri = source, name, uri or default_uri()
         self._mirror: Mirror | None = None
+        self._session: int | None = None
         self.over = False
 
     def upload(self) -> int:
@@ -39,11 +40,15 @@ class Tracker:
     def batches(self) -> Iterator[int]:
         """Send everything new, batch by batch; yield the size of each one that is in.
 
-        `over` says whether the search was over when this began; if so, all of it is in at the end.
+        `over` says whether the search was over when this began; if so, all of it is in at the end. It is
+        over for this tracker as well, and nothing is sent, if another session has begun: that has its own.
         """
         # The state first: a search that is over writes nothing more, so the records read after it are all.
         search = self._source.search(self._name)
-        self.over = search.state is not State.RUNNING
+        if self._session not in (None, search.session):
+            self.over = True
+            return
+        self._session, self.over = search.session, search.state is not State.RUNNING
         # Kept again only when all went well.
         mirror, self._mirror = self._mirror or self._open(search), None
         records = self._source.records(search, mirror.seq)

@@ -13,12 +13,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import event
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError
 
 from hpo.config import Config
 from hpo.errors import HpoError, InputError
 from hpo.history import Search, State
-from hpo.ledger import Ledger, Writer, patience
+from hpo.ledger import Ledger, UnreachableError, Writer, patience
 from hpo.ledger.liveness import born
 from hpo.ledger.schema import from_row, sessions, to_row
 from hpo.recipe import Objective
@@ -47,8 +47,8 @@ def writer_of(ledger, search):
 
 
 @pytest.fixture
-def ledger(tmp_path):
-    opened = Ledger(f"sqlite:///{tmp_path}/hpo.db")
+def ledger(store):
+    opened = Ledger(store)
     yield opened
     opened.close()
 
@@ -96,7 +96,7 @@ def test_an_address_that_is_none_is_refused():
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
-    with pytest.raises(InputError, match="Cannot write here"):
+    with pytest.raises(InputError, match="Cannot open this store: unable to open database file"):
         Ledger(f"sqlite:///{tmp_path}/missing/hpo.db").create_search(order())
 
 
@@ -143,14 +143,21 @@ def test_nothing_is_seen_before_it_is_committed(ledger, search):
     assert len(ledger.records(search)) == 1
 
 
+LOCKS = {
+    "sqlite": ("PRAGMA busy_timeout=0", "BEGIN EXCLUSIVE"),
+    "postgresql": ("SET lock_timeout=1", "LOCK TABLE sessions"),
+}
+
+
 @contextmanager
 def locked(ledger):
     """Hold the database, and let it say so at once."""
-    with ledger.engine.connect() as own:
-        own.exec_driver_sql("PRAGMA busy_timeout=0")
+    impatience, lock = LOCKS[ledger.engine.dialect.name]
+    with ledger.engine.begin() as own:
+        own.exec_driver_sql(impatience)
     blocking = Ledger(ledger.url)
     with blocking.engine.connect() as connection:
-        connection.exec_driver_sql("BEGIN EXCLUSIVE")
+        connection.exec_driver_sql(lock)
         yield
     blocking.close()
 
@@ -159,7 +166,7 @@ def test_a_commit_that_fails_to_the_last_drops_nothing(ledger, search, monkeypat
     monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.1)
     writer = writer_of(ledger, search)
     writer.append(RECORDS[0])
-    with locked(ledger), pytest.raises(HpoError, match=r"out of reach.*locked"):
+    with locked(ledger), pytest.raises(HpoError, match=r"out of reach.*lock"):
         writer.flush()
     writer.append(RECORDS[1])
     writer.flush()
@@ -187,7 +194,7 @@ def test_a_commit_whose_answer_was_lost_is_not_made_twice(ledger, search):
         if not broken:
             broken.append(connection)
             connection.connection.commit()
-            raise OperationalError("COMMIT", {}, ConnectionError("reset by peer"))
+            raise UnreachableError("reset by peer")
 
     event.listen(ledger.engine, "commit", commit_and_break)
     writer.flush()

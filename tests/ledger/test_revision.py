@@ -12,12 +12,13 @@ from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import create_engine
+from sqlalchemy import create_engine, event
 
 from hpo import cli
 from hpo.errors import InputError
 from hpo.ledger import Ledger, Writer, revision
 from hpo.ledger.schema import metadata
+from hpo.ledger.trouble import explain
 from hpo.trial import Attempt, Outcome
 
 # Written by a search of hpo before its ledgers had revisions, interrupted in its last trial.
@@ -108,7 +109,8 @@ def test_a_store_of_a_newer_hpo_is_refused(tmp_path, monkeypatch, capsys):
 
 def test_an_old_store_that_cannot_be_written_to_is_named(old):
     engine = create_engine(f"{old.replace('sqlite:///', 'sqlite:///file:')}?mode=ro&uri=true")
-    with pytest.raises(InputError, match="Cannot write here: attempt to write a readonly database"):
+    event.listen(engine, "handle_error", explain)
+    with pytest.raises(InputError, match="Cannot open this store: attempt to write a readonly database"):
         revision.prepare(engine, create=False)
     engine.dispose()
 

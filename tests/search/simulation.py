@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import math
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
@@ -86,13 +87,18 @@ class Perils:
     it answers. The driver lives, and knows which cohorts have a worker.
     """
 
-    def __init__(self, url: str, name: str, epochs: int, seed: int, deaths: int, size: int = 2) -> None:
-        self.url, self.name, self.epochs, self.size = url, name, epochs, size
-        self.random, self.deaths = random.Random(seed), deaths
-        ledger = Ledger(url)
-        self.session = ledger.open_session(ledger.search(name))
-        ledger.close()
-        self.judge = Referee(url, name, self.session)
+    def __init__(
+        self,
+        make: Callable[[], Referee],
+        epochs: int,
+        chance: random.Random,
+        deaths: int,
+        session: int = 0,
+        size: int = 2,
+    ) -> None:
+        self.make, self.epochs, self.session, self.size = make, epochs, session, size
+        self.random, self.deaths = chance, deaths
+        self.judge = make()
         self.cohorts = 0
         self.alive: dict[str, Iterator[None]] = {}
 
@@ -133,7 +139,7 @@ class Perils:
     def call(self, method: str, *arguments: Any) -> Any:
         """Ask the referee, which may be dead by then, or die of it."""
         if self.dies():
-            self.judge = Referee(self.url, self.name, self.session)
+            self.judge = self.make()
         answer = getattr(self.judge, method)(*arguments)
         ended = method == "report" and len(answer) < len(arguments[0])
         if ended or method in ("ask", "attempt", "tell", "lost") or self.random.random() < 0.3:
@@ -144,6 +150,15 @@ class Perils:
         dies = self.deaths > 0 and self.random.random() < 0.1
         self.deaths -= dies
         return dies
+
+
+def in_peril(url: str, name: str, epochs: int, seed: float, deaths: int, size: int = 2) -> Perils:
+    """Return perils in a session of their own, as after a start or a resume."""
+    ledger = Ledger(url)
+    session = ledger.open_session(ledger.search(name))
+    ledger.close()
+    make = functools.partial(Referee, url, name, session)
+    return Perils(make, epochs, random.Random(seed), deaths, session, size)
 
 
 def run(url: str, name: str, workers: Workers, *, turns: int = 10**9, judge: Referee | None = None) -> int:

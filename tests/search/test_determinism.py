@@ -8,7 +8,7 @@ import sqlite3
 import time
 
 import pytest
-from simulation import Perils, referee, started, told
+from simulation import in_peril, referee, started, told
 
 from hpo.errors import InputError
 from hpo.plan import order
@@ -35,7 +35,7 @@ def searched(url, *words, seed, stops=0, deaths=0, workers=WORKERS):
     name = started(url, *fixed, *words, lag=LAG)
     dice = random.Random(seed)
     for session in range(stops + 1):
-        perils = Perils(url, name, EPOCHS, dice.random(), deaths, size=1)
+        perils = in_peril(url, name, EPOCHS, dice.random(), deaths, size=1)
         if session:
             perils.judge.requeue()
         if perils.run(workers, dice.randint(1, 150) if session < stops else 10**5):

@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import fmean
 
 import pytest
-from simulation import Perils, Workers, measured, run, started, told
+from simulation import Workers, in_peril, measured, run, started, told
 from simulation import referee as new_referee
 from sqlalchemy import func, select
 
@@ -348,7 +348,8 @@ def test_halving_a_cohort_is_no_new_try(url):
 @pytest.mark.parametrize("seed", range(12))
 def test_whoever_dies_the_search_comes_to_its_end(url, seed):
     name = started(url, f"epochs={EPOCHS}", "trials=12", f"seed={seed}", "sampler=random")
-    assert Perils(url, name, EPOCHS, seed, deaths=12).run(workers=3, turns=3000)
+    perils = in_peril(url, name, EPOCHS, seed, deaths=12)
+    assert perils.run(workers=3, turns=3000)
     history = history_of(url, name)
     assert sorted(history.trials) == list(range(12))
     assert not history.running

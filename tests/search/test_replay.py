@@ -5,7 +5,7 @@ from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
-from simulation import Perils, Workers, referee, run, started
+from simulation import Workers, in_peril, referee, run, started
 
 from hpo.cohort import Job, prepare, train
 from hpo.errors import InputError
@@ -50,7 +50,7 @@ def test_every_decision_of_a_search_in_company_comes_out_again(url, words):
 def test_a_search_of_many_sessions_and_deaths_comes_out_again(url):
     name = started(url, "trials=16", f"epochs={EPOCHS}")
     for session in range(8):
-        perils = Perils(url, name, EPOCHS, session, deaths=3)
+        perils = in_peril(url, name, EPOCHS, session, deaths=3)
         if session:
             perils.judge.requeue()
         if perils.run(3, 60 if session < 7 else 10**5):

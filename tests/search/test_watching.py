@@ -6,12 +6,11 @@ import time
 import pytest
 from simulation import referee, started
 from sqlalchemy import select
-from sqlalchemy.exc import OperationalError
 
 from hpo import cluster, search
 from hpo.cluster import placement
 from hpo.errors import SearchError
-from hpo.ledger import Ledger
+from hpo.ledger import Ledger, UnreachableError
 from hpo.ledger.schema import sessions
 from hpo.search import _Conductor
 
@@ -24,7 +23,7 @@ class Restarting(Ledger):
     def records(self, search, after=0):
         if self.away > 0:
             self.away -= 1
-            raise OperationalError("SELECT", {}, ConnectionError("the database system is starting up"))
+            raise UnreachableError("the database system is starting up")
         return super().records(search, after)
 
 

@@ -29,6 +29,7 @@ class Tape:
     reason: str = ""
     tape: list[Record] = field(default_factory=list)
     uploaded: int = 0
+    session: int = 1
 
     def search(self, name: str) -> Search:
         return Search(
@@ -44,6 +45,7 @@ class Tape:
             state=self.state,
             reason=self.reason,
             uploaded=self.uploaded,
+            session=self.session,
         )
 
     def records(self, search: Search, after: int = 0) -> list[Record]:

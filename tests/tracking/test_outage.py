@@ -5,7 +5,10 @@ from __future__ import annotations
 import json
 import re
 import socketserver
+import subprocess
+import sys
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +16,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from hpo import cli, search
+from hpo.errors import HpoError
 from hpo.history import State
 from hpo.ledger import Ledger
-from hpo.tracking import follow, following
+from hpo.tracking import follow, following, sync
 
 if TYPE_CHECKING:
     from conftest import Tape
@@ -141,6 +145,33 @@ def test_the_tracker_goes_on_as_soon_as_mlflow_is_back(
     assert follow(tape, tape.name, uri, poll=0.01) is None
     assert refused == [len(tape.tape)] * 2
     assert tape.uploaded == len(tape.tape)
+
+
+def test_an_mlflow_that_does_not_answer_is_said_in_one_line(tape: Tape, uri: str) -> None:
+    with pytest.raises(HpoError, match=r"^MLflow: .*refused.*go on with: hpo sync cnn-1$"):
+        sync(tape, tape.name, "http://127.0.0.1:9")
+
+
+MAKE = """
+import sys
+from hpo.tracking.places import calm, make_whole
+calm()
+make_whole(sys.argv[1])
+"""
+
+
+@pytest.mark.slow
+def test_a_store_whose_making_is_cut_off_is_not_there(tmp_path: Path) -> None:
+    """MLflow makes its tables in many steps, and would never open again what has only some of them."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", MAKE, f"sqlite:///{tmp_path}/mlflow.db"], stderr=subprocess.DEVNULL
+    )
+    while not any(file.stat().st_size > 8192 for file in tmp_path.glob(".mlflow-*/mlflow.db")):
+        assert process.poll() is None
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (tmp_path / "mlflow.db").exists()
 
 
 def test_what_is_not_in_is_not_noted(tape: Tape, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:

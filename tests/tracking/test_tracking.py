@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import math
 import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
-from threading import Event, Timer
+from threading import Barrier, BrokenBarrierError, Event, Timer
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -339,6 +341,43 @@ def test_two_trackers_of_one_search_make_each_run_once(tape: Tape, uri: str) -> 
         second.upload()
         first.upload()
     assert len(runs(uri)) == 13
+
+
+def test_two_that_make_a_run_at_the_same_moment_agree_on_one(
+    new_tape: type[Tape], uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As when `hpo sync` is called while a search runs: each has looked, and there was none."""
+    from mlflow import MlflowClient
+
+    client(uri).create_experiment("cnn")
+    tape, make, together = new_tape(), MlflowClient.create_run, Barrier(2)
+    tape.trial(0, [3.0, 2.0])
+
+    def make_together(*words: Any, **named: Any) -> Any:
+        with suppress(BrokenBarrierError):
+            together.wait(2)
+        return make(*words, **named)
+
+    monkeypatch.setattr(MlflowClient, "create_run", make_together)
+    with ThreadPoolExecutor(2) as pool:
+        sent = [pool.submit(upload, tape, uri) for _ in range(2)]
+    assert all(it.exception() is None for it in sent)
+    assert set(runs(uri)) == {"cnn-1", "cnn-1/000"}
+    assert len(client(uri).get_metric_history(runs(uri)["cnn-1/000"].info.run_id, "lr")) == 2
+
+
+def test_a_tracker_leaves_a_search_to_that_of_its_next_session(tape: Tape, uri: str) -> None:
+    """Its driver was killed while it was busy, and another one has taken over."""
+    from hpo.tracking.tracker import Tracker
+
+    tracker = Tracker(tape, tape.name, uri)
+    sent = tracker.upload()
+    tape.session += 1
+    tape.trial(9, [1.0])
+    assert sent > 0
+    assert tracker.upload() == 0
+    assert tracker.over
+    assert Tracker(tape, tape.name, uri).upload() == 4
 
 
 def test_a_tracker_goes_on_after_an_error(tape: Tape, uri: str) -> None:

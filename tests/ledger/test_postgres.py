@@ -1,0 +1,139 @@
+"""A PostgreSQL that goes and comes back: nothing is lost, nothing is written twice, no password is shown."""
+
+import threading
+
+import pytest
+from postgres import PASSWORD, Line
+from test_ledger import RECORDS, order, point, writer_of
+
+from hpo import cli
+from hpo.config import Config
+from hpo.errors import HpoError, InputError
+from hpo.history import State
+from hpo.ledger import Ledger, Writer, patience
+from hpo.trial import Ending, Outcome, Proposal
+
+pytestmark = pytest.mark.xdist_group("postgresql")
+
+
+@pytest.fixture
+def url(postgres):
+    return postgres.empty()
+
+
+@pytest.fixture
+def opened():
+    """Open ledgers, which are closed in the end."""
+    ledgers = []
+
+    def open_at(address):
+        ledgers.append(Ledger(address))
+        return ledgers[-1]
+
+    yield open_at
+    for ledger in ledgers:
+        ledger.close()
+
+
+def test_a_server_that_loses_its_power_in_the_middle_is_waited_for(postgres, url, opened):
+    ledger = opened(url)
+    search = ledger.create_search(order())
+    writer = writer_of(ledger, search)
+    writer.append(RECORDS[0])
+    writer.flush()
+    postgres.stop()
+    writer.append(RECORDS[1])
+    flushing = threading.Thread(target=writer.flush)
+    flushing.start()
+    flushing.join(0.3)
+    assert flushing.is_alive()
+    postgres.start()
+    flushing.join(30)
+    assert [record.seq for record in ledger.records(search)] == [1, 2]
+
+
+def test_a_server_that_stays_away_is_told_and_nothing_is_dropped(postgres, url, opened, monkeypatch):
+    monkeypatch.setattr(patience, "PATIENCE_SECONDS", 0.2)
+    ledger = opened(url)
+    search = ledger.create_search(order())
+    writer = writer_of(ledger, search)
+    writer.append(RECORDS[0])
+    postgres.stop()
+    try:
+        with pytest.raises(HpoError, match=r"out of reach.*hpo resume") as told:
+            writer.flush()
+    finally:
+        postgres.start()
+    assert PASSWORD not in str(told.value)
+    writer.flush()
+    assert len(ledger.records(search)) == 1
+
+
+def test_a_line_that_breaks_after_each_commit_was_sent_doubles_nothing(postgres, url, opened):
+    """The server has committed, and nobody knows: 30 commits, half of whose answers are lost."""
+    answers = iter(range(10**6))
+    line = Line(postgres.port, lambda packet: b"COMMIT" in packet and next(answers) % 2 == 0)
+    direct = opened(url)
+    search = direct.create_search(order())
+    session = direct.open_session(search)
+    writer = Writer(opened(postgres.url(line.port)), search, session)
+    written = []
+    for number in range(30):
+        written += [writer.append(Proposal(number, Config({"lr": 0.1}), "random"))]
+        written += [writer.append(point(number, epoch)) for epoch in (1, 2, 3)]
+        written += [writer.append(Ending(number, Outcome.FINISHED))]
+        writer.flush()
+    line.close()
+    assert line.cuts > 15
+    assert direct.records(search) == written
+
+
+def test_a_session_whose_end_was_committed_in_silence_ends_once(postgres, url, opened):
+    line = Line(postgres.port, lambda packet: b"COMMIT" in packet and line.cuts == 0)
+    direct = opened(url)
+    search = direct.create_search(order())
+    session = direct.open_session(search)
+    opened(postgres.url(line.port)).close_session(session, State.FINISHED)
+    line.close()
+    assert line.cuts == 1
+    assert direct.search("cnn-1").state is State.FINISHED
+
+
+@pytest.mark.parametrize("verb", [["list"], ["show", "cnn-1"], ["search", "recipe=cnn"], ["audit", "cnn-1"]])
+@pytest.mark.parametrize(
+    "address",
+    [
+        f"postgresql://hpo:{PASSWORD}@127.0.0.1:9/hpo",
+        f"postgresql://hpo:{PASSWORD}@127.0.0.1:nine/hpo",
+        f"postgresql://hpo:{PASSWORD}@no-such-host.invalid/hpo",
+        f"postgres://hpo:{PASSWORD}@127.0.0.1/hpo",
+        f"postgresql+none://hpo:{PASSWORD}@127.0.0.1/hpo",
+    ],
+    ids=["nobody listens", "no port", "no host", "old name", "no driver"],
+)
+def test_what_is_wrong_with_an_address_is_said_without_its_password(
+    verb, address, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HPO_STORE", address)
+    assert cli.main(verb) == 2
+    told = capsys.readouterr()
+    assert PASSWORD not in told.err + told.out
+    assert "nothing was started, 1 problem" in told.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_wrong_password_is_said_and_not_shown(url, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HPO_STORE", url.replace(PASSWORD, "abracadabra"))
+    assert cli.main(["list"]) == 2
+    told = capsys.readouterr().err
+    assert "password authentication failed" in told
+    assert "abracadabra" not in told
+
+
+def test_an_address_in_a_message_hides_its_password(url, opened):
+    with pytest.raises(InputError, match="There is no search of this name") as told:
+        opened(url).search("cnn-1")
+    assert PASSWORD not in str(told.value)
+    assert "***" in str(told.value)
