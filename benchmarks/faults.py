@@ -41,6 +41,7 @@ WORDS = [
     "fuse=off",  # alone or among others, losses differ by rounding
 ]
 NEED_ROOT = {"disk"}
+FRESH_SHARE = 0.2  # in so many runs MLflow's store is made by the search
 EARLY_SHARE = 0.15  # so many strikes fall into the start, before the first epoch
 TABLE = re.compile("(?<=<!-- table -->\n).*?(?=<!-- end -->)", re.DOTALL)
 
@@ -64,6 +65,7 @@ class References:
 
 def undisturbed(words: str) -> dict[int, Any]:
     with scene([*WORDS, *words.split()]) as it:
+        it.put_mlflow()
         assert it.start("search", *it.words).wait(PATIENCE_SECONDS) == 0, output(it)
         assert not it.ask("SELECT trial FROM attempts GROUP BY trial HAVING count(*) > 1")
         return it.ended()
@@ -88,6 +90,8 @@ def run(references: References, number: int, name: str, seed: int) -> Found:
     with scene([*WORDS, *kind.words.split()]) as it:
         try:
             kind.stage(it)
+            if chance.random() > FRESH_SHARE:
+                it.put_mlflow()
             it.start("search", *it.words)
             if not kind.at_start:
                 await_moment(it, kind, chance, sum(len(trial[-1]) for trial in reference.values()))

@@ -14,6 +14,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ import psycopg
 
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "hit"
-PATIENCE_SECONDS = 240.0  # a search that takes longer to end hangs
+PATIENCE_SECONDS = 900.0  # a search that takes longer to end hangs, also on a busy machine
 RESUMES = 3
 _MARK = "HPO_SCENE"
 Rows = list[tuple[Any, ...]]
@@ -39,8 +40,13 @@ class Scene:
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), _MARK: folder.name}
         for name in ("HPO_STORE", "MLFLOW_TRACKING_URI"):
             self.environment.pop(name, None)
+        self.environment["MPLBACKEND"] = "none"  # to draw pictures takes longer than all else
         self.process: subprocess.Popen[bytes] | None = None
         self.undo: list[Callable[[], Any]] = []  # what gives back what a fault took, last first
+
+    def put_mlflow(self) -> None:
+        """Put an MLflow store there with nothing in it: to make one takes longer than to fill it."""
+        (self.folder / "mlflow.db").write_bytes(empty_mlflow())
 
     @property
     def mlflow(self) -> str:
@@ -162,6 +168,16 @@ class Scene:
                 os.kill(pid, signal.SIGKILL)
         if self.process:
             self.process.wait()
+
+
+@cache
+def empty_mlflow() -> bytes:
+    """Return MLflow's database with nothing in it."""
+    make = "import sys; from hpo.tracking.places import calm, make_whole; calm(); make_whole(sys.argv[1])"
+    with tempfile.TemporaryDirectory(prefix="hf-") as folder:
+        words = [sys.executable, "-W", "ignore", "-c", make, f"sqlite:///{folder}/mlflow.db"]
+        subprocess.run(words, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        return Path(folder, "mlflow.db").read_bytes()
 
 
 def epoch_of(checkpoint: Path) -> int:

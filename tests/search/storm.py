@@ -35,7 +35,7 @@ from simulation import Perils, told
 from sqlalchemy import Connection, Engine, event
 
 import hpo
-from hpo import plan, referee, search
+from hpo import changes, plan, referee, search
 from hpo.audit import ledger as account
 from hpo.cluster import Order
 from hpo.errors import InputError, LedgerError
@@ -46,7 +46,7 @@ from hpo.settings import ResumeSettings, SearchSettings
 
 SESSIONS = 60
 PATIENCE = patience.PATIENCE_SECONDS
-NAP = 20.0  # seconds until the user tries again
+NAP = 60.0  # seconds until the user tries again
 FAST = Path("/dev/shm")
 
 
@@ -166,6 +166,8 @@ class Storm:
                 patch.setitem(sys.modules, "hpo.cluster", cluster)
                 patch.setattr(hpo, "cluster", cluster, raising=False)
                 patch.setattr(module, "_engine", engine_of)
+                patch.setattr(plan, "versions", versions)
+                patch.setattr(changes, "versions", versions)
                 patch.setattr(patience, "time", self.clock)
                 patch.setattr(referee, "time", self.clock)
                 patch.setattr(search._Conductor, "_track", lambda _: Gone())
@@ -299,6 +301,7 @@ def workshop() -> tuple[Path, bytes]:
 
 
 engine_of = cache(module._engine)
+versions = cache(plan.versions)
 
 
 def weather(chance: random.Random) -> Fates:
