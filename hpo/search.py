@@ -14,8 +14,9 @@ from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
+from hpo import hardware
 from hpo.changes import FREE, changes, refusal, reorder
 from hpo.config import Value
 from hpo.errors import InputError, InterruptedSearch, Problem, SearchError
@@ -25,9 +26,6 @@ from hpo.plan import Plan
 from hpo.settings import ResumeSettings, StoreSettings
 from hpo.shelf import Shelf
 from hpo.stopping import GRACE_SECONDS, stoppable, undisturbed
-
-if TYPE_CHECKING:  # Ray takes its time to import, and what is wrong with the words is said before
-    from hpo.cluster import Share
 
 _GLANCE_SECONDS: Final = 0.25
 _BEAT_SECONDS: Final = 5.0
@@ -119,11 +117,9 @@ def _fork(ledger: Ledger, search: Search, now: Search, name: str | None) -> Sear
     return replace(now, name=name or free, settings={**now.settings, FORKED_FROM: search.name})
 
 
-def _machine(search: Search) -> tuple[int, Share]:
-    from hpo import cluster
-
+def _machine(search: Search) -> tuple[int, hardware.Share]:
     workers, gpus = search.settings["workers"], search.settings["gpus_per_trial"]
-    return cluster.machine(
+    return hardware.machine(
         workers if isinstance(workers, int) else None,
         gpus if isinstance(gpus, int | float) else None,
         int(search.settings.get("workers_per_trial") or 1),
@@ -136,10 +132,8 @@ def _decided(search: Search) -> dict[str, Value]:
         from hpo import inprocess
 
         return inprocess.machine()
-    from hpo import cluster
-
     workers, share = _machine(search)
-    threads = max(1, cluster.cpus() // (workers * share.processes))
+    threads = max(1, hardware.cpus() // (workers * share.processes))
     # A shorter lag leaves workers idle while they wait for the slowest; a longer one prunes later.
     lag = {"lag": 2 * workers if workers > 1 else 1} if search.settings["deterministic"] else {}
     return {"threads": threads, "device": "cuda" if share.gpus else "cpu", "at_work": workers, **lag}

@@ -14,7 +14,7 @@ from typing import Final
 
 import ray
 
-from hpo.cluster.hardware import cpus, gpus_here
+from hpo.hardware import cpus, gpus_here
 from hpo.stopping import terminal_kept, undisturbed
 
 _OBJECT_STORE_BYTES: Final = 128 * 2**20

@@ -21,10 +21,10 @@ import ray
 from ray.exceptions import RayError
 
 from hpo.cluster.crew import Crew
-from hpo.cluster.hardware import Share
 from hpo.cluster.host import Host, Referee
 from hpo.cluster.last_words import leave_last_words
 from hpo.errors import HpoError, SearchError
+from hpo.hardware import Share
 from hpo.line import Line
 from hpo.stopping import GRACE_SECONDS
 from hpo.trial import Stopped

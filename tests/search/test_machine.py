@@ -2,8 +2,9 @@
 
 import pytest
 
-from hpo.cluster import Share, hardware, machine
+from hpo import hardware
 from hpo.errors import InputError
+from hpo.hardware import Share, machine
 from hpo.plan import order
 from hpo.settings import SearchSettings
 
@@ -43,6 +44,7 @@ def test_workers_fill_the_machine(with_gpus, gpus, asked, workers, share):
         (0, (None, 1.0, 1), "gpus_per_trial=1", "This machine has no GPU. Leave the word out"),
         (0, (None, None, 9), "workers_per_trial=9", "This machine has 8 CPUs, and each worker takes one."),
         (1, (None, 2.0, 1), "gpus_per_trial=2", "This machine has 1 GPU. Leave the word out"),
+        (0, (33, None, 1), "workers=33", "This machine has 8 CPUs. Write workers=32 at most."),
         (1, (None, None, 2), "workers_per_trial=2", "This machine has 1 GPU, and each worker takes one."),
         (4, (None, 1.0, 2), "gpus_per_trial=1", "Each of the 2 workers of a trial trains on one GPU."),
     ],

@@ -5,8 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from hpo.errors import InputError, Problem
+
+_MOST: Final = 4
+"""So many workers per CPU, each of which is a process with torch in it."""
 
 
 @dataclass(frozen=True)
@@ -33,12 +37,21 @@ def machine(
     """
     gpus = gpus_here()
     share = gpus_per_trial or float(workers_per_trial if gpus else 0)
-    problem = _too_much(workers_per_trial, share, gpus)
+    problem = _too_many(workers or 1) or _too_much(workers_per_trial, share, gpus)
     if problem:
         raise InputError(problem)
     if workers is None:
         workers = max(1, int(gpus / share)) if share else cpus() // workers_per_trial
     return workers, Share(cpus=1.0, gpus=share / workers_per_trial, processes=workers_per_trial)
+
+
+def _too_many(workers: int) -> Problem | None:
+    most = _MOST * cpus()
+    if workers <= most:
+        return None
+    return Problem(
+        f"workers={workers}", f"This machine has {_counted(cpus(), 'CPU')}. Write workers={most} at most."
+    )
 
 
 def _too_much(processes: int, share: float, gpus: int) -> Problem | None:
