@@ -179,7 +179,7 @@ def list_(words: Words = None, *, as_json: Json = False) -> None:
 def export(words: Words = None) -> None:
     """Write the winner as plain PyTorch code."""
     chosen = settings.ExportSettings.from_words(words or ())
-    from hpo.search import export as write
+    from hpo.handover import export as write
 
     path = write(chosen.name, chosen.store, chosen.trial, chosen.to, chosen.weights)
     typer.echo(f"Written. Run it: python {path}")
