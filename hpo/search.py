@@ -25,6 +25,7 @@ from hpo.plan import Plan
 from hpo.settings import ResumeSettings, StoreSettings
 from hpo.shelf import Shelf
 from hpo.stopping import GRACE_SECONDS, stoppable, undisturbed
+from hpo.trial import TIMEOUT
 
 _GLANCE_SECONDS: Final = 0.25
 _BEAT_SECONDS: Final = 5.0
@@ -209,9 +210,9 @@ class _Conductor:
     def _counted(self) -> str:
         """Say what became of the trials, and whether there was time for them."""
         counts = ", ".join(f"{number} {name}" for name, number in self.history.counts.items())
-        timeout = self.plan.setting("timeout")
-        late = f"; the timeout of {timeout:g} s came first" if timeout and not self.history.ended else ""
-        return (counts or "none started") + late
+        timeout, ended = self.plan.setting("timeout"), self.history.ended
+        late = timeout and (not ended or any(it.ending and it.ending.reason == TIMEOUT for it in ended))
+        return (counts or "none started") + (f"; timeout={timeout:g}s was over first" if late else "")
 
     def _fate(self) -> str:
         """Say how the one trial ended."""
