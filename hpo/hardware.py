@@ -1,4 +1,4 @@
-"""What this machine has, and what a trial gets of it."""
+"""What there is to train on, and what a trial gets of it."""
 
 from __future__ import annotations
 
@@ -14,6 +14,15 @@ _MOST: Final = 4
 
 
 @dataclass(frozen=True)
+class Hardware:
+    """So many CPUs and GPUs, of this machine or of a whole cluster."""
+
+    cpus: int
+    gpus: int
+    owner: str = "This machine"
+
+
+@dataclass(frozen=True)
 class Share:
     """What a trial gets of the machines: so many processes, each with so much."""
 
@@ -22,12 +31,18 @@ class Share:
     processes: int = 1
 
 
-def machine(
-    workers: int | None, gpus_per_trial: float | None, workers_per_trial: int = 1
+def here() -> Hardware:
+    """Return what this process may use of this machine."""
+    return Hardware(cpus(), gpus_here())
+
+
+def share_out(
+    found: Hardware, workers: int | None, gpus_per_trial: float | None, workers_per_trial: int = 1
 ) -> tuple[int, Share]:
-    """Return how many trials this machine trains at once, and what each of them gets.
+    """Return how many trials are trained at once, and what each of them gets.
 
     Args:
+        found: what there is.
         workers: as many as this; None: as many as there are CPUs, or shares of the GPUs.
         gpus_per_trial: what each gets of the GPUs; None: one for each of its workers, if there are any.
         workers_per_trial: how many processes train each.
@@ -35,45 +50,41 @@ def machine(
     Raises:
         InputError: there are not enough GPUs or CPUs.
     """
-    gpus = gpus_here()
-    share = gpus_per_trial or float(workers_per_trial if gpus else 0)
-    problem = _too_many(workers or 1) or _too_much(workers_per_trial, share, gpus)
+    share = gpus_per_trial or float(workers_per_trial if found.gpus else 0)
+    problem = _too_many(found, workers or 1) or _too_much(found, workers_per_trial, share)
     if problem:
         raise InputError(problem)
     if workers is None:
-        workers = max(1, int(gpus / share)) if share else cpus() // workers_per_trial
+        workers = max(1, int(found.gpus / share)) if share else found.cpus // workers_per_trial
     return workers, Share(cpus=1.0, gpus=share / workers_per_trial, processes=workers_per_trial)
 
 
-def _too_many(workers: int) -> Problem | None:
-    most = _MOST * cpus()
+def _too_many(found: Hardware, workers: int) -> Problem | None:
+    most = _MOST * found.cpus
     if workers <= most:
         return None
-    return Problem(
-        f"workers={workers}", f"This machine has {_counted(cpus(), 'CPU')}. Write workers={most} at most."
-    )
+    return Problem(f"workers={workers}", f"{_owns(found, 'CPU')}. Write workers={most} at most.")
 
 
-def _too_much(processes: int, share: float, gpus: int) -> Problem | None:
-    """Say what this machine lacks for a trial of so many processes, with so much of its GPUs."""
+def _too_much(found: Hardware, processes: int, share: float) -> Problem | None:
+    """Say what is lacking for a trial of so many processes, with so much of the GPUs."""
     together = f"workers_per_trial={processes}"
     if share and processes > 1 and share != processes:
         message = f"Each of the {processes} workers of a trial trains on one GPU. Leave the word out."
         return Problem(f"gpus_per_trial={share:g}", message)
-    if share > gpus and processes > 1:
-        message = f"This machine has {_counted(gpus, 'GPU')}, and each worker takes one. {_fewer(gpus)}"
-        return Problem(together, message)
-    if share > gpus:
-        message = f"This machine has {_counted(gpus, 'GPU')}. Leave the word out to train on CPUs."
+    if share > found.gpus and processes > 1:
+        return Problem(together, f"{_owns(found, 'GPU')}, and each worker takes one. {_fewer(found.gpus)}")
+    if share > found.gpus:
+        message = f"{_owns(found, 'GPU')}. Leave the word out to train on CPUs."
         return Problem(f"gpus_per_trial={share:g}", message)
-    if processes > cpus():
-        message = f"This machine has {_counted(cpus(), 'CPU')}, and each worker takes one. {_fewer(cpus())}"
-        return Problem(together, message)
+    if processes > found.cpus:
+        return Problem(together, f"{_owns(found, 'CPU')}, and each worker takes one. {_fewer(found.cpus)}")
     return None
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number or 'no'} {what}{'s' if number > 1 else ''}"
+def _owns(found: Hardware, what: str) -> str:
+    number = found.gpus if what == "GPU" else found.cpus
+    return f"{found.owner} has {number or 'no'} {what}{'s' if number > 1 else ''}"
 
 
 def _fewer(most: int) -> str:

@@ -115,13 +115,28 @@ def _fork(ledger: Ledger, search: Search, now: Search, name: str | None) -> Sear
     return replace(now, name=name or free, settings={**now.settings, FORKED_FROM: search.name})
 
 
-def _machine(search: Search) -> tuple[int, hardware.Share]:
+def _shared_out(search: Search) -> tuple[int, hardware.Share]:
     workers, gpus = search.settings["workers"], search.settings["gpus_per_trial"]
-    return hardware.machine(
+    return hardware.share_out(
+        _hardware(search),
         workers if isinstance(workers, int) else None,
         gpus if isinstance(gpus, int | float) else None,
         int(search.settings.get("workers_per_trial") or 1),
     )
+
+
+def _hardware(search: Search) -> hardware.Hardware:
+    address = _cluster(search)
+    if not address:
+        return hardware.here()
+    from hpo import cluster
+
+    return cluster.capacity(address)
+
+
+def _cluster(search: Search) -> str:
+    """Return the address of the Ray cluster that trains; nothing for a Ray of our own on this machine."""
+    return str(search.settings.get("cluster") or "")
 
 
 def _decided(search: Search) -> dict[str, Value]:
@@ -130,8 +145,8 @@ def _decided(search: Search) -> dict[str, Value]:
         from hpo import inprocess
 
         return inprocess.machine()
-    workers, share = _machine(search)
-    threads = max(1, hardware.cpus() // (workers * share.processes))
+    workers, share = _shared_out(search)
+    threads = max(1, _hardware(search).cpus // (workers * share.processes))
     # A shorter lag leaves workers idle while they wait for the slowest; a longer one prunes later.
     lag = {"lag": 2 * workers if workers > 1 else 1} if search.settings["deterministic"] else {}
     return {"threads": threads, "device": "cuda" if share.gpus else "cpu", "at_work": workers, **lag}
@@ -191,10 +206,12 @@ class _Conductor:
     def _train_on_workers(self, make: Callable[[], Any], work: Callable[..., None], *, resumed: bool) -> None:
         from hpo import cluster
 
-        workers, share = _machine(self.search)
+        address, (workers, share) = _cluster(self.search), _shared_out(self.search)
+        growing = bool(address) and self.search.settings["workers"] == "auto"
+        order = cluster.Order(workers, share, self.plan.setting("report_within"), resumed, growing)
+        place = cluster.joined(address) if address else cluster.local(workers * share.processes)
         # Ray sets handlers of its own when it starts, so ours come before and after.
-        order = cluster.Order(workers, share, self.plan.setting("report_within"), resumed)
-        with stoppable(), cluster.local(workers * share.processes), stoppable():
+        with stoppable(), place, stoppable():
             cluster.train(make, work, order)
 
     def _verdict(self) -> tuple[State, str]:

@@ -66,6 +66,16 @@ def _gpus(value: object) -> float:
     return share
 
 
+def _cluster(value: object) -> str:
+    text = str(value)
+    if text.startswith(("ray://", "http://", "https://")):
+        form = "is joined from within, as auto or host:6379; from elsewhere: hpo submit"
+        raise ValueError(f"{form}, got {text!r}.")
+    if text and text != "auto" and not re.fullmatch(r"([\w.-]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}", text):
+        raise ValueError(f"must be auto, or an address such as 10.0.0.1:6379, got {text!r}.")
+    return text
+
+
 def _flag(value: object) -> bool:
     if str(value).lower() not in ("true", "false"):
         raise ValueError(f"must be true or false, got {str(value)!r}.")
@@ -137,6 +147,7 @@ Workers = Annotated[int | Literal["auto"], BeforeValidator(_workers)]
 Fuse = Annotated[int | Literal["auto", "off"], BeforeValidator(_fuse)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Gpus = Annotated[float, BeforeValidator(_gpus)]
+Cluster = Annotated[str, BeforeValidator(_cluster)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Name = Annotated[str, BeforeValidator(_name)]
 Weights = Annotated[str, BeforeValidator(_weights)]

@@ -12,6 +12,7 @@ from pydantic import Field
 from hpo.errors import without_password
 from hpo.settings.base import Settings
 from hpo.settings.values import (
+    Cluster,
     Count,
     Database,
     Flag,
@@ -99,6 +100,7 @@ class SearchSettings(TrialSettings):
     sampler: Sampler = Field(default="tpe", description="How to propose: " + ", ".join(get_args(SamplerName)))
     pruner: Pruner = Field(default="halving", description="Stop early by: " + ", ".join(get_args(PrunerName)))
     workers: Workers = Field(default="auto", description="Processes that train at the same time")
+    cluster: Cluster = Field(default="", description="Ray cluster: auto, host:6379 (one of our own)")
     fuse: Fuse = Field(default="auto", description="Trials that a worker trains at once: auto, off, 32 …")
     gpus_per_trial: Gpus | None = Field(default=None, description="0.25, 1, 2 … (one GPU if there is one)")
     workers_per_trial: Count = Field(default=1, description="Processes that train a trial together")

@@ -160,7 +160,7 @@ class Storm:
                 patch.setattr(module, "_engine", engine_of)
                 patch.setattr(patience, "time", self.clock)
                 patch.setattr(referee, "time", self.clock)
-                patch.setattr(hardware, "machine", lambda *_: (self.chance.randint(1, 3), Share(1, 0)))
+                patch.setattr(hardware, "share_out", lambda *_: (self.chance.randint(1, 3), Share(1, 0)))
                 patch.setattr(search._Conductor, "_track", lambda _: Gone())
                 yield
         finally:

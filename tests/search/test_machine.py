@@ -2,22 +2,10 @@
 
 import pytest
 
-from hpo import hardware
 from hpo.errors import InputError
-from hpo.hardware import Share, machine
+from hpo.hardware import Hardware, Share, share_out
 from hpo.plan import order
 from hpo.settings import SearchSettings
-
-
-@pytest.fixture
-def with_gpus(monkeypatch):
-    """Make it a machine of 8 CPUs and some GPUs."""
-
-    def make(gpus):
-        monkeypatch.setattr(hardware, "cpus", lambda: 8)
-        monkeypatch.setattr(hardware, "gpus_here", lambda: gpus)
-
-    return make
 
 
 @pytest.mark.parametrize(
@@ -33,9 +21,8 @@ def with_gpus(monkeypatch):
         (4, (None, 2.0, 2), 2, Share(1.0, 1.0, 2)),
     ],
 )
-def test_workers_fill_the_machine(with_gpus, gpus, asked, workers, share):
-    with_gpus(gpus)
-    assert machine(*asked) == (workers, share)
+def test_workers_fill_the_machine(gpus, asked, workers, share):
+    assert share_out(Hardware(8, gpus), *asked) == (workers, share)
 
 
 @pytest.mark.parametrize(
@@ -49,10 +36,9 @@ def test_workers_fill_the_machine(with_gpus, gpus, asked, workers, share):
         (4, (None, 1.0, 2), "gpus_per_trial=1", "Each of the 2 workers of a trial trains on one GPU."),
     ],
 )
-def test_what_does_not_fit_is_refused(with_gpus, gpus, asked, where, message):
-    with_gpus(gpus)
+def test_what_does_not_fit_is_refused(gpus, asked, where, message):
     with pytest.raises(InputError) as caught:
-        machine(*asked)
+        share_out(Hardware(8, gpus), *asked)
     (problem,) = caught.value.problems
     assert problem.where == where
     assert problem.message.startswith(message)
