@@ -251,7 +251,7 @@ def mutated(text, seed, times):
     return text
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(line=st.sampled_from(LINES), seed=st.integers(0, 2**32), times=st.integers(1, 6))
 def test_a_mutated_command_line_is_never_a_traceback(folder, line, seed, times):
     verb, *words = mutated(line, seed, times).split(" ")
@@ -265,7 +265,7 @@ def test_a_mutated_command_line_is_never_a_traceback(folder, line, seed, times):
                 cli.VERBS[other][0].from_words(words)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     text=st.sampled_from([path.read_text() for path in space.names().values()]),
     seed=st.integers(0, 2**32),
@@ -276,7 +276,7 @@ def test_a_mutated_space_is_never_a_traceback(text, seed, times):
         space.read(mutated(text, seed, times), "space", VOCABULARY)
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(
     text=st.sampled_from([RECIPE, *(Path(path).read_text() for path in recipe.names().values())]),
     seed=st.integers(0, 2**32),

@@ -2,17 +2,16 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
-from hpo import recipe as recipes
+from hpo import shipped
 from hpo.ledger import Ledger
 from hpo.trial import Outcome
 
 pytestmark = pytest.mark.slow
 
-CNN = Path(recipes.__file__).parent.parent / "recipes" / "cnn.py"
+CNN = shipped.folders("recipes")[-1] / "cnn.py"
 
 
 def broken_recipe(folder, old, new):
