@@ -40,6 +40,9 @@ VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "sync": (settings.SyncSettings, "hpo sync cnn-1"),
     "audit": (settings.SyncSettings, "hpo audit cnn-1"),
     "replay": (settings.ReplaySettings, "hpo replay cnn-1"),
+    "submit": (settings.SubmitSettings, "hpo submit recipe=cnn"),
+    "status": (settings.ServiceSettings, "hpo status"),
+    "stop": (settings.StopSettings, "hpo stop cnn-1"),
     "recipes": (settings.Settings, "hpo recipes"),
     "spaces": (settings.Settings, "hpo spaces"),
     "version": (settings.Settings, "hpo version"),
@@ -245,6 +248,38 @@ def replay(words: Words = None, *, as_json: Json = False) -> None:
     _print(replaying.page(found), found.describe(), as_json=as_json)
     if not found.expected:
         raise typer.Exit(1)
+
+
+@app.command(cls=_Verb)
+def submit(words: Words = None) -> None:
+    """Have a service run a search."""
+    chosen = settings.SubmitSettings.from_words(words or ())
+    from hpo.submission import submit as send
+
+    name = send(chosen)
+    typer.echo(f"{name} is submitted. See it: hpo status. Stop it: hpo stop {name}")
+
+
+@app.command(cls=_Verb)
+def status(words: Words = None, *, as_json: Json = False) -> None:
+    """List what a service was given to do."""
+    chosen = settings.ServiceSettings.from_words(words or ())
+    from hpo.submission import status as ask
+    from hpo.terminal import tables
+
+    jobs = [job._asdict() for job in ask(chosen)]
+    _print(tables.jobs(jobs), jobs, as_json=as_json)
+
+
+@app.command(cls=_Verb)
+def stop(words: Words = None) -> None:
+    """Stop a search at a service; it can go on."""
+    chosen = settings.StopSettings.from_words(words or ())
+    from hpo.submission import stop as end
+
+    ran = end(chosen)
+    said = "is being stopped; what trains is saved" if ran else "had ended already"
+    typer.echo(f"{chosen.name} {said}.")
 
 
 @app.command(cls=_Verb)

@@ -50,6 +50,16 @@ class Settings(BaseModel):
             raise InputError(*problems)
         return settings
 
+    def typed(self, *but: str) -> list[str]:
+        """Return the words that were typed, but for these keys, as they could be typed once more."""
+        heads = {field: head for head, field in self.groups.items()}
+        words = []
+        for key in self.model_fields_set - {*but}:
+            value = getattr(self, key)
+            below = value.items() if key in heads else ()
+            words += [f"{heads[key]}.{name}={it}" for name, it in below] or [f"{key}={value}"]
+        return sorted(words)
+
     @classmethod
     def known(cls) -> list[str]:
         """The keys that this verb takes, its own before inherited ones."""

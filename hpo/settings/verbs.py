@@ -37,6 +37,10 @@ def _default_store() -> str:
     return os.environ.get("HPO_STORE") or "sqlite:///hpo.db"
 
 
+def _default_service() -> str:
+    return os.environ.get("HPO_SERVICE") or "http://127.0.0.1:8265"
+
+
 class StoreSettings(Settings):
     """What every verb that reads or writes a ledger takes."""
 
@@ -84,7 +88,10 @@ class TrialSettings(StoreSettings):
     """How trials under way are saved."""
 
     checkpoint_every: Seconds = Field(default=10.0, description="Save what trains so often, after an epoch")
-    checkpoints: Folder = Field(default="", description="The folder for that (one beside the store)")
+    checkpoints: Folder = Field(
+        default_factory=lambda: os.environ.get("HPO_CHECKPOINTS", ""),
+        description="The folder for that (HPO_CHECKPOINTS, or beside the store)",
+    )
 
 
 class SearchSettings(TrialSettings):
@@ -100,7 +107,10 @@ class SearchSettings(TrialSettings):
     sampler: Sampler = Field(default="tpe", description="How to propose: " + ", ".join(get_args(SamplerName)))
     pruner: Pruner = Field(default="halving", description="Stop early by: " + ", ".join(get_args(PrunerName)))
     workers: Workers = Field(default="auto", description="Processes that train at the same time")
-    cluster: Cluster = Field(default="", description="Ray cluster: auto, host:6379 (one of our own)")
+    cluster: Cluster = Field(
+        default_factory=lambda: os.environ.get("HPO_CLUSTER", ""),
+        description="Ray cluster: auto, host:6379 (HPO_CLUSTER, or one of our own)",
+    )
     fuse: Fuse = Field(default="auto", description="Trials that a worker trains at once: auto, off, 32 …")
     gpus_per_trial: Gpus | None = Field(default=None, description="0.25, 1, 2 … (one GPU if there is one)")
     workers_per_trial: Count = Field(default=1, description="Processes that train a trial together")
@@ -113,6 +123,15 @@ class SearchSettings(TrialSettings):
     name: Name | None = Field(default=None, description="What to call the search (recipe and number)")
     recipe_options: dict[str, str] = Field(default={}, description="Set an argument of the recipe's model")
     space_overrides: dict[str, str] = Field(default={}, description="Fix or change a part of the space")
+
+
+class ServiceSettings(Settings):
+    """What every verb takes that speaks to a service: the keys of `hpo status`."""
+
+    service: str = Field(
+        default_factory=_default_service,
+        description="Where searches are taken (HPO_SERVICE, or http://127.0.0.1:8265)",
+    )
 
 
 class ResumeSettings(SearchSettings):
@@ -134,13 +153,19 @@ class ResumeSettings(SearchSettings):
     @property
     def words_typed(self) -> tuple[str, ...]:
         """The same and the recipe, to be typed once more."""
-        heads = {field: head for head, field in self.groups.items()}
-        typed = {"recipe": self.recipe} if self.recipe else {}
-        for key, value in self.words_given.items():
-            typed |= (
-                {f"{heads[key]}.{name}": it for name, it in value.items()} if key in heads else {key: value}
-            )
-        return tuple(shlex.quote(f"{key}={value}") for key, value in typed.items())
+        return tuple(map(shlex.quote, self.typed("search", "allow_change", "name", "store")))
+
+
+class SubmitSettings(SearchSettings, ServiceSettings):
+    """The keys of `hpo submit`."""
+
+
+class StopSettings(ServiceSettings):
+    """The keys of `hpo stop`."""
+
+    bare: ClassVar[str] = "name"
+
+    name: Name = Field(description="The name of a search; `hpo status` shows them")
 
 
 class ReplaySettings(NameSettings):
