@@ -147,6 +147,12 @@ def train(words: Words = None, *, as_json: Json = False) -> None:
 def resume(words: Words = None) -> None:
     """Go on with a search that was interrupted."""
     chosen = settings.ResumeSettings.from_words(words or ())
+    if chosen.service:
+        from hpo.submission import go_on as go_on_there
+
+        go_on_there(chosen)
+        typer.echo(f"{chosen.search} is submitted. See it: hpo status. Stop it: hpo stop {chosen.search}")
+        return
     from hpo.search import resume as go_on
     from hpo.terminal.live import viewer
 

@@ -9,7 +9,7 @@ from hpo import shipped
 from hpo.cluster.jobs import Job, Service
 from hpo.history import Search
 from hpo.plan import SPACE_FILE, order
-from hpo.settings import ServiceSettings, StopSettings, SubmitSettings
+from hpo.settings import ResumeSettings, ServiceSettings, StopSettings, SubmitSettings
 
 _HERE = ("recipe", "space", "name", "store", "cluster", "service")
 """What is said in other words there, or is decided there."""
@@ -27,6 +27,16 @@ def submit(given: SubmitSettings) -> str:
     words = [f"{key}={path}" for key, (path, _) in files.items()] + [f"name={name}", *given.typed(*_HERE)]
     Service(given.service).submit(name, ["hpo", "search", *words], dict(files.values()))
     return name
+
+
+def go_on(given: ResumeSettings) -> None:
+    """Have a service go on with a search.
+
+    Raises:
+        InputError: it runs already, or the service does not take it. Whether it can go on is said there.
+    """
+    words = given.typed("search", "store", "cluster", "service")
+    Service(given.service).go_on(given.search, ["hpo", "resume", given.search, *words])
 
 
 def _files(ordered: Search) -> dict[str, tuple[str, str]]:

@@ -16,6 +16,8 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 from hpo.errors import InputError, Problem, did_you_mean
 
 _PREFIX: Final = "hpo-"
+_AGAIN: Final = "~"
+_UNDER_WAY: Final = ("waiting", "running")
 _STATES: Final = {
     JobStatus.PENDING: "waiting",
     JobStatus.RUNNING: "running",
@@ -26,12 +28,13 @@ _STATES: Final = {
 
 
 class Job(NamedTuple):
-    """A search that was submitted: its name, what became of it, why, and since when (seconds since 1970)."""
+    """A search that was submitted, and what became of it; `submitted` in seconds since 1970, `id` is Ray's."""
 
     name: str
     state: str
     reason: str
     submitted: float
+    id: str
 
 
 class Service:
@@ -51,7 +54,7 @@ class Service:
             self._client = JobSubmissionClient(address)
 
     def submit(self, name: str, words: Sequence[str], files: Mapping[str, str]) -> None:
-        """Have a command run there, in a folder with these files.
+        """Have a command run there that begins a search, in a folder with these files.
 
         Args:
             name: of the search, by which it is found again.
@@ -61,9 +64,23 @@ class Service:
         Raises:
             InputError: there is a search of this name, or the service does not take it.
         """
-        if name in {job.name for job in self.jobs()}:
+        if any(job.name == name for job in self.jobs()):
             remedy = f"See it: hpo status. Stop it: hpo stop {name}. Or choose another name"
             raise InputError(Problem(f"name={name}", f"A search of this name was submitted. {remedy}."))
+        self._start(name, words, files)
+
+    def go_on(self, name: str, words: Sequence[str]) -> None:
+        """Have a command run there that goes on with a search.
+
+        Raises:
+            InputError: it runs already, or the service does not take it.
+        """
+        before = [job for job in self.jobs() if job.name == name]
+        if any(job.state in _UNDER_WAY for job in before):
+            raise InputError(Problem(name, f"This search is under way. Stop it: hpo stop {name}"))
+        self._start(f"{name}{_AGAIN}{len(before) + 1}", words, {})
+
+    def _start(self, job: str, words: Sequence[str], files: Mapping[str, str]) -> None:
         with self._explained(), tempfile.TemporaryDirectory(prefix="hpo-submit-") as folder:
             for path, text in files.items():
                 place = Path(folder, path)
@@ -71,7 +88,7 @@ class Service:
                 place.write_text(text, encoding="utf-8")
             self._client.submit_job(
                 entrypoint=shlex.join(words),
-                submission_id=f"{_PREFIX}{name}",
+                submission_id=f"{_PREFIX}{job}",
                 runtime_env={"working_dir": folder},
             )
 
@@ -82,10 +99,11 @@ class Service:
         ours = [job for job in found if (job.submission_id or "").startswith(_PREFIX)]
         return [
             Job(
-                str(job.submission_id).removeprefix(_PREFIX),
+                str(job.submission_id).removeprefix(_PREFIX).partition(_AGAIN)[0],
                 _STATES[job.status],
                 " ".join((job.message or "").split()),
                 (job.start_time or 0) / 1000,
+                str(job.submission_id),
             )
             for job in sorted(ours, key=lambda job: job.start_time or 0, reverse=True)
         ]
@@ -96,12 +114,13 @@ class Service:
         Raises:
             InputError: there is none of this name.
         """
-        names = [job.name for job in self.jobs()]
-        if name not in names:
-            message = f"No search of this name was submitted.{did_you_mean(name, names)}"
+        jobs = self.jobs()
+        own = [job for job in jobs if job.name == name]
+        if not own:
+            message = f"No search of this name was submitted.{did_you_mean(name, {it.name for it in jobs})}"
             raise InputError(Problem(name, message))
         with self._explained():
-            return bool(self._client.stop_job(f"{_PREFIX}{name}"))
+            return bool(self._client.stop_job(own[0].id))
 
     @contextlib.contextmanager
     def _explained(self) -> Iterator[None]:

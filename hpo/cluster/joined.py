@@ -11,9 +11,8 @@ from functools import cache
 from typing import Final
 
 import ray
-from ray._private import worker
 
-from hpo.cluster.leaving import shut_down
+from hpo.cluster.manners import hushed, shut_down
 from hpo.errors import InputError, Problem
 from hpo.hardware import Hardware
 from hpo.stopping import terminal_kept, undisturbed
@@ -47,7 +46,7 @@ def joined(address: str) -> Iterator[None]:
     except (OSError, ValueError, RuntimeError, ray.exceptions.AuthenticationError) as error:
         raise InputError(Problem(f"cluster={address}", _said(error))) from None
     try:
-        with _hushed():
+        with hushed():
             yield
     finally:
         with undisturbed():
@@ -63,20 +62,6 @@ def _reach(address: str) -> None:
     host, colon, port = address.rpartition(":")
     if colon:
         socket.create_connection((host.strip("[]"), int(port)), _KNOCK_SECONDS).close()
-
-
-@contextlib.contextmanager
-def _hushed() -> Iterator[None]:
-    """Keep Ray from printing pages about a machine that has died, which it does whatever it is told.
-
-    What that meant for a trial is in the ledger.
-    """
-    spoken = worker.print_to_stdstream
-    worker.print_to_stdstream = lambda *_, **__: None
-    try:
-        yield
-    finally:
-        worker.print_to_stdstream = spoken
 
 
 @cache

@@ -13,7 +13,7 @@ from typing import Final
 
 import ray
 
-from hpo.cluster.leaving import shut_down
+from hpo.cluster.manners import hushed, shut_down
 from hpo.hardware import cpus, gpus_here
 from hpo.stopping import terminal_kept, undisturbed
 
@@ -45,7 +45,8 @@ def local(processes: int) -> Iterator[None]:
             )
         os.umask(umask)
         importing.join()
-        yield
+        with hushed():
+            yield
     finally:
         with undisturbed():
             os.umask(umask)

@@ -143,17 +143,18 @@ class ResumeSettings(SearchSettings):
     allow_change: Flag = Field(default=False, description="Start anew, as a fork, if anything has changed")
     name: Name | None = Field(default=None, description="What to call the fork (NAME-2)")
     recipe: str = Field(default="", description="Another recipe")
+    service: str = Field(default="", description="Go on there, such as at http://127.0.0.1:8265 (here)")
 
     @property
     def words_given(self) -> dict[str, Any]:
         """The words of a search that were typed, and only these."""
-        own = {"search", "allow_change", "name", "store", "recipe"}
+        own = {"search", "allow_change", "name", "store", "recipe", "service"}
         return {key: getattr(self, key) for key in self.model_fields_set - own}
 
     @property
     def words_typed(self) -> tuple[str, ...]:
         """The same and the recipe, to be typed once more."""
-        return tuple(map(shlex.quote, self.typed("search", "allow_change", "name", "store")))
+        return tuple(map(shlex.quote, self.typed("search", "allow_change", "name", "store", "service")))
 
 
 class SubmitSettings(SearchSettings, ServiceSettings):

@@ -36,5 +36,5 @@ class Folder:
 
     def run(self, *words: str) -> subprocess.CompletedProcess[str]:
         process = self.start(*words)
-        out, err = process.communicate(timeout=200)
+        out, err = process.communicate(timeout=500)
         return subprocess.CompletedProcess(words, process.returncode, out, err)

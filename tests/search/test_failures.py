@@ -9,7 +9,7 @@ from hpo import shipped
 from hpo.ledger import Ledger
 from hpo.trial import Outcome
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 CNN = shipped.folders("recipes")[-1] / "cnn.py"
 
@@ -56,6 +56,7 @@ def test_bad_trials_are_told_apart_and_the_rest_goes_on(folder):
     result = folder.run("search", "recipe=mine", "space=sgd", *few, widths)
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
+    assert "raylet" not in result.stdout
     trials = {trial["config"]["model.width"]: trial for trial in shown(folder)["trials"]}
     assert {width: trial["outcome"] for width, trial in trials.items()} == {
         16: "finished",
