@@ -28,7 +28,7 @@ _STATES: Final = {
 
 
 class Job(NamedTuple):
-    """A search that was submitted, and what became of it; `submitted` in seconds since 1970, `id` Ray's."""
+    """A search that was submitted, and what became of it; `submitted` in seconds since 1970."""
 
     name: str
     state: str
