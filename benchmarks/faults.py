@@ -86,9 +86,9 @@ def await_moment(it: Scene, kind: Kind, chance: random.Random, epochs: int) -> N
 def run(references: References, number: int, name: str, seed: int) -> Found:
     """Strike one search; return what came of it."""
     kind, chance, found = KINDS[name], random.Random(seed), Found(name, number)
-    reference = references.of(kind.words)
     with scene([*WORDS, *kind.words.split()]) as it:
         try:
+            reference = references.of(kind.words)
             kind.stage(it)
             if chance.random() > FRESH_SHARE:
                 it.put_mlflow()

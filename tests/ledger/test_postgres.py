@@ -102,7 +102,13 @@ def test_a_session_whose_end_was_committed_in_silence_ends_once(postgres, url, o
 
 @pytest.mark.parametrize(
     "verb",
-    [["list"], ["show", "cnn-1"], ["search", "recipe=cnn"], ["audit", "cnn-1"], ["export", "cnn-1"]],
+    [
+        ["list"],
+        ["show", "cnn-1"],
+        ["search", "recipe=cnn"],
+        ["audit", "cnn-1"],
+        ["export", "cnn-1", "to=winner.py"],
+    ],
     ids=str,
 )
 @pytest.mark.parametrize(
