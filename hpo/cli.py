@@ -123,7 +123,7 @@ def search(words: Words = None, *, as_json: Json = False) -> None:
     from hpo.terminal.live import viewer
 
     found, history = run(ordered, chosen.store, viewer)
-    _show(found, history, chosen, as_json=as_json)
+    _show(found, history, chosen, as_json=as_json, briefly=True)
 
 
 @app.command(cls=_Verb)
@@ -148,7 +148,7 @@ def resume(words: Words = None) -> None:
     from hpo.terminal.live import viewer
 
     found, history = go_on(chosen, viewer)
-    _show(found, history, chosen, as_json=False)
+    _show(found, history, chosen, as_json=False, briefly=True)
 
 
 @app.command(cls=_Verb)
@@ -276,12 +276,27 @@ def version(words: Words = None) -> None:
     typer.echo(f"hpo {__version__}")
 
 
-def _show(found: Search, history: History, chosen: settings.StoreSettings, *, as_json: bool) -> None:
+def _show(
+    found: Search,
+    history: History,
+    chosen: settings.StoreSettings,
+    *,
+    as_json: bool,
+    briefly: bool = False,
+) -> None:
+    from hpo.advice import advise
     from hpo.summary import describe
-    from hpo.terminal import tables, training
+    from hpo.terminal import advising, tables, training
 
-    page = training.show if found.given else tables.show
-    _print(page(found, history, chosen.store_words), describe(found, history), as_json=as_json)
+    advice, words = advise(found, history), chosen.store_words
+    described = describe(found, history) | {"advice": [it.describe() for it in advice]}
+    if found.given:
+        page = training.show(found, history, words)
+    else:
+        look = " ".join(("hpo show", found.name, *words))
+        shown = advising.briefly(advice, look) if briefly else advising.fully(advice)
+        page = tables.show(found, history, words, shown)
+    _print(page, described, as_json=as_json)
 
 
 def _print(page: RenderableType, described: object, *, as_json: bool) -> None:

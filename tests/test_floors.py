@@ -13,7 +13,19 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {
     0: ["errors", "config", "trial", "stopping", "shipped", "signature", "recipe", "vocabulary", "history"],
     1: ["space", "training", "settings", "contradictions", "summary"],
-    2: ["export", "plan", "cause", "cohort", "job", "peers", "shelf", "line", "pictures", "changes"],
+    2: [
+        "advice",
+        "export",
+        "plan",
+        "cause",
+        "cohort",
+        "job",
+        "peers",
+        "shelf",
+        "line",
+        "pictures",
+        "changes",
+    ],
     3: ["study", "single", "cluster", "inprocess", "tracking", "ledger", "audit"],
     4: ["referee", "search", "plot", "replay", "terminal"],
     5: ["cli"],
@@ -27,6 +39,7 @@ RIMS = {
     "sqlalchemy": "ledger audit",
     "alembic": "ledger",
     "matplotlib": "pictures",
+    "sklearn": "advice",
 }
 
 # What a room may import besides the standard library, where the design says so.
