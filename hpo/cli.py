@@ -36,6 +36,7 @@ VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "list": (settings.StoreSettings, "hpo list"),
     "export": (settings.ExportSettings, "hpo export cnn-1 to=train.py"),
     "plot": (settings.PlotSettings, "hpo plot cnn-1 to=pictures"),
+    "report": (settings.ReportSettings, "hpo report cnn-1"),
     "ui": (settings.TrackingSettings, "hpo ui"),
     "sync": (settings.SyncSettings, "hpo sync cnn-1"),
     "audit": (settings.SyncSettings, "hpo audit cnn-1"),
@@ -193,6 +194,20 @@ def plot(words: Words = None) -> None:
 
     for name, path, reason in draw(chosen):
         typer.echo(path or f"{name} not drawn: {reason}")
+
+
+@app.command(cls=_Verb)
+def report(words: Words = None) -> None:
+    """Write a search as one page of HTML."""
+    chosen = settings.ReportSettings.from_words(words or ())
+    from pathlib import Path
+
+    from hpo.ledger import Ledger
+    from hpo.report import write
+
+    ledger = Ledger(chosen.store)
+    found = ledger.search(chosen.name)
+    typer.echo(write(found, ledger.history(found), Path(chosen.to or f"{found.name}.html")))
 
 
 @app.command(cls=_Verb)

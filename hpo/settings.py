@@ -498,3 +498,9 @@ class PlotSettings(StoreSettings):
     space: str | None = Field(default=None, description="Or a space, of which the schedules are drawn")
     recipe: str | None = Field(default=None, description="The recipe that the space is for")
     to: str = Field(default="pictures", description="The folder to write")
+
+
+class ReportSettings(NameSettings):
+    """The keys of `hpo report`."""
+
+    to: str = Field(default="", description="The file to write (NAME.html)")

@@ -24,6 +24,7 @@ FLOORS = {
         "shelf",
         "line",
         "pictures",
+        "report",
         "changes",
     ],
     3: ["study", "single", "cluster", "inprocess", "tracking", "ledger", "audit"],
@@ -40,6 +41,7 @@ RIMS = {
     "alembic": "ledger",
     "matplotlib": "pictures",
     "sklearn": "advice",
+    "jinja2": "report",
 }
 
 # What a room may import besides the standard library, where the design says so.

@@ -47,7 +47,7 @@ def warmups(facts: Facts) -> Iterator[Advice]:
         return
     rung = min(trial.epochs for trial in pruned)
     warming = [trial for trial in facts.ranking if _warmup(facts, trial) >= rung]
-    others = [trial for trial in facts.ranking if trial not in warming]
+    others = [trial for trial in facts.ranking if _warmup(facts, trial) < rung]
     cut, rest = (_cut_at(rung, trials) for trials in (warming, others))
     if len(warming) < _WARMED or len(cut) < _LOST * len(warming) or not others:
         return

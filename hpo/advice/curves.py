@@ -81,7 +81,7 @@ def _too_close(facts: Facts, best: Sequence[Trial]) -> Iterator[Advice]:
     """The winner's lead over the runner-up is less than what the score moves from epoch to epoch anyway."""
     first, second = best[0], best[1]
     lead = abs((first.score or 0.0) - (second.score or 0.0))
-    noise = median(_wobble(trial) for trial in best)
+    noise = median(wobble(trial) for trial in best)
     if lead >= noise:
         return
     metric = facts.history.objective.metric
@@ -148,7 +148,7 @@ def _steps(trial: Trial, measure: Callable[[Point], float]) -> list[float]:
     return [abs(d - 3 * c + 3 * b - a) / math.sqrt(20) for a, b, c, d in fours]
 
 
-def _wobble(trial: Trial) -> float:
+def wobble(trial: Trial) -> float:
     """Return how much the score moves from epoch to epoch, apart from its course."""
     return median(_steps(trial, _score))
 

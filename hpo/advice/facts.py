@@ -57,6 +57,11 @@ class Facts:
         """The judged trials, best first: finished ones by score, then pruned and diverged ones by wins."""
         return sorted(self.judged, key=self._place)
 
+    @cached_property
+    def ranks(self) -> dict[int, int]:
+        """The place of each judged trial, 0 for the best, by its number."""
+        return {trial.number: place for place, trial in enumerate(self.ranking)}
+
     def _place(self, trial: Trial) -> tuple[int, float, int]:
         cost = self.history.objective.cost(trial.score)
         if trial.outcome is Outcome.FINISHED and math.isfinite(cost):

@@ -53,7 +53,7 @@ def standings(facts: Facts) -> list[Standing]:
         return []
     budget = min(len(trials) for trials in groups.values())
     found = [_standing(facts, word, trials, budget) for word, trials in groups.items()]
-    return sorted(found, key=lambda it: facts.ranking.index(it.best))
+    return sorted(found, key=lambda it: facts.ranks[it.best.number])
 
 
 def optimizers(facts: Facts) -> Iterator[Advice]:

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
-from typing import Final
+from typing import Final, NamedTuple
 
 from hpo.advice.facts import is_number
 from hpo.config import Value
@@ -82,33 +82,58 @@ class Region:
 
 def find(cases: Sequence[Case], keys: Iterable[str]) -> Region | None:
     """Return the region that stands out the most, over these hyperparameters; None if none does."""
-    conditions = [condition for key in keys for condition in _conditions(key, cases)]
+    search = _Search(cases, [condition for key in keys for condition in _conditions(key, cases)])
     best, tried = None, 0
-    beam = [Region((), 0, 0, 0, 0)]
+    beam: list[_Found] = [_Found((), search.all, Region((), 0, 0, 0, 0))]
     for _ in range(_DEPTH):
-        grown = [_measured((*it.conditions, one), cases) for it in beam for one in _fitting(it, conditions)]
+        grown = [found for it in beam for found in search.grown(it)]
         tried += len(grown)
-        dense = [it for it in grown if it.inside and it.hits * it.outside > it.misses * it.inside]
-        beam = sorted(dense, key=lambda it: -it.merit)[:_BEAM]
-        best = max([*([best] if best else []), *beam[:1]], key=lambda it: it.merit, default=None)
-    return best and Region(*_fields(best), chance=min(1.0, _fisher(best) * tried))
+        beam = sorted(filter(_dense, grown), key=lambda it: -it.region.merit)[:_BEAM]
+        best = max([*([best] if best else []), *beam[:1]], key=lambda it: it.region.merit, default=None)
+    return best and replace(best.region, chance=min(1.0, _fisher(best.region) * tried))
 
 
-def _fields(region: Region) -> tuple[tuple[Condition, ...], int, int, int, int]:
-    return region.conditions, region.hits, region.inside, region.misses, region.outside
+class _Found(NamedTuple):
+    """A region as numbers of conditions, in ascending order, with its cases as bits."""
+
+    numbers: tuple[int, ...]
+    bits: int
+    region: Region
 
 
-def _fitting(region: Region, conditions: Sequence[Condition]) -> Iterator[Condition]:
-    """Yield the conditions that may be added, each set of them in one order only."""
-    taken = {(it.key, it.sign) for it in region.conditions}
-    last = conditions.index(region.conditions[-1]) if region.conditions else -1
-    yield from (it for it in conditions[last + 1 :] if (it.key, it.sign) not in taken)
+def _dense(found: _Found) -> bool:
+    it = found.region
+    return bool(it.inside) and it.hits * it.outside > it.misses * it.inside
 
 
-def _measured(conditions: tuple[Condition, ...], cases: Sequence[Case]) -> Region:
-    inside = [happened for config, happened in cases if all(it.holds(config) for it in conditions)]
-    hits, total = sum(inside), sum(happened for _, happened in cases)
-    return Region(conditions, hits, len(inside), total - hits, len(cases) - len(inside))
+class _Search:
+    """The cases in which each condition holds, as the bits of a whole number: to combine them is one step."""
+
+    def __init__(self, cases: Sequence[Case], conditions: Sequence[Condition]) -> None:
+        self._conditions = conditions
+        self._bits = [_bits(it.holds(config) for config, _ in cases) for it in conditions]
+        self._happened = _bits(happened for _, happened in cases)
+        self._count, self.all = len(cases), (1 << len(cases)) - 1
+
+    def grown(self, found: _Found) -> Iterator[_Found]:
+        """Yield a region with each condition that may be added, every set of them in one order only."""
+        taken = {(it.key, it.sign) for it in found.region.conditions}
+        first = found.numbers[-1] + 1 if found.numbers else 0
+        for number in range(first, len(self._conditions)):
+            condition = self._conditions[number]
+            if (condition.key, condition.sign) not in taken:
+                bits = found.bits & self._bits[number]
+                region = self._measured((*found.region.conditions, condition), bits)
+                yield _Found((*found.numbers, number), bits, region)
+
+    def _measured(self, conditions: tuple[Condition, ...], bits: int) -> Region:
+        hits, total = (bits & self._happened).bit_count(), self._happened.bit_count()
+        inside = bits.bit_count()
+        return Region(conditions, hits, inside, total - hits, self._count - inside)
+
+
+def _bits(flags: Iterable[bool]) -> int:
+    return sum(1 << place for place, flag in enumerate(flags) if flag)
 
 
 def _conditions(key: str, cases: Sequence[Case]) -> Iterator[Condition]:
