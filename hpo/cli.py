@@ -41,6 +41,11 @@ VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "sync": (settings.SyncSettings, "hpo sync cnn-1"),
     "audit": (settings.SyncSettings, "hpo audit cnn-1"),
     "replay": (settings.ReplaySettings, "hpo replay cnn-1"),
+    "space": (settings.SpaceSettings, "hpo space suggest cnn-1"),
+    "check": (settings.SearchSettings, "hpo check recipe=cnn space=sgd"),
+    "new": (settings.NewSettings, "hpo new recipe mine"),
+    "copy": (settings.CopySettings, "hpo copy cnn mine"),
+    "doctor": (settings.StoreSettings, "hpo doctor"),
     "recipes": (settings.Settings, "hpo recipes"),
     "spaces": (settings.Settings, "hpo spaces"),
     "version": (settings.Settings, "hpo version"),
@@ -259,6 +264,63 @@ def replay(words: Words = None, *, as_json: Json = False) -> None:
     found = decide(chosen) if chosen.trial is None else retrain(chosen, viewer)
     _print(replaying.page(found), found.describe(), as_json=as_json)
     if not found.expected:
+        raise typer.Exit(1)
+
+
+@app.command(cls=_Verb)
+def space(words: Words = None) -> None:
+    """Suggest the space to search next."""
+    chosen = settings.SpaceSettings.from_words(words or ())
+    from hpo.suggesting import suggest
+
+    typer.echo(suggest(chosen), nl=bool(chosen.to))
+
+
+@app.command(cls=_Verb)
+def check(words: Words = None, *, as_json: Json = False) -> None:
+    """List all mistakes of a search."""
+    from hpo.check import check as examine
+    from hpo.check import describe, said
+
+    plan = examine(words or ())
+    typer.echo(json.dumps(describe(plan), indent=2) if as_json else said(plan))
+
+
+@app.command(cls=_Verb)
+def new(words: Words = None) -> None:
+    """Write a recipe or space to start from."""
+    chosen = settings.NewSettings.from_words(words or ())
+    from hpo.starting import new as write
+
+    path = write(chosen.kind, chosen.name)
+    recipe = "mlp space=" if chosen.kind == "space" else ""
+    typer.echo(f"Written: {path}. Run it: hpo search recipe={recipe}{chosen.name}")
+
+
+@app.command(cls=_Verb)
+def copy(words: Words = None) -> None:
+    """Copy a recipe or space, to change it."""
+    chosen = settings.CopySettings.from_words(words or ())
+    from hpo.starting import copy as write
+
+    for path in write(chosen.source, chosen.name):
+        typer.echo(f"Written: {path}")
+
+
+@app.command(cls=_Verb)
+def doctor(words: Words = None, *, as_json: Json = False) -> None:
+    """Say what works on this machine."""
+    chosen = settings.StoreSettings.from_words(words or ())
+    from hpo.doctor import examine
+    from hpo.terminal import health
+
+    findings = []
+    for finding in examine(chosen.store):
+        findings.append(finding)
+        if not as_json:
+            _print(health.line(finding), None, as_json=False)
+    _print(health.verdict(findings), [it.describe() for it in findings], as_json=as_json)
+    if any(it.essential and not it.well for it in findings):
         raise typer.Exit(1)
 
 

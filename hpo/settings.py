@@ -14,6 +14,7 @@ from itertools import pairwise
 from typing import Annotated, Any, ClassVar, Final, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from hpo.errors import InputError, Problem, nearest, without_password
@@ -296,7 +297,14 @@ class Settings(BaseModel):
     def known(cls) -> list[str]:
         """The keys that this verb takes, its own before inherited ones."""
         keys = [key for key in cls.model_fields if key not in (*cls.groups.values(), cls.words)]
-        return sorted(keys, key=lambda key: key not in cls.__annotations__)
+        own_first = sorted(keys, key=lambda key: key not in cls.__annotations__)
+        return [cls.model_fields[key].alias or key for key in own_first]
+
+    @classmethod
+    def field(cls, key: str) -> FieldInfo:
+        """The field of a key; one that Python has taken, such as `as`, is its field's alias."""
+        aliased = (field for field in cls.model_fields.values() if field.alias == key)
+        return next(aliased, None) or cls.model_fields[key]
 
     @classmethod
     def configured(cls) -> tuple[str, ...]:
@@ -355,7 +363,7 @@ def _problem(cls: type[Settings], error: ErrorDetails, values: Mapping[str, str]
     key = str(error["loc"][0])
     if error["type"] == "missing":
         where = key.upper() if key == cls.bare else f"{key}=…"
-        meaning = cls.model_fields[key].description or ""
+        meaning = cls.field(key).description or ""
         return Problem(where, f"Missing: {meaning[:1].lower()}{meaning[1:]}.")
     where = f"{key}={_shown(values[key])}" if key in values else key
     message = str(error["ctx"]["error"])
@@ -504,3 +512,54 @@ class ReportSettings(NameSettings):
     """The keys of `hpo report`."""
 
     to: str = Field(default="", description="The file to write (NAME.html)")
+
+
+class LedSettings(Settings):
+    """Keys of a verb whose first word, if it is typed without `=`, is the value of `first`."""
+
+    first: ClassVar[str]
+
+    @classmethod
+    def from_words(cls, words: Sequence[str]) -> Self:
+        """Read what was typed after a verb.
+
+        Raises:
+            InputError: with everything that is wrong with it.
+        """
+        led = bool(words) and "=" not in words[0] and not _dashed(words[0])
+        return super().from_words([f"{cls.first}={words[0]}", *words[1:]] if led else words)
+
+
+KindName = Literal["recipe", "space"]
+StepName = Literal["suggest"]
+
+
+class NewSettings(LedSettings):
+    """The keys of `hpo new`."""
+
+    first: ClassVar[str] = "kind"
+    bare: ClassVar[str] = "name"
+
+    kind: Annotated[KindName, BeforeValidator(_choice(KindName))] = Field(description="A recipe, or a space")
+    name: Name = Field(description="What to call it; it is written where it is found by this name")
+
+
+class CopySettings(LedSettings):
+    """The keys of `hpo copy`."""
+
+    first: ClassVar[str] = "source"
+    bare: ClassVar[str] = "name"
+
+    source: Name = Field(description="A recipe or a space that ships with hpo, or one of yours")
+    name: Name = Field(description="What to call the copy")
+
+
+class SpaceSettings(LedSettings, NameSettings):
+    """The keys of `hpo space`."""
+
+    first: ClassVar[str] = "step"
+
+    step: Annotated[StepName, BeforeValidator(_choice(StepName))] = Field(
+        description="suggest: the space to search next"
+    )
+    to: str = Field(default="", description="The file to write (print it)")

@@ -25,10 +25,11 @@ FLOORS = {
         "line",
         "pictures",
         "report",
+        "starting",
         "changes",
     ],
     3: ["study", "single", "cluster", "inprocess", "tracking", "ledger", "audit"],
-    4: ["referee", "search", "plot", "replay", "terminal"],
+    4: ["check", "doctor", "suggesting", "referee", "search", "plot", "replay", "terminal"],
     5: ["cli"],
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
