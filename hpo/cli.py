@@ -183,8 +183,13 @@ def list_(words: Words = None, *, as_json: Json = False) -> None:
 
 @app.command(cls=_Verb)
 def export(words: Words = None) -> None:
-    """Write the winner as plain PyTorch code."""
+    """Write plain PyTorch code, tables, a study."""
     chosen = settings.ExportSettings.from_words(words or ())
+    if chosen.form != "code":
+        from hpo.handover import hand_over
+
+        typer.echo(hand_over(chosen))
+        return
     from hpo.search import export as write
 
     path = write(chosen.name, chosen.store, chosen.trial, chosen.to, chosen.weights)

@@ -239,6 +239,7 @@ def _default_store() -> str:
 SamplerName = Literal["tpe", "random", "qmc", "gp", "cmaes"]
 PrunerName = Literal["halving", "hyperband", "median", "none"]
 ParallelName = Literal["ddp", "fsdp"]
+FormName = Literal["code", "optuna", "csv", "parquet"]
 
 Count = Annotated[int, BeforeValidator(_whole(1))]
 Number = Annotated[int, BeforeValidator(_whole(0))]
@@ -254,6 +255,7 @@ Database = Annotated[str, BeforeValidator(_database)]
 Tracking = Annotated[str, BeforeValidator(_tracking)]
 Sampler = Annotated[SamplerName, BeforeValidator(_choice(SamplerName))]
 Pruner = Annotated[PrunerName, BeforeValidator(_choice(PrunerName))]
+Form = Annotated[FormName, BeforeValidator(_choice(FormName))]
 Parallel = Annotated[ParallelName, BeforeValidator(_choice(ParallelName))]
 
 
@@ -397,6 +399,7 @@ class ExportSettings(NameSettings):
     """The keys of `hpo export`."""
 
     to: str = Field(description="The file to write, such as to=train.py")
+    form: Form = Field(default="code", alias="as", description="Write: " + ", ".join(get_args(FormName)))
     trial: Number | None = Field(default=None, description="Trial to export (the winner)")
     weights: Weights = Field(default="", description="File in which the script leaves its weights (none)")
 

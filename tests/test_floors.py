@@ -26,10 +26,11 @@ FLOORS = {
         "pictures",
         "report",
         "starting",
+        "frames",
         "changes",
     ],
     3: ["study", "single", "cluster", "inprocess", "tracking", "ledger", "audit"],
-    4: ["check", "doctor", "suggesting", "referee", "search", "plot", "replay", "terminal"],
+    4: ["check", "doctor", "handover", "suggesting", "referee", "search", "plot", "replay", "terminal"],
     5: ["cli"],
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
@@ -43,6 +44,7 @@ RIMS = {
     "matplotlib": "pictures",
     "sklearn": "advice",
     "jinja2": "report",
+    "pandas": "frames handover",
 }
 
 # What a room may import besides the standard library, where the design says so.
