@@ -33,6 +33,8 @@ VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "train": (settings.TrainSettings, "hpo train recipe=cnn warmup=0.1"),
     "resume": (settings.ResumeSettings, "hpo resume cnn-1"),
     "show": (settings.NameSettings, "hpo show cnn-1"),
+    "watch": (settings.NameSettings, "hpo watch cnn-1"),
+    "stop": (settings.NameSettings, "hpo stop cnn-1"),
     "list": (settings.StoreSettings, "hpo list"),
     "export": (settings.ExportSettings, "hpo export cnn-1 to=train.py"),
     "plot": (settings.PlotSettings, "hpo plot cnn-1 to=pictures"),
@@ -48,6 +50,7 @@ VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "doctor": (settings.StoreSettings, "hpo doctor"),
     "recipes": (settings.Settings, "hpo recipes"),
     "spaces": (settings.Settings, "hpo spaces"),
+    "completion": (settings.CompletionSettings, "hpo completion bash"),
     "version": (settings.Settings, "hpo version"),
 }
 
@@ -166,6 +169,31 @@ def show(words: Words = None, *, as_json: Json = False) -> None:
     ledger = Ledger(chosen.store)
     found = ledger.search(chosen.name)
     _show(found, ledger.history(found), chosen, as_json=as_json)
+
+
+@app.command(cls=_Verb)
+def watch(words: Words = None, *, as_json: Json = False) -> None:
+    """Watch a search that runs elsewhere."""
+    chosen = settings.NameSettings.from_words(words or ())
+    from hpo import watching
+
+    if as_json:
+        for record in watching.records(chosen.name, chosen.store):
+            typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
+        return
+    from hpo.terminal.live import viewer
+
+    found, history = watching.watch(chosen.name, chosen.store, viewer)
+    _show(found, history, chosen, as_json=False)
+
+
+@app.command(cls=_Verb)
+def stop(words: Words = None) -> None:
+    """Stop a search in order, as Ctrl-C does."""
+    chosen = settings.NameSettings.from_words(words or ())
+    from hpo.watching import stop as ask
+
+    typer.echo(ask(chosen.name, chosen.store))
 
 
 @app.command(name="list", cls=_Verb)
@@ -349,6 +377,16 @@ def spaces(words: Words = None, *, as_json: Json = False) -> None:
 
     described = describe_spaces(shipped.available("search_spaces", ".yaml"))
     _print(tables.spaces(described), described, as_json=as_json)
+
+
+@app.command(cls=_Verb)
+def completion(words: Words = None) -> None:
+    """Complete words in your shell."""
+    chosen = settings.CompletionSettings.from_words(words or ())
+    from hpo.completion import SCRIPTS, complete
+
+    found = complete(chosen.line, VERBS) if chosen.line else [SCRIPTS[chosen.shell].rstrip()]
+    typer.echo("\n".join(found))
 
 
 @app.command(cls=_Verb)

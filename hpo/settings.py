@@ -566,3 +566,17 @@ class SpaceSettings(LedSettings, NameSettings):
         description="suggest: the space to search next"
     )
     to: str = Field(default="", description="The file to write (print it)")
+
+
+ShellName = Literal["bash", "zsh", "fish"]
+
+
+class CompletionSettings(Settings):
+    """The keys of `hpo completion`."""
+
+    bare: ClassVar[str] = "shell"
+
+    shell: Annotated[ShellName, BeforeValidator(_choice(ShellName))] = Field(
+        default="bash", description="Print the script for: " + ", ".join(get_args(ShellName))
+    )
+    line: str = Field(default="", description="Complete this line (that is for the scripts)")

@@ -30,7 +30,19 @@ FLOORS = {
         "changes",
     ],
     3: ["study", "single", "cluster", "inprocess", "tracking", "ledger", "audit"],
-    4: ["check", "doctor", "handover", "suggesting", "referee", "search", "plot", "replay", "terminal"],
+    4: [
+        "completion",
+        "watching",
+        "check",
+        "doctor",
+        "handover",
+        "suggesting",
+        "referee",
+        "search",
+        "plot",
+        "replay",
+        "terminal",
+    ],
     5: ["cli"],
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
