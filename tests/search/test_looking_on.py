@@ -61,11 +61,14 @@ def later(running):
 
 
 class Viewer:
-    def __init__(self, plan):
-        self.seen = []
+    """Notes how many trials had ended whenever it was told; the search goes on once it is looked at."""
+
+    def __init__(self, running):
+        self.seen, self._running = [], running
 
     def start(self, plan, history):
         self.seen.append(len(history.ended))
+        self.thread = later(self._running)
 
     def update(self, history):
         self.seen.append(len(history.ended))
@@ -76,15 +79,12 @@ class Viewer:
 
 def test_it_is_shown_until_it_is_over(running):
     train(running, 0, 0.9, 0.8, 0.7)
-    thread, viewers = later(running), []
-    found, history = watching.watch(
-        "mlp-1", "sqlite:///hpo.db", lambda plan: viewers.append(Viewer(plan)) or viewers[0]
-    )
-    thread.join()
+    viewer = Viewer(running)
+    found, history = watching.watch("mlp-1", "sqlite:///hpo.db", lambda plan: viewer)
+    viewer.thread.join()
     assert found.state is State.FINISHED
     assert history.best.number == 1
-    seen = viewers[0].seen
-    assert (seen[0], seen[-2:]) == (1, [2, "over"])
+    assert (viewer.seen[0], viewer.seen[-2:]) == (1, [2, "over"])
 
 
 def test_one_that_is_over_is_shown_at_once(running):
