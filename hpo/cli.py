@@ -128,11 +128,11 @@ def search(words: Words = None, *, as_json: Json = False) -> None:
     from hpo.plan import order
 
     ordered = order(chosen)  # what is wrong is said before anything heavy is imported
-    from hpo.search import run
+    from hpo.api import run
     from hpo.terminal.live import viewer
 
-    found, history = run(ordered, chosen.store, viewer)
-    _show(found, history, chosen, as_json=as_json, briefly=True)
+    found = run(ordered, chosen.store, viewer)
+    _show(found.search, found.history, chosen, as_json=as_json, briefly=True)
 
 
 @app.command(cls=_Verb)
@@ -142,18 +142,18 @@ def train(words: Words = None, *, as_json: Json = False) -> None:
     from hpo.plan import order_training
 
     ordered = order_training(chosen)
-    from hpo.search import run
+    from hpo.api import run
     from hpo.terminal.live import viewer
 
-    found, history = run(ordered, chosen.store, viewer)
-    _show(found, history, chosen, as_json=as_json)
+    found = run(ordered, chosen.store, viewer)
+    _show(found.search, found.history, chosen, as_json=as_json)
 
 
 @app.command(cls=_Verb)
 def resume(words: Words = None) -> None:
     """Go on with a search that was interrupted."""
     chosen = settings.ResumeSettings.from_words(words or ())
-    from hpo.search import resume as go_on
+    from hpo.conductor import resume as go_on
     from hpo.terminal.live import viewer
 
     found, history = go_on(chosen, viewer)
@@ -218,7 +218,7 @@ def export(words: Words = None) -> None:
 
         typer.echo(hand_over(chosen))
         return
-    from hpo.search import export as write
+    from hpo.conductor import export as write
 
     path = write(chosen.name, chosen.store, chosen.trial, chosen.to, chosen.weights)
     typer.echo(f"Written. Run it: python {path}")

@@ -11,11 +11,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from hpo.conductor import Result, Viewing
 from hpo.errors import InputError, Problem
 from hpo.history import History, Search, State
 from hpo.ledger import Ledger
 from hpo.plan import Plan
-from hpo.search import Result, Viewing
 
 GLANCE_SECONDS: Final = 0.5
 

@@ -38,7 +38,8 @@ FLOORS = {
         "handover",
         "suggesting",
         "referee",
-        "search",
+        "conductor",
+        "api",
         "plot",
         "replay",
         "terminal",
@@ -56,7 +57,7 @@ RIMS = {
     "matplotlib": "pictures",
     "sklearn": "advice",
     "jinja2": "report",
-    "pandas": "frames handover",
+    "pandas": "api frames handover",
 }
 
 # What a room may import besides the standard library, where the design says so.

@@ -4,6 +4,6 @@ The charts are SVG of our own making (`chart`), each a function from what is kno
 text out; the page is readable without its script, on a phone, in the dark and on paper.
 """
 
-from hpo.report.page import page, write
+from hpo.report.page import glance, page, write
 
-__all__ = ["page", "write"]
+__all__ = ["glance", "page", "write"]

@@ -16,12 +16,12 @@ from hpo.errors import InputError, Problem
 from hpo.history import History, Search
 from hpo.plan import Plan
 from hpo.report.answer import answer, commands, costs
-from hpo.report.curves import learning_curves, schedules_and_gradients
+from hpo.report.curves import best_of, learning_curves, schedules_and_gradients
 from hpo.report.parallel import parallel
 from hpo.report.trials import history as history_figure
 from hpo.report.trials import slices
 from hpo.report.weights import weights
-from hpo.summary import brief, short
+from hpo.summary import brief, measures, short
 
 _PAGES: Final = Environment(
     loader=PackageLoader("hpo.report", "."),
@@ -69,6 +69,22 @@ def page(search: Search, history: History) -> str:
         style=_inlined("style.css"),
         script=_inlined("script.js"),
         safe=Markup,
+    )
+
+
+def glance(search: Search, history: History) -> str:
+    """Return the answer, the best trials and the advice as a piece of HTML, for a notebook."""
+    facts = Facts(Plan.of(search), history)
+    best = [
+        {
+            "number": trial.number,
+            "metrics": {name: brief(value) for name, value in measures(trial, history.objective).items()},
+            "config": short(trial.proposal.config),
+        }
+        for trial in best_of(facts)
+    ]
+    return _PAGES.get_template("glance.html").render(
+        search=search, answer=answer(facts), best=best, advice=advise(search, history)
     )
 
 

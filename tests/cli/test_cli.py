@@ -23,8 +23,8 @@ def hpo(*words: str, cwd=None) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def conductor(monkeypatch):
-    """A stand-in for `hpo.search` that notes how it was called."""
-    module = ModuleType("hpo.search")
+    """A stand-in for `hpo.conductor` that notes how it was called."""
+    module = ModuleType("hpo.conductor")
     module.calls = []
 
     def note(*words, answer=RESULT):
@@ -34,7 +34,7 @@ def conductor(monkeypatch):
     module.run = lambda search, store, viewer: note(search.recipe, search.settings["trials"])
     module.resume = lambda given, viewer: note(given.search, given.store)
     module.export = lambda name, store, trial, to, weights: note(name, store, trial, to, weights, answer=to)
-    monkeypatch.setitem(sys.modules, "hpo.search", module)
+    monkeypatch.setitem(sys.modules, "hpo.conductor", module)
     return module
 
 
