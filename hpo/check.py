@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from hpo import hardware
 from hpo import space as spaces
 from hpo.errors import InputError, Problem
 from hpo.history import Search
@@ -55,10 +56,10 @@ def _collect(problems: list[Problem], look: Callable[[], T]) -> T | None:
 
 
 def _machine(settings: SearchSettings) -> None:
-    from hpo import cluster  # imports Ray
-
+    if settings.cluster:
+        return  # only the cluster knows what it has
     workers = settings.workers if isinstance(settings.workers, int) else None
-    cluster.machine(workers, settings.gpus_per_trial, settings.workers_per_trial)
+    hardware.share_out(hardware.here(), workers, settings.gpus_per_trial, settings.workers_per_trial)
 
 
 def _store(settings: SearchSettings) -> None:

@@ -34,7 +34,6 @@ VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "resume": (settings.ResumeSettings, "hpo resume cnn-1"),
     "show": (settings.NameSettings, "hpo show cnn-1"),
     "watch": (settings.NameSettings, "hpo watch cnn-1"),
-    "stop": (settings.NameSettings, "hpo stop cnn-1"),
     "list": (settings.StoreSettings, "hpo list"),
     "export": (settings.ExportSettings, "hpo export cnn-1 to=train.py"),
     "plot": (settings.PlotSettings, "hpo plot cnn-1 to=pictures"),
@@ -48,6 +47,9 @@ VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "new": (settings.NewSettings, "hpo new recipe mine"),
     "copy": (settings.CopySettings, "hpo copy cnn mine"),
     "doctor": (settings.StoreSettings, "hpo doctor"),
+    "submit": (settings.SubmitSettings, "hpo submit recipe=cnn"),
+    "status": (settings.ServiceSettings, "hpo status"),
+    "stop": (settings.StopSettings, "hpo stop cnn-1"),
     "recipes": (settings.Settings, "hpo recipes"),
     "spaces": (settings.Settings, "hpo spaces"),
     "completion": (settings.CompletionSettings, "hpo completion bash"),
@@ -153,6 +155,12 @@ def train(words: Words = None, *, as_json: Json = False) -> None:
 def resume(words: Words = None) -> None:
     """Go on with a search that was interrupted."""
     chosen = settings.ResumeSettings.from_words(words or ())
+    if chosen.service:
+        from hpo.submission import go_on as go_on_there
+
+        go_on_there(chosen)
+        typer.echo(f"{chosen.search} is submitted. See it: hpo status. Stop it: hpo stop {chosen.search}")
+        return
     from hpo.conductor import resume as go_on
     from hpo.terminal.live import viewer
 
@@ -187,15 +195,6 @@ def watch(words: Words = None, *, as_json: Json = False) -> None:
     _show(found, history, chosen, as_json=False)
 
 
-@app.command(cls=_Verb)
-def stop(words: Words = None) -> None:
-    """Stop a search in order, as Ctrl-C does."""
-    chosen = settings.NameSettings.from_words(words or ())
-    from hpo.watching import stop as ask
-
-    typer.echo(ask(chosen.name, chosen.store))
-
-
 @app.command(name="list", cls=_Verb)
 def list_(words: Words = None, *, as_json: Json = False) -> None:
     """List all searches."""
@@ -214,11 +213,11 @@ def export(words: Words = None) -> None:
     """Write plain PyTorch code, tables, a study."""
     chosen = settings.ExportSettings.from_words(words or ())
     if chosen.form != "code":
-        from hpo.handover import hand_over
+        from hpo.departure import hand_over
 
         typer.echo(hand_over(chosen))
         return
-    from hpo.conductor import export as write
+    from hpo.handover import export as write
 
     path = write(chosen.name, chosen.store, chosen.trial, chosen.to, chosen.weights)
     typer.echo(f"Written. Run it: python {path}")
@@ -355,6 +354,38 @@ def doctor(words: Words = None, *, as_json: Json = False) -> None:
     _print(health.verdict(findings), [it.describe() for it in findings], as_json=as_json)
     if any(it.essential and not it.well for it in findings):
         raise typer.Exit(1)
+
+
+@app.command(cls=_Verb)
+def submit(words: Words = None) -> None:
+    """Have a service run a search."""
+    chosen = settings.SubmitSettings.from_words(words or ())
+    from hpo.submission import submit as send
+
+    name = send(chosen)
+    typer.echo(f"{name} is submitted. See it: hpo status. Stop it: hpo stop {name}")
+
+
+@app.command(cls=_Verb)
+def status(words: Words = None, *, as_json: Json = False) -> None:
+    """List what a service was given to do."""
+    chosen = settings.ServiceSettings.from_words(words or ())
+    from hpo.submission import status as ask
+    from hpo.terminal import tables
+
+    jobs = [job._asdict() for job in ask(chosen)]
+    _print(tables.jobs(jobs), jobs, as_json=as_json)
+
+
+@app.command(cls=_Verb)
+def stop(words: Words = None) -> None:
+    """Stop a search at a service; it can go on."""
+    chosen = settings.StopSettings.from_words(words or ())
+    from hpo.submission import stop as end
+
+    ran = end(chosen)
+    said = "is being stopped; what trains is saved" if ran else "had ended already"
+    typer.echo(f"{chosen.name} {said}.")
 
 
 @app.command(cls=_Verb)

@@ -1,85 +1,83 @@
-"""A search taken elsewhere: as an Optuna study, or as tables."""
+"""From a search to code that no longer needs it: a trial as a plain PyTorch script."""
 
 from __future__ import annotations
 
-import sqlite3
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from hpo import frames
 from hpo.errors import InputError, Problem
-from hpo.history import History, Search
+from hpo.export import script
+from hpo.history import History, Trial
 from hpo.ledger import Ledger
-from hpo.settings import ExportSettings
+from hpo.plan import Plan
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-_FILE: Final = "sqlite:///"
+_IN_ONE_PROCESS: Final = """One process adds up in another order, so
+losses may differ by a ten-thousandth, and with dropout, which draws other masks, by more."""
 
 
-def hand_over(settings: ExportSettings) -> str:
-    """Write a search as the settings say, and return what was written, in words.
+def export(name: str, store: str, trial: int | None, to: str, weights: str = "") -> Path:
+    """Write a trial, the winner if none is named, as a plain PyTorch script; return its path.
+
+    The script leaves what it trains in the file `weights`, if that is named.
 
     Raises:
-        InputError: there is no such search, or it cannot be written there.
+        InputError: there is no such search or trial, or the file cannot be written.
     """
-    ledger = Ledger(settings.store)
-    search = ledger.search(settings.name)
-    return FORMS[settings.form](search, ledger.history(search), settings.to)
+    ledger = Ledger(store)
+    search = ledger.search(name)
+    history = ledger.history(search)
+    chosen = _chosen(history, trial, name)
+    plan = Plan.of(search)
+    text = script(
+        plan.recipe,
+        plan.vocabulary.defaults(chosen.proposal.config),
+        epochs=plan.epochs,
+        seed=plan.setting("seed"),
+        threads=plan.setting("threads"),
+        data_options=plan.data_options,
+        device=plan.setting("device"),
+        origin=_origin(plan, history, chosen),
+        weights=weights,
+    )
+    return write_new(Path(to), text)
 
 
-def _optuna(search: Search, history: History, to: str) -> str:
-    if "://" not in to:
-        message = f"An Optuna study lies in a database: write to={_FILE}{to}."
-        raise InputError(Problem(f"to={to}", message))
-    _refuse_others(to)
-    from hpo.study.export import save
+def _origin(plan: Plan, history: History, chosen: Trial) -> str:
+    """Say whose curve a script repeats, and how nearly, since it runs one trial in one process."""
+    search, workers = plan.search, plan.setting("workers_per_trial")
+    curve, how, caveat = chosen, "", ""
+    if chosen is history.best and history.proof:
+        curve, how = history.proof, f", trained once more alone as trial {history.proof.number}"
+    elif chosen.at_once > 1:
+        how = ", trained among others, so equal but for rounding"
+    if workers > 1:
+        parallel = plan.setting("parallel")
+        caveat = f"\n\nThe search trained it with {workers} workers ({parallel}). {_IN_ONE_PROCESS}"
+    return f"trial {chosen.number} of {search.name}{how}: {search.objective.metric} {curve.score:.6g}{caveat}"
 
-    count = save(search, history, to)
-    return f"Written: study {search.name} with {count} trials. Look at it: optuna-dashboard {to}"
+
+def _chosen(history: History, trial: int | None, name: str) -> Trial:
+    found = history.best if trial is None else history.trials.get(trial)
+    if found is None:
+        what = "No trial has finished yet" if trial is None else f"There is no trial {trial}"
+        raise InputError(Problem(name, f"{what} in this search. Look at it: hpo show {name}."))
+    if found.score is None:
+        raise InputError(Problem(f"trial={found.number}", "This trial did not train a single epoch."))
+    return found
 
 
-def _refuse_others(url: str) -> None:
-    """Refuse a database of something else: all kinds keep their revisions in a table of one name."""
-    path = Path(url.removeprefix(_FILE))
-    if not url.startswith(_FILE) or not path.exists():
-        return
+def write_new(path: Path, text: str) -> Path:
+    """Write a file that is not there yet, and return its path.
+
+    Raises:
+        InputError: it is there, or cannot be written.
+    """
     try:
-        with sqlite3.connect(path) as connection:
-            tables = {
-                name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")
-            }
-    except sqlite3.DatabaseError as error:
-        raise InputError(Problem(f"to={url}", f"This is no database: {error}.")) from None
-    if tables and "studies" not in tables:
-        message = "This database holds something else, and is left as it is. Choose another file."
-        raise InputError(Problem(f"to={url}", message))
-
-
-def _csv(search: Search, history: History, to: str) -> str:
-    return _tables(search, history, to, lambda frame, path: frame.to_csv(path, index=False))
-
-
-def _parquet(search: Search, history: History, to: str) -> str:
-    return _tables(search, history, to, lambda frame, path: frame.to_parquet(path, index=False))
-
-
-def _tables(search: Search, history: History, to: str, write: Callable[[pd.DataFrame, Path], None]) -> str:
-    """Write the trials to a file and the epochs to one beside it."""
-    path = Path(to)
-    beside = path.with_name(f"{path.stem}-epochs{path.suffix}")
-    for taken in (path, beside):
-        if taken.exists():
-            message = "This file exists and is left as it is. Choose another name, or delete it."
-            raise InputError(Problem(f"to={to}", f"{taken}: {message}"))
-    try:
-        write(frames.trials(search, history), path)
-        write(frames.epochs(history), beside)
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        message = "This file exists and is left as it is. Choose another name, or delete it."
+        raise InputError(Problem(f"to={path}", message)) from None
     except OSError as error:
-        raise InputError(Problem(f"to={to}", f"Cannot write here: {error.strerror or error}.")) from None
-    return f"Written: {path}, a row for each trial; {beside}, a row for each epoch."
-
-
-FORMS: Final = {"optuna": _optuna, "csv": _csv, "parquet": _parquet}
+        raise InputError(Problem(f"to={path}", f"Cannot write here: {error.strerror}.")) from None
+    return path

@@ -1,18 +1,14 @@
-"""Looking at a search that runs elsewhere, through its ledger; and asking its driver to stop."""
+"""Looking at a search that runs elsewhere, through its ledger."""
 
 from __future__ import annotations
 
 import math
-import os
-import signal
-import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
 from hpo.conductor import Result, Viewing
-from hpo.errors import InputError, Problem
 from hpo.history import History, Search, State
 from hpo.ledger import Ledger
 from hpo.plan import Plan
@@ -84,23 +80,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     return value
-
-
-def stop(name: str, store: str) -> str:
-    """Ask the driver of a search to stop, as Ctrl-C there would; say whom.
-
-    Raises:
-        InputError: there is no such search, it does not run, or it runs on another machine.
-    """
-    ledger = Ledger(store)
-    search = ledger.search(name)
-    if search.state is not State.RUNNING:
-        raise InputError(Problem(name, f"This search is {search.state}; there is nothing to stop."))
-    host, process = ledger.driver(search)
-    if host != socket.gethostname():
-        message = f"This search runs on {host}: stop it there, by the same command or by Ctrl-C."
-        raise InputError(Problem(name, message))
-    os.kill(process, signal.SIGTERM)
-    return (
-        f"Process {process} was asked to stop; what trains is saved first. Go on with it: hpo resume {name}"
-    )

@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 FLOORS = {
     0: ["errors", "config", "trial", "stopping", "shipped", "signature", "recipe", "vocabulary", "history"],
-    1: ["space", "training", "settings", "contradictions", "summary"],
+    1: ["space", "training", "hardware", "settings", "contradictions", "summary"],
     2: [
         "advice",
         "export",
@@ -36,6 +36,8 @@ FLOORS = {
         "check",
         "doctor",
         "handover",
+        "departure",
+        "submission",
         "suggesting",
         "referee",
         "conductor",
@@ -57,7 +59,7 @@ RIMS = {
     "matplotlib": "pictures",
     "sklearn": "advice",
     "jinja2": "report",
-    "pandas": "api frames handover",
+    "pandas": "api departure frames",
 }
 
 # What a room may import besides the standard library, where the design says so.

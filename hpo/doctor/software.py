@@ -8,6 +8,7 @@ from importlib import metadata
 
 from packaging.requirements import Requirement
 
+from hpo import hardware
 from hpo.doctor.finding import Finding
 
 
@@ -42,11 +43,9 @@ def torch() -> Finding:
     """Train a step on the device that a search would use."""
     try:
         import torch as library
-
-        from hpo.cluster import gpus_here
     except ImportError as error:
         return Finding("torch", str(error), "pip install torch")
-    device = "cuda" if gpus_here() else "cpu"
+    device = "cuda" if hardware.gpus_here() else "cpu"
     try:
         weight = library.ones(64, 64, device=device, requires_grad=True)
         (weight @ weight).sum().backward()
@@ -75,5 +74,5 @@ def ray() -> Finding:
             "See the findings on ports, memory and disk; then pip install --upgrade 'ray[tune]'",
         )
     return Finding(
-        "Ray", f"starts in {started:.1f} s on {cluster.cpus()} CPUs and {cluster.gpus_here()} GPUs"
+        "Ray", f"starts in {started:.1f} s on {hardware.cpus()} CPUs and {hardware.gpus_here()} GPUs"
     )

@@ -50,7 +50,7 @@ class Fake:
 @pytest.fixture
 def export(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hpo.handover.Ledger", Fake)
+    monkeypatch.setattr("hpo.departure.Ledger", Fake)
     return lambda *words: cli.main(["export", "cnn-1", *words])
 
 

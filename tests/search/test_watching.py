@@ -63,19 +63,19 @@ def watch(tmp_path):
 
 def test_a_database_that_is_away_for_a_while_is_waited_for(watch):
     viewer = Seen()
-    conductor, judge = watch(viewer)
+    driver, judge = watch(viewer)
     with driver._watched(1):
-        conductor.ledger.away = 2
+        driver.ledger.away = 2
         judge.ask("c", 3)
         judge.flush()
         assert viewer.whole.wait(20)
-    assert conductor.ledger.away == 0
+    assert driver.ledger.away == 0
     assert viewer.finished
 
 
 def test_what_ails_the_view_is_told_once_the_training_is_over(watch):
     viewer = Broken()
-    conductor, _ = watch(viewer)
+    driver, _ = watch(viewer)
     trained = False
 
     def train():
@@ -90,8 +90,8 @@ def test_what_ails_the_view_is_told_once_the_training_is_over(watch):
 
 
 def test_what_stops_the_training_is_told_and_not_what_ails_the_view(watch):
-    conductor, _ = watch(Broken())
-    with pytest.raises(SearchError, match="all is lost"), conductor._watched(1):
+    driver, _ = watch(Broken())
+    with pytest.raises(SearchError, match="all is lost"), driver._watched(1):
         raise SearchError("all is lost")
 
 
