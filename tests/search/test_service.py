@@ -4,7 +4,9 @@ import json
 import os
 import secrets
 import shutil
+import signal
 import socket
+import struct
 import subprocess
 import sys
 import tempfile
@@ -13,12 +15,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+import requests
 
 from hpo import shipped
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(600)]
 
-BIN = Path(sys.executable).parent
+BIN, ROOT = Path(sys.executable).parent, Path(__file__).parent.parent.parent
 FEW = ("trials=3", "epochs=2", "sampler=random", "fuse=off")
 
 
@@ -150,3 +153,47 @@ def test_a_service_that_is_not_there_is_told(tmp_path):
     assert done.returncode == 2
     assert "service=http://127.0.0.1:1" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_mlflow_asks_for_its_password_and_listens_on_this_machine_only(tmp_path):
+    subprocess.run([sys.executable, ROOT / "deploy" / "make_secrets.py", tmp_path], check=True)
+    made, port = tmp_path / "secrets", free_port()
+    account = made / "mlflow_auth.ini"
+    users = f"sqlite:///{tmp_path}/users.db"
+    account.write_text(account.read_text().replace("postgresql+psycopg://hpo@postgres/mlflow_auth", users))
+    words = {"HPO_HOST": "127.0.0.1", "HPO_PORT": str(port), "HPO_ARTIFACTS": str(tmp_path / "artifacts")}
+    words |= {"MLFLOW_KEY_PATH": str(made / "mlflow_key"), "MLFLOW_AUTH_CONFIG_PATH": str(account)}
+    words |= {"MLFLOW_BACKEND_STORE_URI": f"sqlite:///{tmp_path}/mlflow.db", "HOME": str(tmp_path)}
+    with (tmp_path / "log").open("w") as log:
+        server = subprocess.Popen(
+            ["sh", ROOT / "deploy" / "start", "mlflow-server"],
+            env={**clean(), **words, "PATH": f"{BIN}:{os.environ['PATH']}"},
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    try:
+        address = f"http://127.0.0.1:{port}/api/2.0/mlflow/experiments/search?max_results=1"
+        for _ in range(240):
+            with suppress(requests.ConnectionError):
+                stranger = requests.get(address, timeout=30)
+                break
+            assert server.poll() is None, (tmp_path / "log").read_text()
+            time.sleep(1)
+        assert stranger.status_code == 401
+        password = (made / "mlflow_password").read_text()
+        assert requests.get(address, auth=("admin", "guessed"), timeout=30).status_code == 401
+        assert requests.get(address, auth=("admin", password), timeout=30).status_code == 200
+        assert {place.rpartition(":")[0] for place in listening(port)} == {"127.0.0.1"}
+    finally:
+        os.killpg(server.pid, signal.SIGTERM)
+        server.wait(60)
+
+
+def listening(port):
+    """Where processes of this machine listen on a port, as `ss -ltn` would list it."""
+    for line in Path("/proc/net/tcp").read_text().splitlines()[1:]:
+        place, state = line.split()[1], line.split()[3]
+        address, _, number = place.partition(":")
+        if state == "0A" and int(number, 16) == port:
+            yield f"{socket.inet_ntoa(struct.pack('<I', int(address, 16)))}:{port}"
