@@ -112,7 +112,7 @@ class SearchSettings(TrialSettings):
     workers: Workers = Field(default="auto", description="Processes that train at the same time")
     cluster: Cluster = Field(
         default_factory=lambda: os.environ.get("HPO_CLUSTER", ""),
-        description="Ray cluster: auto, host:6379 (HPO_CLUSTER, or one of our own)",
+        description="Ray cluster: auto, host:6379 (HPO_CLUSTER, or our own)",
     )
     fuse: Fuse = Field(default="auto", description="Trials that a worker trains at once: auto, off, 32 …")
     gpus_per_trial: Gpus | None = Field(default=None, description="0.25, 1, 2 … (one GPU if there is one)")
@@ -133,7 +133,7 @@ class ServiceSettings(Settings):
 
     service: str = Field(
         default_factory=_default_service,
-        description="Where searches are taken (HPO_SERVICE, or http://127.0.0.1:8265)",
+        description="Where searches are taken (HPO_SERVICE, or port 8265)",
     )
 
 

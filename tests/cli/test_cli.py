@@ -35,6 +35,7 @@ def conductor(monkeypatch):
     module.resume = lambda given, viewer: note(given.search, given.store)
     module.export = lambda name, store, trial, to, weights: note(name, store, trial, to, weights, answer=to)
     monkeypatch.setitem(sys.modules, "hpo.conductor", module)
+    monkeypatch.setitem(sys.modules, "hpo.handover", module)
     return module
 
 

@@ -11,6 +11,7 @@ from hpo import cluster, conductor
 from hpo.cluster import placement
 from hpo.conductor import _Conductor
 from hpo.errors import SearchError
+from hpo.hardware import Share
 from hpo.ledger import Ledger, UnreachableError
 from hpo.ledger.schema import sessions
 
@@ -121,4 +122,4 @@ def test_what_stops_the_training_is_told_and_not_that_the_referee_is_dead(monkey
 
     monkeypatch.setattr(placement, "_fit", fit)
     with cluster.local(1), pytest.raises(SearchError, match="all is lost"):
-        cluster.train(dead, print, cluster.Order(1, cluster.Share(1, 0)))
+        cluster.train(dead, print, cluster.Order(1, Share(1, 0)))
