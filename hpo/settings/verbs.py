@@ -93,7 +93,7 @@ class TrialSettings(StoreSettings):
     checkpoint_every: Seconds = Field(default=10.0, description="Save what trains so often, after an epoch")
     checkpoints: Folder = Field(
         default_factory=lambda: os.environ.get("HPO_CHECKPOINTS", ""),
-        description="The folder for that (HPO_CHECKPOINTS, or beside the store)",
+        description="Where to (HPO_CHECKPOINTS, or beside the store)",
     )
 
 
