@@ -52,25 +52,25 @@ _kill = strikes.of_ray
 
 KINDS = {
     "driver": Kind(strikes.driver, "driver `kill -9`"),
-    "driver saved": Kind(strikes.driver, "the same, long trials with checkpoints", words=LONG),
-    "driver ruled": Kind(strikes.driver, "the same, `deterministic=true` with TPE", words=RULED),
+    "driver saved": Kind(strikes.driver, "driver `kill -9`, long trials", words=LONG),
+    "driver ruled": Kind(strikes.driver, "driver `kill -9`, `deterministic=true`", words=RULED),
     "everything": Kind(strikes.everything, "everything `kill -9` (power cut)"),
-    "everything saved": Kind(strikes.everything, "the same, long trials with checkpoints", words=LONG),
-    "everything ruled": Kind(strikes.everything, "the same, `deterministic=true` with TPE", words=RULED),
+    "everything saved": Kind(strikes.everything, "everything `kill -9`, long trials", words=LONG),
+    "everything ruled": Kind(strikes.everything, "everything `kill -9`, `deterministic=true`", words=RULED),
     "torn": Kind(damage.torn, "power cut in the middle of a write to the ledger"),
     "checkpoint": Kind(
         damage.checkpoints_damaged, "power cut, newest checkpoints torn, flipped or empty", words=LONG
     ),
     "twice": Kind(strikes.driver_twice, "driver `kill -9`, again while resuming"),
     "signal": Kind(strikes.asked_to_stop, "Ctrl-C, SIGTERM, SIGHUP"),
-    "signal saved": Kind(strikes.asked_to_stop, "the same, long trials with checkpoints", words=LONG),
-    "signal ruled": Kind(strikes.asked_to_stop, "the same, `deterministic=true` with TPE", words=RULED),
+    "signal saved": Kind(strikes.asked_to_stop, "Ctrl-C, SIGTERM, SIGHUP, long trials", words=LONG),
+    "signal ruled": Kind(strikes.asked_to_stop, "Ctrl-C, SIGTERM, SIGHUP, `deterministic=true`", words=RULED),
     "paused": Kind(strikes.paused, "driver stopped for 2 to 6 s"),
     "referee": Kind(_kill("ray::Host"), "referee `kill -9`"),
-    "referee ruled": Kind(_kill("ray::Host"), "the same, `deterministic=true` with TPE", words=RULED),
+    "referee ruled": Kind(_kill("ray::Host"), "referee `kill -9`, `deterministic=true`", words=RULED),
     "worker": Kind(strikes.worker, "worker `kill -9`", worker=True),
-    "worker saved": Kind(strikes.worker, "the same, long trials with checkpoints", worker=True, words=LONG),
-    "worker ruled": Kind(strikes.worker, "the same, `deterministic=true` with TPE", worker=True, words=RULED),
+    "worker saved": Kind(strikes.worker, "worker `kill -9`, long trials", worker=True, words=LONG),
+    "worker ruled": Kind(strikes.worker, "worker `kill -9`, `deterministic=true`", worker=True, words=RULED),
     "worker hangs": Kind(
         strikes.worker_stopped, "worker stopped for ever, `report_within=20s`", worker=True, words=HANGS
     ),
