@@ -164,12 +164,13 @@ class SubmitSettings(SearchSettings, ServiceSettings):
     """The keys of `hpo submit`."""
 
 
-class StopSettings(ServiceSettings):
+class StopSettings(NameSettings):
     """The keys of `hpo stop`."""
 
-    bare: ClassVar[str] = "name"
-
-    name: Name = Field(description="The name of a search; `hpo status` shows them")
+    service: str = Field(
+        default_factory=lambda: os.environ.get("HPO_SERVICE", ""),
+        description="Where it was submitted (HPO_SERVICE, or on this machine)",
+    )
 
 
 class ReplaySettings(NameSettings):
