@@ -38,7 +38,7 @@ secrets:
 
 faults: $(VENV)/.dev
 	$(BIN)/python tests/search/storm.py --seeds 3000
-	$(BIN)/python benchmarks/faults.py --runs 200 --to faults.md
+	$(BIN)/python benchmarks/faults.py --runs 200 --to faults.jsonl --page docs/faults.md
 
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .

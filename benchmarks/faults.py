@@ -1,15 +1,17 @@
 """Does a search survive? Real searches are struck at random moments, resumed where needed, and judged.
 
 Each run starts `hpo search` on a small network in an empty folder, waits for a random moment, strikes with
-one kind of fault (`benchmarks/strikes.py`), calls `hpo resume` if the search has not come to its end by
+one kind of fault (`benchmarks/kinds.py`), calls `hpo resume` if the search has not come to its end by
 itself, and then asks `hpo audit` and compares every trial with an undisturbed search of the same words: the
 same proposals, the same losses of each epoch to the last bit, the same endings.
 
-    python benchmarks/faults.py [--runs 200] [--seed 0] [--kinds driver,worker] [--words "sampler=tpe …"]
+    python benchmarks/faults.py [--runs 200] [--seed 0] [--kinds driver,worker] [--jobs 2]
+    python benchmarks/faults.py --runs 0 --page docs/faults.md    only write the table
     python benchmarks/faults.py --tune 10    the same kills on Ray Tune + OptunaSearch (`tune_faults.py`)
 
-Kinds are taken in turns, in an order and at moments that follow from the seed: `--first 17 --runs 1` repeats
-run 17. Run as root to include a full disk, which needs a disk of its own.
+Each run is a line of JSON in the file `--to`, and the table is made of all that are there. Kinds are taken in
+turns, in an order and at moments that follow from the seed: `--first 17 --runs 1` repeats run 17. Run as root
+to include a full disk, which needs a disk of its own.
 """
 
 from __future__ import annotations
@@ -18,61 +20,85 @@ import argparse
 import json
 import os
 import random
+import re
 import statistics
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from scene import NAME, PATIENCE_SECONDS, RESUMES, ROOT, Found, Scene, judge, scene, until
-from strikes import KINDS, Kind
+from kinds import KINDS, Kind
+from scene import NAME, PATIENCE_SECONDS, RESUMES, ROOT, Scene, epoch_of, scene, until
+from verdict import Found, judge
 
-TRIALS, EPOCHS = 8, 6
 WORDS = [
     f"recipe={ROOT / 'benchmarks' / 'recipes' / 'small.py'}",
-    f"trials={TRIALS}",
-    f"epochs={EPOCHS}",
     "workers=2",
     "fuse=off",  # alone or among others, losses differ by rounding
 ]
-EXACT = "sampler=random pruner=none"  # what a trial is follows from its number, not from when others ended
 NEED_ROOT = {"disk"}
+FRESH_SHARE = 0.2  # in so many runs MLflow's store is made by the search
 EARLY_SHARE = 0.15  # so many strikes fall into the start, before the first epoch
+TABLE = re.compile("(?<=<!-- table -->\n).*?(?=<!-- end -->)", re.DOTALL)
+
+_writing = threading.Lock()
 
 
-def undisturbed(words: list[str]) -> dict[int, Any]:
-    """Run a search that nothing happens to; return its trials."""
-    with scene(words) as it:
+class References:
+    """What searches come to that nothing happens to, by their words."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[int, Any]] = {}
+        self._one_at_a_time = threading.Lock()
+
+    def of(self, words: str) -> dict[int, Any]:
+        """Return the trials of a search of these words; it is run when they are first asked for."""
+        with self._one_at_a_time:
+            if words not in self._known:
+                self._known[words] = undisturbed(words)
+            return self._known[words]
+
+
+def undisturbed(words: str) -> dict[int, Any]:
+    with scene([*WORDS, *words.split()]) as it:
+        it.put_mlflow()
         assert it.start("search", *it.words).wait(PATIENCE_SECONDS) == 0, output(it)
-        ended = it.ended()
-        assert len(ended) == TRIALS
-        return ended
+        assert not it.ask("SELECT trial FROM attempts GROUP BY trial HAVING count(*) > 1")
+        return it.ended()
 
 
-def await_moment(it: Scene, chance: random.Random) -> None:
-    """Wait for a moment at random: in the start, or after so many epochs and a bit."""
+def await_moment(it: Scene, kind: Kind, chance: random.Random, epochs: int) -> None:
+    """Wait for a moment at random: in the start, or after so many of its epochs and a bit."""
     until(lambda: it.count("SELECT count(*) FROM searches") or not it.alive)
     early, share, bit = chance.random() < EARLY_SHARE, chance.random(), chance.uniform(0, 0.3)
-    if early:
+    if early and not kind.checkpoints:
         time.sleep(share * 5)
     else:
-        until(lambda: it.epochs >= share * TRIALS * EPOCHS or not it.alive)
+        until(lambda: it.epochs >= share * epochs or not it.alive)
+        until(lambda: not kind.checkpoints or it.shelf() or not it.alive)
         time.sleep(bit)
 
 
-def run(name: str, seed: int, words: list[str], reference: dict[int, Any]) -> Found:
+def run(references: References, number: int, name: str, seed: int) -> Found:
     """Strike one search; return what came of it."""
-    kind, chance, found = KINDS[name], random.Random(seed), Found(name)
-    with scene(words) as it:
+    kind, chance, found = KINDS[name], random.Random(seed), Found(name, number)
+    with scene([*WORDS, *kind.words.split()]) as it:
         try:
+            reference = references.of(kind.words)
             kind.stage(it)
+            if chance.random() > FRESH_SHARE:
+                it.put_mlflow()
             it.start("search", *it.words)
             if not kind.at_start:
-                await_moment(it, chance)
-            before = it.ended()
+                await_moment(it, kind, chance, sum(len(trial[-1]) for trial in reference.values()))
+            before, since = it.ended(), it.count("SELECT coalesce(max(seq), 0) FROM attempts")
+            it.saved = {trial: epoch_of(paths[-1]) for trial, paths in it.shelf().items()}
             endure(it, kind, chance, found)
-            judge(it, found, reference, before)
+            judge(it, found, reference, before, since)
         except Exception as error:  # noqa: BLE001 - it counts against hpo, and the other runs go on
             found.trouble = f"{type(error).__name__}: {error}"
         if not found.sound:
@@ -128,15 +154,25 @@ def order(kinds: list[str], seed: int) -> Iterator[str]:
         yield from chance.sample(kinds, len(kinds))
 
 
-def table(found: list[Found]) -> str:
-    """Return a Markdown table: a row for each kind, and one for all."""
-    lines = [
-        "| fault | runs | not ended | lost | double | unequal | audit | resumed | seconds to recover |",
-        "|---|---|---|---|---|---|---|---|---|",
+def record(found: Found, to: Path) -> None:
+    line = json.dumps(vars(found))
+    with _writing, to.open("a", encoding="utf-8") as file:
+        file.write(f"{line}\n")
+        print(line, file=sys.stderr, flush=True)
+
+
+def table(to: Path) -> str:
+    """Return a Markdown table of all runs in a file: a row for each kind, and one for all."""
+    lines = to.read_text(encoding="utf-8").splitlines() if to.exists() else []
+    found = [Found(**json.loads(line)) for line in lines]
+    rows = [
+        "| fault | runs | not ended | lost | double | unequal | audit | epochs repeated | resumed "
+        "| seconds to recover |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     kinds = [kind for kind in KINDS if any(it.kind == kind for it in found)]
-    lines += [row(KINDS[kind].told, [it for it in found if it.kind == kind]) for kind in kinds]
-    return "\n".join([*lines, row("**all**", found)])
+    rows += [row(KINDS[kind].told, [it for it in found if it.kind == kind]) for kind in kinds]
+    return "\n".join([*rows, row("**all**", found)])
 
 
 def row(told: str, found: list[Found]) -> str:
@@ -147,9 +183,28 @@ def row(told: str, found: list[Found]) -> str:
         sum(bool(it.trouble) for it in found),
         *(sum(getattr(it, name) for it in found) for name in ("lost", "double", "unequal")),
         sum(bool(it.audit) for it in found),
+        sum(it.repeated for it in found),
         sum(it.resumes > 0 for it in found),
     )
     return f"| {told} | {' | '.join(map(str, counts))} | {span} |"
+
+
+def strike_all(words: argparse.Namespace) -> bool:
+    """Strike as many searches as were asked for; return whether all of them were sound."""
+    kinds = [kind for kind in words.kinds.split(",") if os.geteuid() == 0 or kind not in NEED_ROOT]
+    over, references = time.monotonic() + 60 * words.minutes, References()
+
+    def strike(number: int, name: str) -> bool:
+        if time.monotonic() > over:
+            return True
+        found = run(references, number, name, 1000 * words.seed + number)
+        record(found, words.to)
+        return found.sound
+
+    names = zip(range(words.first + words.runs), order(kinds, words.seed), strict=False)
+    with ThreadPoolExecutor(words.jobs) as pool:
+        chosen = [partial(strike, number, name) for number, name in names if number >= words.first]
+        return all(list(pool.map(lambda call: call(), chosen)))
 
 
 def main() -> None:
@@ -158,27 +213,23 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="number of the first run")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--kinds", default=",".join(KINDS), help=f"of {', '.join(KINDS)}")
-    parser.add_argument("--words", default=EXACT, help=f"words for the search, default: {EXACT}")
+    parser.add_argument("--jobs", type=int, default=1, help="so many runs at a time")
     parser.add_argument("--minutes", type=float, default=10**6, help="start no run after this")
     parser.add_argument("--tune", type=int, default=0, help="kill Ray Tune + OptunaSearch so often instead")
-    parser.add_argument("--to", type=Path, default=Path("faults.md"), help="where the table goes")
+    parser.add_argument("--to", type=Path, default=Path("faults.jsonl"), help="where each run is noted")
+    parser.add_argument("--page", type=Path, help="a page to put the table into, between its marks")
     words = parser.parse_args()
     if words.tune:
         from tune_faults import measure
 
         print(measure(words.tune, words.seed))
         return
-    kinds = [kind for kind in words.kinds.split(",") if os.geteuid() == 0 or kind not in NEED_ROOT]
-    over = time.monotonic() + 60 * words.minutes
-    search = [*WORDS, *words.words.split()]
-    reference, found = undisturbed(search), list[Found]()
-    for number, name in zip(range(words.first + words.runs), order(kinds, words.seed), strict=False):
-        if number >= words.first and time.monotonic() < over:
-            found.append(run(name, 1000 * words.seed + number, search, reference))
-            print(number, json.dumps(vars(found[-1])), file=sys.stderr, flush=True)
-            words.to.write_text(table(found) + "\n", encoding="utf-8")
-    print(table(found))
-    sys.exit(not all(it.sound for it in found))
+    sound = strike_all(words)
+    print(table(words.to))
+    if words.page:
+        page = words.page.read_text(encoding="utf-8")
+        words.page.write_text(TABLE.sub(lambda _: table(words.to) + "\n", page), encoding="utf-8")
+    sys.exit(not sound)
 
 
 if __name__ == "__main__":

@@ -1,11 +1,10 @@
-"""One search in a folder of its own, as `benchmarks/faults.py` judges it: processes, ledger, verdict.
+"""One search in a folder of its own, as `benchmarks/faults.py` strikes it: processes, ledger, checkpoints.
 
-The ledger is read with queries of its own, over sqlite3, while the search writes it.
+The ledger is read with queries of its own, over sqlite3 or psycopg, while the search writes it.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sqlite3
@@ -15,49 +14,39 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+import psycopg
+
 ROOT = Path(__file__).resolve().parent.parent
 NAME = "hit"
-PATIENCE_SECONDS = 240.0  # a search that takes longer to end hangs
+PATIENCE_SECONDS = 900.0  # a search that takes longer to end hangs, also on a busy machine
 RESUMES = 3
 _MARK = "HPO_SCENE"
 Rows = list[tuple[Any, ...]]
-
-
-@dataclass
-class Found:
-    """What came of one search."""
-
-    kind: str
-    lost: int = 0  # trials that had ended and changed or vanished, or that were ordered and never trained
-    double: int = 0  # trials that were trained again after their end
-    unequal: int = 0  # trials that differ from those of the undisturbed search
-    audit: list[str] = field(default_factory=list)  # checks that `hpo audit` says fail
-    resumes: int = 0
-    seconds: float | None = None  # from the fault to the next sign of training
-    synced: bool = False  # whether MLflow had to be brought level with `hpo sync`
-    trouble: str = ""  # it did not come to its end
-
-    @property
-    def sound(self) -> bool:
-        """Whether nothing was lost, doubled or changed."""
-        return not (self.lost or self.double or self.unequal or self.audit or self.trouble)
 
 
 class Scene:
     """A folder with a search in it, and all processes that belong to it."""
 
     def __init__(self, folder: Path, words: Sequence[str]) -> None:
-        self.folder, self.words = folder, [*words, f"name={NAME}"]
+        self.folder, self.words = folder, [*words, f"name={NAME}", f"checkpoints={folder}/shelf"]
         self.database = folder / "hpo.db"
+        self.server = ""  # the address of a PostgreSQL that holds the ledger instead
+        self.machines: dict[str, Any] = {}  # servers that belong to the stage
+        self.saved: dict[int, int] = {}  # epochs of trials that no fault may cost
         self.environment = {**os.environ, "PYTHONPATH": str(ROOT), "TMPDIR": str(folder), _MARK: folder.name}
         for name in ("HPO_STORE", "MLFLOW_TRACKING_URI"):
             self.environment.pop(name, None)
+        self.environment["MPLBACKEND"] = "none"  # to draw pictures takes longer than all else
         self.process: subprocess.Popen[bytes] | None = None
         self.undo: list[Callable[[], Any]] = []  # what gives back what a fault took, last first
+
+    def put_mlflow(self) -> None:
+        """Put an MLflow store there with nothing in it: to make one takes longer than to fill it."""
+        (self.folder / "mlflow.db").write_bytes(empty_mlflow())
 
     @property
     def mlflow(self) -> str:
@@ -110,14 +99,33 @@ class Scene:
         return f"{_MARK}={self.folder.name}\0" in _read(pid, "environ") + "\0"
 
     def ask(self, query: str) -> Rows:
-        """Ask the ledger; nothing if it has no tables yet or someone holds it."""
-        with suppress(sqlite3.Error):
-            connection = sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=5)
+        """Ask the ledger; nothing if it has no tables yet, or someone holds it, or it is down."""
+        with suppress(sqlite3.Error, psycopg.Error):
+            connection = self._connect()
             try:
-                return connection.execute(query).fetchall()
+                return list(connection.execute(query).fetchall())
             finally:
                 connection.close()
         return []
+
+    def _connect(self) -> Any:
+        if self.server:
+            return psycopg.connect(self.server, connect_timeout=5)
+        return sqlite3.connect(f"file:{self.database}?mode=ro", uri=True, timeout=5)
+
+    def at_work(self) -> list[int]:
+        """Return the processes that train a trial."""
+        workers = self.ask("SELECT worker FROM attempts WHERE trial NOT IN (SELECT trial FROM endings)")
+        pids = {int(worker.rpartition("/")[2]) for (worker,) in workers}
+        return [pid for pid in self.processes() if pid in pids]
+
+    def shelf(self) -> dict[int, list[Path]]:
+        """Return the checkpoints of each trial, oldest first."""
+        found: dict[int, list[Path]] = {}
+        for path in sorted(self.folder.glob("shelf/*/*-*.safetensors"), key=epoch_of):
+            if not path.name.startswith("."):  # or it is not written yet
+                found.setdefault(int(path.name.partition("-")[0]), []).append(path)
+        return found
 
     def count(self, query: str) -> int:
         """Return one number of the ledger."""
@@ -162,6 +170,21 @@ class Scene:
             self.process.wait()
 
 
+@cache
+def empty_mlflow() -> bytes:
+    """Return MLflow's database with nothing in it."""
+    make = "import sys; from hpo.tracking.places import calm, make_whole; calm(); make_whole(sys.argv[1])"
+    with tempfile.TemporaryDirectory(prefix="hf-") as folder:
+        words = [sys.executable, "-W", "ignore", "-c", make, f"sqlite:///{folder}/mlflow.db"]
+        subprocess.run(words, check=True, env={**os.environ, "PYTHONPATH": str(ROOT)})
+        return Path(folder, "mlflow.db").read_bytes()
+
+
+def epoch_of(checkpoint: Path) -> int:
+    """Return the epoch after which a trial was saved."""
+    return int(checkpoint.stem.rpartition("-")[2])
+
+
 @contextmanager
 def scene(words: Sequence[str]) -> Iterator[Scene]:
     """Make an empty folder for a search; at the end nothing of it is left."""
@@ -179,35 +202,8 @@ def until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) ->
     while time.monotonic() < start + seconds:
         if condition():
             return time.monotonic() - start
-        time.sleep(0.02)
+        time.sleep(0.05)
     return None
-
-
-def judge(it: Scene, found: Found, reference: dict[int, Any], before: dict[int, Any]) -> None:
-    """Compare a search that has ended with what it had before the fault and with the undisturbed one."""
-    after = it.ended()
-    found.lost = sum(after.get(number) != what for number, what in before.items())
-    found.lost += len(reference.keys() - after.keys())
-    found.unequal = sum(after[number] != what for number, what in reference.items() if number in after)
-    found.double = it.count(
-        """SELECT count(DISTINCT a.trial) FROM attempts a JOIN endings e
-        ON e.search_id = a.search_id AND e.trial = a.trial WHERE a.seq > e.seq"""
-    )
-    found.audit = failing(it)
-    if found.audit and all(name.startswith("MLflow") for name in found.audit):
-        it.call("sync", NAME)
-        found.synced, found.audit = True, failing(it)
-
-
-def failing(it: Scene) -> list[str]:
-    """Return the checks that `hpo audit` says fail."""
-    _, told = it.call("audit", NAME, "--json")
-    try:
-        return [
-            f"{check['check']}: {check['examples'][:1]}" for check in json.loads(told) if not check["passed"]
-        ]
-    except ValueError:
-        return [f"audit: {told.strip()[-200:]}"]
 
 
 def _processes() -> list[int]:

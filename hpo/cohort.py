@@ -14,6 +14,7 @@ from functools import cache, partial
 from typing import Any, Final, Protocol
 
 from hpo.cause import Cause, explain
+from hpo.errors import LedgerError
 from hpo.job import Job, prepare
 from hpo.shelf import Keeper, Kept
 from hpo.training import fused, plain
@@ -73,6 +74,7 @@ def train(job: Job, cohort: str, referee: Referee) -> None:
 
     Raises:
         Stopped: the search stops; what was under way is saved.
+        LedgerError: the ledger is damaged or out of reach; likewise.
     """
     choice = choose(job)
     waiting: list[Sequence[Proposal]] = [referee.ask(cohort, choice.size)]
@@ -178,7 +180,7 @@ def _train(job: Job, cohort: _Cohort) -> tuple[list[Proposal], Cause | None]:
             if keeper.due:
                 cohort.log.warn(keeper.save())
             reports = _send(progress, kept)
-    except Stopped:
+    except (Stopped, LedgerError):  # no fault of the recipe's
         keeper.save()
         raise
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a recipe raises belongs in the ledger

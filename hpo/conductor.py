@@ -20,7 +20,7 @@ from hpo.changes import FREE, changes, refusal, reorder
 from hpo.config import Value
 from hpo.errors import InputError, InterruptedSearch, Problem, SearchError
 from hpo.history import FORKED_FROM, History, Search, State
-from hpo.ledger import Ledger, UnreachableError, patiently
+from hpo.ledger import Ledger, Patience, UnreachableError, patiently
 from hpo.plan import Plan
 from hpo.settings import ResumeSettings, StoreSettings
 from hpo.shelf import Shelf
@@ -160,16 +160,17 @@ class _Conductor:
         self.plan = Plan.of(search)
         self.shelf = Shelf.of(self.plan, ledger.url)
         self.viewer = viewing(self.plan)
-        self.history = patiently(lambda: ledger.history(search))
+        self.patience = Patience()
+        self.history = self.patience(lambda: ledger.history(search))
         self.tracker: subprocess.Popen[bytes] | None = None
 
     def conduct(self, *, resumed: bool) -> Result:
-        session = patiently(lambda: self.ledger.open_session(self.search))
+        session = self.patience(lambda: self.ledger.open_session(self.search))
         state, reason = State.INTERRUPTED, "stopped by an error"
         try:
             with self._watched(session):
                 self._train(session, resumed=resumed)
-            patiently(self._catch_up)
+            self.patience(self._catch_up)
             state, reason = self._verdict()
         except SearchError as error:
             state, reason = State.FAILED, str(error)
@@ -183,13 +184,24 @@ class _Conductor:
                 self._close(session, state, reason)
         if self.history.best is None:
             raise SearchError(f"{self.search.name}: {reason}")
-        return Result(patiently(lambda: self.ledger.search(self.search.name)), self.history)
+        return Result(self.patience(lambda: self.ledger.search(self.search.name)), self.history)
 
     def _close(self, session: int, state: State, reason: str) -> None:
-        self.ledger.close_session(session, state, reason)
-        self._finish_tracking(wait=state is not State.INTERRUPTED)
+        interrupted = state is State.INTERRUPTED
+        try:
+            self._note_end(session, state, reason)
+        finally:
+            self._finish_tracking(wait=not interrupted)
         if not self.history.running:
             self.shelf.remove()
+
+    def _note_end(self, session: int, state: State, reason: str) -> None:
+        note = functools.partial(self.ledger.close_session, session, state, reason)
+        if state is not State.INTERRUPTED:
+            self.patience(note)
+            return
+        with suppress(UnreachableError):  # a session that did not end is one whose driver has died
+            self.patience.once(note)
 
     def _train(self, session: int, *, resumed: bool) -> None:
         make = functools.partial(_referee, _absolute(self.ledger.url), self.search.name, session)
@@ -256,7 +268,7 @@ class _Conductor:
         while not last:
             last = over.wait(_GLANCE_SECONDS)
             with suppress(UnreachableError):  # there is a next glance
-                self._catch_up()
+                self.patience.once(self._catch_up)
                 if time.monotonic() > beat + _BEAT_SECONDS:
                     self.ledger.beat(session)
                     beat = time.monotonic()

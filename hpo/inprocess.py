@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from typing import Any, Final, Protocol
 
@@ -57,17 +58,19 @@ def train(
 
     Raises:
         KeyboardInterrupt: it was stopped.
+        LedgerError: the ledger is damaged, or was out of reach for too long.
     """
-
-    def call(method: str, *words: Any) -> Any:
-        answer = getattr(referee, method)(*words)
-        if method == "report" and stopping():
-            raise Stopped
-        return answer
-
     if resumed:
         referee.requeue()
-    with _flushed(referee):
+    with _flushed(referee) as check:
+
+        def call(method: str, *words: Any) -> Any:
+            answer = getattr(referee, method)(*words)
+            check()
+            if method == "report" and stopping():
+                raise Stopped
+            return answer
+
         try:
             work("in process", Line(call))
         except Stopped:
@@ -75,17 +78,17 @@ def train(
 
 
 @contextmanager
-def _flushed(referee: Referee) -> Iterator[None]:
-    """Commit in groups beside the training, and what is left at its end."""
+def _flushed(referee: Referee) -> Iterator[Callable[[], None]]:
+    """Commit in groups beside the training, and what is left at its end; yield what raises its error."""
     over = threading.Event()
-    flushing = threading.Thread(target=_flush, args=(referee, over))
-    flushing.start()
-    try:
-        yield
-    finally:
-        over.set()
-        flushing.join()
-        referee.flush()
+    with ThreadPoolExecutor(1) as pool:
+        flushing = pool.submit(_flush, referee, over)
+        try:
+            yield lambda: flushing.result() if flushing.done() else None
+        finally:
+            over.set()
+            wait([flushing])
+            referee.flush()
 
 
 def _flush(referee: Referee, over: threading.Event) -> None:

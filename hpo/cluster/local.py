@@ -14,6 +14,7 @@ from typing import Final
 import ray
 
 from hpo.cluster.manners import hushed, shut_down
+from hpo.errors import SearchError
 from hpo.hardware import cpus, gpus_here
 from hpo.stopping import terminal_kept, undisturbed
 
@@ -25,6 +26,9 @@ def local(processes: int) -> Iterator[None]:
     """Run a Ray of our own on this machine, on loopback, with its files in a folder that goes with it.
 
     There is room for so many processes, one for each CPU at least.
+
+    Raises:
+        SearchError: Ray does not start.
     """
     folder = tempfile.mkdtemp(prefix="hpo-")
     importing = threading.Thread(target=_import_tune)
@@ -32,17 +36,7 @@ def local(processes: int) -> Iterator[None]:
     umask = os.umask(0o077)  # Ray writes its access token readable for all
     try:
         with terminal_kept():
-            ray.init(
-                address="local",
-                num_cpus=max(processes, cpus()),
-                num_gpus=gpus_here(),
-                include_dashboard=False,
-                log_to_driver=False,
-                logging_level=logging.ERROR,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                _node_ip_address="127.0.0.1",
-                _temp_dir=folder,
-            )
+            _start(max(processes, cpus()), folder)
         os.umask(umask)
         importing.join()
         with hushed():
@@ -52,6 +46,26 @@ def local(processes: int) -> Iterator[None]:
             os.umask(umask)
             shut_down()
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start(processes: int, folder: str) -> None:
+    try:
+        ray.init(
+            address="local",
+            num_cpus=processes,
+            num_gpus=gpus_here(),
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+            object_store_memory=_OBJECT_STORE_BYTES,
+            _node_ip_address="127.0.0.1",
+            _temp_dir=folder,
+        )
+    except Exception as error:
+        said = str(error).strip().partition("\n")[0]
+        raise SearchError(
+            f"Ray does not start here: {said} Nothing is lost; `hpo resume` goes on."
+        ) from error
 
 
 def _import_tune() -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import ray
-from ray.exceptions import RayError
+from ray.exceptions import RayError, RayTaskError
 
 from hpo.cluster.crew import Crew
 from hpo.cluster.host import Host, Referee
@@ -96,7 +96,10 @@ def _flush_what_is_left(host: Any) -> None:
 
 
 def _flush(host: Any) -> None:
-    ray.get(host.flush.remote(), timeout=_PATIENCE_SECONDS)
+    try:
+        ray.get(host.flush.remote(), timeout=_PATIENCE_SECONDS)
+    except RayTaskError as error:  # it tells where in the referee's process, which is nothing to the user
+        raise error.cause if isinstance(error.cause, HpoError) else error from None
 
 
 def _fit(host: Any, work: Work, order: Order, folder: str) -> None:

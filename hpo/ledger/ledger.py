@@ -184,8 +184,7 @@ class Ledger:
     def close_session(self, session: int, state: State, reason: str = "") -> None:
         """Note how the session ended."""
         change = update(sessions).where(sessions.c.id == session)
-        values = change.values(ended=time.time(), state=state.value, reason=reason)
-        patiently(lambda: self._execute(values))
+        self._execute(change.values(ended=time.time(), state=state.value, reason=reason))
 
     def _execute(self, change: Update) -> None:
         with self.engine.begin() as connection:

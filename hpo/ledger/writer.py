@@ -14,7 +14,7 @@ from sqlalchemy import Select, exists, func, insert, select
 from hpo.errors import HpoError
 from hpo.history import Search
 from hpo.ledger.ledger import Ledger
-from hpo.ledger.patience import patiently
+from hpo.ledger.patience import Patience
 from hpo.ledger.schema import RECORDS, sessions, to_row
 from hpo.trial import Record
 
@@ -35,6 +35,7 @@ class Writer:
         self._ledger, self._search, self._session = ledger, search, session
         self._seq = ledger.last_seq(search)
         self._pending: list[Record] = []
+        self._patience = Patience()
         self._appending, self._committing = threading.RLock(), threading.Lock()
 
     def append(self, record: R) -> R:
@@ -55,7 +56,7 @@ class Writer:
             with self._appending:
                 group = list(self._pending)
             if group:
-                patiently(lambda: self._commit(group))
+                self._patience(lambda: self._commit(group))
                 with self._appending:
                     del self._pending[: len(group)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
-from hpo.errors import HpoError
+from hpo.errors import HpoError, LedgerError
 from hpo.tracking.places import calm, default_uri, make_whole
 from hpo.tracking.source import Source
 
@@ -38,8 +38,8 @@ def follow(
 ) -> str | None:
     """Upload until the search is over and all of it is in; return None, or why that was given up.
 
-    An error of MLflow is no reason to stop, however long it lasts: the search may outlast it. Setting
-    `stop` ends it after the batch that is under way.
+    An error of MLflow is no reason to stop, however long it lasts: the search may outlast it. A ledger that
+    is out of reach is given up after some minutes. Setting `stop` ends it after the batch that is under way.
 
     Raises:
         HpoError: there is no such search.
@@ -59,6 +59,9 @@ def _attempt(tracker: Tracker, stop: Event) -> str | None:
         for _ in tracker.batches():
             if stop.is_set():
                 break
+    except LedgerError as error:  # its driver waits as well, but not for ever
+        tracker.over = True
+        return str(error)
     except HpoError:
         raise
     except Exception as error:  # noqa: BLE001 - a search never suffers from what ails MLflow

@@ -96,7 +96,7 @@ def test_an_address_that_is_none_is_refused():
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(tmp_path):
-    with pytest.raises(InputError, match="Cannot open this store: unable to open database file"):
+    with pytest.raises(InputError, match="there is no folder"):
         Ledger(f"sqlite:///{tmp_path}/missing/hpo.db").create_search(order())
 
 

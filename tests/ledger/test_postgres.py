@@ -93,13 +93,24 @@ def test_a_session_whose_end_was_committed_in_silence_ends_once(postgres, url, o
     direct = opened(url)
     search = direct.create_search(order())
     session = direct.open_session(search)
-    opened(postgres.url(line.port)).close_session(session, State.FINISHED)
+    broken = opened(postgres.url(line.port))
+    patience.patiently(lambda: broken.close_session(session, State.FINISHED))
     line.close()
     assert line.cuts == 1
     assert direct.search("cnn-1").state is State.FINISHED
 
 
-@pytest.mark.parametrize("verb", [["list"], ["show", "cnn-1"], ["search", "recipe=cnn"], ["audit", "cnn-1"]])
+@pytest.mark.parametrize(
+    "verb",
+    [
+        ["list"],
+        ["show", "cnn-1"],
+        ["search", "recipe=cnn"],
+        ["audit", "cnn-1"],
+        ["export", "cnn-1", "to=winner.py"],
+    ],
+    ids=str,
+)
 @pytest.mark.parametrize(
     "address",
     [

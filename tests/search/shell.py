@@ -22,9 +22,9 @@ class Folder:
             if name not in ("HPO_STORE", "MLFLOW_TRACKING_URI", "PYTHONPATH")
         }
 
-    def start(self, *words: str) -> subprocess.Popen[str]:
+    def start(self, *words: str, program: tuple[str, ...] = (str(HPO),)) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [str(HPO), *words],
+            [*program, *words],
             cwd=self.path,
             env=self.environment,
             text=True,

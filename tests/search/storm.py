@@ -1,7 +1,8 @@
 """Searches in a storm: the real conductor, referee and ledger, with made-up workers, clock and deaths.
 
 Everything that happens follows from a seed: how many workers there are, how the search is set, and at which
-words to the database the driver is killed, the referee or a worker dies, or the database fails for a while.
+words to the database the driver is killed, the referee or a worker dies, or the database fails, once or for
+minutes.
 A killed driver is one whose every further word to the database is refused; then the search is resumed.
 After each death and at the end the audit's rules are asked, and what a worker was told to be safe must be
 there.
@@ -34,10 +35,10 @@ from simulation import Perils, told
 from sqlalchemy import Connection, Engine, event
 
 import hpo
-from hpo import conductor, hardware, plan, referee
+from hpo import changes, conductor, hardware, plan, referee
 from hpo.audit import ledger as account
 from hpo.cluster import Order
-from hpo.errors import InputError
+from hpo.errors import InputError, LedgerError
 from hpo.hardware import Share
 from hpo.ledger import Ledger, UnreachableError, patience
 from hpo.ledger import ledger as module
@@ -45,6 +46,8 @@ from hpo.ledger.revision import prepare
 from hpo.settings import ResumeSettings, SearchSettings
 
 SESSIONS = 60
+PATIENCE = patience.PATIENCE_SECONDS
+NAP = 60.0  # seconds until the user tries again
 FAST = Path("/dev/shm")
 
 
@@ -59,6 +62,7 @@ class Fate(Enum):
     DEATH_AFTER = auto()  # the driver dies after the commit, before it knows
     FAILURE = auto()  # the database fails, and does nothing
     SILENCE = auto()  # the database commits, and its answer is lost
+    ABSENCE = auto()  # the database is away from now on, for some minutes at most
 
 
 Fates = Callable[[int, bool], Fate | None]
@@ -90,6 +94,7 @@ class Storm:
         self.url, self.fates, self.chance, self.deaths = url, fates, chance, deaths
         self.settings = SearchSettings.from_words([*words, f"store={url}", "name=hit"])
         self.clock, self.count, self.killed, self.sessions = Clock(), 0, False, 0
+        self.back = self.away = 0.0  # when the database will be back, and for how long it will have been away
         self.safe: set[int] = set()  # trials whose end a worker was told to be durable
 
     def run(self) -> None:
@@ -111,8 +116,10 @@ class Storm:
         except Killed:
             self.bury()
             return False
-        except UnreachableError:  # the user is told, and tries again
-            assert not self.training, "what fails for a while does not stop a training"
+        except LedgerError:  # the user is told, and tries again
+            assert not self.training or self.away > PATIENCE, "what fails for a while stops no training"
+            self.clock.sleep(NAP)
+            self.bury()
             return False
         except InputError as refusal:
             if "is finished" not in str(refusal):  # or it was killed after it had said so
@@ -158,6 +165,8 @@ class Storm:
                 patch.setitem(sys.modules, "hpo.cluster", cluster)
                 patch.setattr(hpo, "cluster", cluster, raising=False)
                 patch.setattr(module, "_engine", engine_of)
+                patch.setattr(plan, "versions", versions)
+                patch.setattr(changes, "versions", versions)
                 patch.setattr(patience, "time", self.clock)
                 patch.setattr(referee, "time", self.clock)
                 patch.setattr(hardware, "share_out", lambda *_: (self.chance.randint(1, 3), Share(1, 0)))
@@ -187,8 +196,14 @@ class Storm:
             raise Killed
         if threading.current_thread() is not threading.main_thread():
             return None
+        if self.clock.now < self.back:
+            return Fate.FAILURE
         self.count += 1
         fate = self.fates(self.count, commits)
+        if fate is Fate.ABSENCE:
+            self.away = self.chance.uniform(1, 4 * PATIENCE)
+            self.back = self.clock.now + self.away
+            return Fate.FAILURE
         if fate is Fate.DEATH or (fate is Fate.DEATH_AFTER and not commits):
             self.die()
         return fate
@@ -254,6 +269,7 @@ def quiet(storm: Storm) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(storm, "fates", lambda *_: None)
         patch.setattr(storm, "killed", False)
+        patch.setattr(storm, "back", 0.0)
         yield
 
 
@@ -285,17 +301,18 @@ def workshop() -> tuple[Path, bytes]:
 
 
 engine_of = cache(module._engine)
+versions = cache(plan.versions)
 
 
 def weather(chance: random.Random) -> Fates:
-    """Some words to the database in a hundred meet a fate, and the driver dies five times at most."""
+    """Some words to the database in a hundred meet a fate; five times at most it ends the session."""
     share, deaths = chance.choice([0.003, 0.02, 0.1]), iter(range(5))
 
     def fates(_: int, commits: bool) -> Fate | None:
         if chance.random() > share * (5 if commits else 1):
             return None
         fate = chance.choice(list(Fate))
-        mortal = fate in (Fate.DEATH, Fate.DEATH_AFTER)
+        mortal = fate in (Fate.DEATH, Fate.DEATH_AFTER, Fate.ABSENCE)
         return None if mortal and next(deaths, None) is None else fate
 
     return fates

@@ -7,6 +7,7 @@ import pytest
 
 from hpo import cohort, recipe
 from hpo.config import Config
+from hpo.errors import LedgerError
 from hpo.job import Job
 from hpo.training.words import VOCABULARY
 from hpo.trial import Outcome, Point, Proposal
@@ -177,3 +178,14 @@ def test_a_batch_larger_than_the_data_is_told_with_both_numbers():
     referee = Listening({"batch_size": 9})
     cohort.train(job(), "c", referee)
     assert "batch_size=9, but there are 8 samples to train on" in referee.told[0].reason
+
+
+def test_a_ledger_that_is_out_of_reach_is_no_fault_of_the_trial():
+    class Deaf(Listening):
+        def report(self, reports):
+            raise LedgerError("out of reach")
+
+    referee = Deaf({}, {})
+    with pytest.raises(LedgerError):
+        cohort.train(job(), "cohort-0", referee)
+    assert referee.told == []

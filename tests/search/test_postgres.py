@@ -1,7 +1,8 @@
-"""A whole search with its ledger in PostgreSQL, which restarts in the middle; then the driver is killed."""
+"""Searches with their ledger in PostgreSQL, which restarts in the middle, or stays away."""
 
 import os
 import signal
+import sys
 import time
 
 import pytest
@@ -52,3 +53,43 @@ def test_a_search_in_postgresql_outlives_a_restart_and_a_kill(folder, postgres):
     assert "finished" in listed.stdout
     words = (out, err, resumed.stdout, resumed.stderr, audited.stdout, listed.stdout)
     assert not any(PASSWORD in word for word in words)
+
+
+IMPATIENT = """
+import sys
+from hpo import cli
+from hpo.ledger import patience
+
+patience.PATIENCE_SECONDS = 1.0
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def test_a_training_whose_postgresql_stays_away_stops_in_order_and_goes_on_later(folder, postgres):
+    folder.environment["HPO_STORE"], epochs = postgres.empty(), 1500
+    ledger = Ledger(folder.environment["HPO_STORE"])
+
+    def points():
+        return ledger.history(ledger.search("hit")).epochs if ledger.exists() and ledger.searches() else 0
+
+    words = ("train", "recipe=linear", f"epochs={epochs}", "name=hit")
+    process = folder.start(*words, program=(sys.executable, "-c", IMPATIENT))
+    while not points():
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.05)
+    ledger.close()
+    postgres.stop()
+    try:
+        out, err = process.communicate(timeout=100)
+    finally:
+        postgres.start()
+    assert process.returncode == 1
+    assert "the ledger is out of reach for 1 s" in err
+    assert "hpo resume" in err
+    assert "Traceback" not in err
+    assert PASSWORD not in out + err
+    assert 0 < points() < epochs
+    resumed = folder.run("resume", "hit")
+    assert resumed.returncode == 0, resumed.stderr
+    assert points() == epochs
+    ledger.close()

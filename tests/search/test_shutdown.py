@@ -1,9 +1,13 @@
-"""Ray ends with a search, and takes nothing else with it."""
+"""Ray starts and ends with a search, and takes nothing else with it."""
 
 import subprocess
 import sys
 
 import pytest
+import ray
+
+from hpo import cluster
+from hpo.errors import SearchError
 
 GARBAGE = """
 import gc, threading, time
@@ -29,3 +33,15 @@ print("survived")
 def test_references_in_garbage_do_not_end_the_process_when_ray_shuts_down():
     ended = subprocess.run([sys.executable, "-c", GARBAGE], capture_output=True, text=True, timeout=120)
     assert (ended.returncode, ended.stdout) == (0, "survived\n"), ended.stderr
+
+
+def test_a_ray_that_does_not_start_is_told_in_a_line_and_leaves_nothing(tmp_path, monkeypatch):
+    def late(**_):
+        raise RuntimeError("The current node timed out during startup.")
+
+    monkeypatch.setattr(ray, "init", late)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    told = r"^Ray does not start here: The current node timed out.*hpo resume"
+    with pytest.raises(SearchError, match=told), cluster.local(1):
+        pass
+    assert list(tmp_path.iterdir()) == []
