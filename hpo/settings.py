@@ -235,8 +235,8 @@ def _default_store() -> str:
     return os.environ.get("HPO_STORE") or "sqlite:///hpo.db"
 
 
-SamplerName = Literal["tpe", "random", "qmc", "gp", "cmaes"]
-PrunerName = Literal["halving", "hyperband", "median", "none"]
+SamplerName = Literal["blend", "tpe", "random", "qmc", "gp", "cmaes"]
+PrunerName = Literal["ladder", "halving", "hyperband", "median", "none"]
 ParallelName = Literal["ddp", "fsdp"]
 
 Count = Annotated[int, BeforeValidator(_whole(1))]
@@ -422,8 +422,10 @@ class SearchSettings(TrialSettings):
     trials: Count = Field(default=64, description="Configurations to try")
     epochs: Count | None = Field(default=None, description="Epochs of a full trial (the recipe's)")
     timeout: Seconds | None = Field(default=None, description="Stop after 90s, 10m or 2h (never)")
-    sampler: Sampler = Field(default="tpe", description="How to propose: " + ", ".join(get_args(SamplerName)))
-    pruner: Pruner = Field(default="halving", description="Stop early by: " + ", ".join(get_args(PrunerName)))
+    sampler: Sampler = Field(
+        default="blend", description="How to propose: " + ", ".join(get_args(SamplerName))
+    )
+    pruner: Pruner = Field(default="ladder", description="Stop early by: " + ", ".join(get_args(PrunerName)))
     workers: Workers = Field(default="auto", description="Processes that train at the same time")
     fuse: Fuse = Field(default="auto", description="Trials that a worker trains at once: auto, off, 32 …")
     gpus_per_trial: Gpus | None = Field(default=None, description="0.25, 1, 2 … (one GPU if there is one)")
