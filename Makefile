@@ -1,9 +1,11 @@
 # make search recipe=cnn [trials=20 seed=3 …]   set up and search
-# make test                                     set up and run the tests
+# make test                                     set up and run the tests, but for the slow ones
+# make slow                                     the slow ones: whole searches, kills, every command of the README
+# make secrets                                  passwords and tokens for docker compose up
 # make faults                                   strike searches, hundreds of times; takes hours
 # make check                                    ruff, mypy and the floors
 
-.PHONY: search test faults check clean
+.PHONY: search test slow secrets faults check clean
 .DEFAULT_GOAL := test
 
 PYTHON ?= python3
@@ -26,7 +28,13 @@ search: $(VENV)/.search
 	$(BIN)/hpo search $(WORDS)
 
 test: $(VENV)/.dev
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m 'not slow'
+
+slow: $(VENV)/.dev
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadgroup -m slow
+
+secrets:
+	$(PYTHON) deploy/make_secrets.py
 
 faults: $(VENV)/.dev
 	$(BIN)/python tests/search/storm.py --seeds 3000

@@ -40,6 +40,9 @@ VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "sync": (settings.SyncSettings, "hpo sync cnn-1"),
     "audit": (settings.SyncSettings, "hpo audit cnn-1"),
     "replay": (settings.ReplaySettings, "hpo replay cnn-1"),
+    "submit": (settings.SubmitSettings, "hpo submit recipe=cnn"),
+    "status": (settings.ServiceSettings, "hpo status"),
+    "stop": (settings.StopSettings, "hpo stop cnn-1"),
     "recipes": (settings.Settings, "hpo recipes"),
     "spaces": (settings.Settings, "hpo spaces"),
     "version": (settings.Settings, "hpo version"),
@@ -144,6 +147,12 @@ def train(words: Words = None, *, as_json: Json = False) -> None:
 def resume(words: Words = None) -> None:
     """Go on with a search that was interrupted."""
     chosen = settings.ResumeSettings.from_words(words or ())
+    if chosen.service:
+        from hpo.submission import go_on as go_on_there
+
+        go_on_there(chosen)
+        typer.echo(f"{chosen.search} is submitted. See it: hpo status. Stop it: hpo stop {chosen.search}")
+        return
     from hpo.search import resume as go_on
     from hpo.terminal.live import viewer
 
@@ -179,7 +188,7 @@ def list_(words: Words = None, *, as_json: Json = False) -> None:
 def export(words: Words = None) -> None:
     """Write the winner as plain PyTorch code."""
     chosen = settings.ExportSettings.from_words(words or ())
-    from hpo.search import export as write
+    from hpo.handover import export as write
 
     path = write(chosen.name, chosen.store, chosen.trial, chosen.to, chosen.weights)
     typer.echo(f"Written. Run it: python {path}")
@@ -245,6 +254,38 @@ def replay(words: Words = None, *, as_json: Json = False) -> None:
     _print(replaying.page(found), found.describe(), as_json=as_json)
     if not found.expected:
         raise typer.Exit(1)
+
+
+@app.command(cls=_Verb)
+def submit(words: Words = None) -> None:
+    """Have a service run a search."""
+    chosen = settings.SubmitSettings.from_words(words or ())
+    from hpo.submission import submit as send
+
+    name = send(chosen)
+    typer.echo(f"{name} is submitted. See it: hpo status. Stop it: hpo stop {name}")
+
+
+@app.command(cls=_Verb)
+def status(words: Words = None, *, as_json: Json = False) -> None:
+    """List what a service was given to do."""
+    chosen = settings.ServiceSettings.from_words(words or ())
+    from hpo.submission import status as ask
+    from hpo.terminal import tables
+
+    jobs = [job._asdict() for job in ask(chosen)]
+    _print(tables.jobs(jobs), jobs, as_json=as_json)
+
+
+@app.command(cls=_Verb)
+def stop(words: Words = None) -> None:
+    """Stop a search at a service; it can go on."""
+    chosen = settings.StopSettings.from_words(words or ())
+    from hpo.submission import stop as end
+
+    ran = end(chosen)
+    said = "is being stopped; what trains is saved" if ran else "had ended already"
+    typer.echo(f"{chosen.name} {said}.")
 
 
 @app.command(cls=_Verb)

@@ -197,7 +197,7 @@ def _search(
 
 def _words(settings: SearchSettings | TrainSettings) -> dict[str, Value]:
     """Return the settings that shape the search itself, not where it is kept."""
-    elsewhere = {"recipe", "name", "store", "recipe_options", "space_overrides", "config"}
+    elsewhere = {"recipe", "name", "store", "service", "recipe_options", "space_overrides", "config"}
     of_one = {"trials": 1, "timeout": None, "sampler": GIVEN, "pruner": "none"}
     return {**of_one, **settings.model_dump(exclude=elsewhere)}
 

@@ -13,27 +13,23 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
 from itertools import count
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol
+from typing import Any, Final, NamedTuple, Protocol
 
+from hpo import hardware
 from hpo.changes import FREE, changes, refusal, reorder
 from hpo.config import Value
 from hpo.errors import InputError, InterruptedSearch, Problem, SearchError
-from hpo.history import FORKED_FROM, History, Search, State, Trial
+from hpo.history import FORKED_FROM, History, Search, State
 from hpo.ledger import Ledger, UnreachableError, patiently
 from hpo.plan import Plan
 from hpo.settings import ResumeSettings, StoreSettings
 from hpo.shelf import Shelf
 from hpo.stopping import GRACE_SECONDS, stoppable, undisturbed
-
-if TYPE_CHECKING:  # Ray takes its time to import, and what is wrong with the words is said before
-    from hpo.cluster import Share
+from hpo.trial import TIMEOUT
 
 _GLANCE_SECONDS: Final = 0.25
 _BEAT_SECONDS: Final = 5.0
 _UPLOAD_PATIENCE_SECONDS: Final = 60.0
-_IN_ONE_PROCESS: Final = """One process adds up in another order, so
-losses may differ by a ten-thousandth, and with dropout, which draws other masks, by more."""
 
 
 class Viewer(Protocol):
@@ -119,15 +115,28 @@ def _fork(ledger: Ledger, search: Search, now: Search, name: str | None) -> Sear
     return replace(now, name=name or free, settings={**now.settings, FORKED_FROM: search.name})
 
 
-def _machine(search: Search) -> tuple[int, Share]:
-    from hpo import cluster
-
+def _shared_out(search: Search) -> tuple[int, hardware.Share]:
     workers, gpus = search.settings["workers"], search.settings["gpus_per_trial"]
-    return cluster.machine(
+    return hardware.share_out(
+        _hardware(search),
         workers if isinstance(workers, int) else None,
         gpus if isinstance(gpus, int | float) else None,
         int(search.settings.get("workers_per_trial") or 1),
     )
+
+
+def _hardware(search: Search) -> hardware.Hardware:
+    address = _cluster(search)
+    if not address:
+        return hardware.here()
+    from hpo import cluster
+
+    return cluster.capacity(address)
+
+
+def _cluster(search: Search) -> str:
+    """Return the address of the Ray cluster that trains; nothing for a Ray of our own on this machine."""
+    return str(search.settings.get("cluster") or "")
 
 
 def _decided(search: Search) -> dict[str, Value]:
@@ -136,10 +145,8 @@ def _decided(search: Search) -> dict[str, Value]:
         from hpo import inprocess
 
         return inprocess.machine()
-    from hpo import cluster
-
-    workers, share = _machine(search)
-    threads = max(1, cluster.cpus() // (workers * share.processes))
+    workers, share = _shared_out(search)
+    threads = max(1, _hardware(search).cpus // (workers * share.processes))
     # A shorter lag leaves workers idle while they wait for the slowest; a longer one prunes later.
     lag = {"lag": 2 * workers if workers > 1 else 1} if search.settings["deterministic"] else {}
     return {"threads": threads, "device": "cuda" if share.gpus else "cpu", "at_work": workers, **lag}
@@ -199,10 +206,12 @@ class _Conductor:
     def _train_on_workers(self, make: Callable[[], Any], work: Callable[..., None], *, resumed: bool) -> None:
         from hpo import cluster
 
-        workers, share = _machine(self.search)
+        address, (workers, share) = _cluster(self.search), _shared_out(self.search)
+        growing = bool(address) and self.search.settings["workers"] == "auto"
+        order = cluster.Order(workers, share, self.plan.setting("report_within"), resumed, growing)
+        place = cluster.joined(address) if address else cluster.local(workers * share.processes)
         # Ray sets handlers of its own when it starts, so ours come before and after.
-        order = cluster.Order(workers, share, self.plan.setting("report_within"), resumed)
-        with stoppable(), cluster.local(workers * share.processes), stoppable():
+        with stoppable(), place, stoppable():
             cluster.train(make, work, order)
 
     def _verdict(self) -> tuple[State, str]:
@@ -212,9 +221,15 @@ class _Conductor:
         if self.history.best is None and self.search.given:
             return State.FAILED, self._fate()
         if self.history.best is None:
-            counts = ", ".join(f"{number} {name}" for name, number in self.history.counts.items())
-            return State.FAILED, f"No trial came to its end ({counts or 'none started'})."
+            return State.FAILED, f"No trial came to its end ({self._counted()})."
         return State.FINISHED, ""
+
+    def _counted(self) -> str:
+        """Say what became of the trials, and whether there was time for them."""
+        counts = ", ".join(f"{number} {name}" for name, number in self.history.counts.items())
+        timeout, ended = self.plan.setting("timeout"), self.history.ended
+        late = timeout and (not ended or any(it.ending and it.ending.reason == TIMEOUT for it in ended))
+        return (counts or "none started") + (f"; timeout={timeout:g}s was over first" if late else "")
 
     def _fate(self) -> str:
         """Say how the one trial ended."""
@@ -273,71 +288,6 @@ class _Conductor:
             except subprocess.TimeoutExpired:
                 end()
         self.tracker.wait()
-
-
-def export(name: str, store: str, trial: int | None, to: str, weights: str = "") -> Path:
-    """Write a trial, the winner if none is named, as a plain PyTorch script; return its path.
-
-    The script leaves what it trains in the file `weights`, if that is named.
-
-    Raises:
-        InputError: there is no such search or trial, or the file cannot be written.
-    """
-    from hpo.export import script
-
-    ledger = Ledger(store)
-    search = ledger.search(name)
-    history = ledger.history(search)
-    chosen = _chosen(history, trial, name)
-    plan = Plan.of(search)
-    text = script(
-        plan.recipe,
-        plan.vocabulary.defaults(chosen.proposal.config),
-        epochs=plan.epochs,
-        seed=plan.setting("seed"),
-        threads=plan.setting("threads"),
-        data_options=plan.data_options,
-        device=plan.setting("device"),
-        origin=_origin(plan, history, chosen),
-        weights=weights,
-    )
-    return _write(Path(to), text)
-
-
-def _origin(plan: Plan, history: History, chosen: Trial) -> str:
-    """Say whose curve a script repeats, and how nearly, since it runs one trial in one process."""
-    search, workers = plan.search, plan.setting("workers_per_trial")
-    curve, how, caveat = chosen, "", ""
-    if chosen is history.best and history.proof:
-        curve, how = history.proof, f", trained once more alone as trial {history.proof.number}"
-    elif chosen.at_once > 1:
-        how = ", trained among others, so equal but for rounding"
-    if workers > 1:
-        parallel = plan.setting("parallel")
-        caveat = f"\n\nThe search trained it with {workers} workers ({parallel}). {_IN_ONE_PROCESS}"
-    return f"trial {chosen.number} of {search.name}{how}: {search.objective.metric} {curve.score:.6g}{caveat}"
-
-
-def _chosen(history: History, trial: int | None, name: str) -> Trial:
-    found = history.best if trial is None else history.trials.get(trial)
-    if found is None:
-        what = "No trial has finished yet" if trial is None else f"There is no trial {trial}"
-        raise InputError(Problem(name, f"{what} in this search. Look at it: hpo show {name}."))
-    if found.score is None:
-        raise InputError(Problem(f"trial={found.number}", "This trial did not train a single epoch."))
-    return found
-
-
-def _write(path: Path, text: str) -> Path:
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        message = "This file exists and is left as it is. Choose another name, or delete it."
-        raise InputError(Problem(f"to={path}", message)) from None
-    except OSError as error:
-        raise InputError(Problem(f"to={path}", f"Cannot write here: {error.strerror}.")) from None
-    return path
 
 
 def _absolute(store: str) -> str:

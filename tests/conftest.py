@@ -1,7 +1,12 @@
 """The order of the tests, long ones first, so that no worker is alone with them at the end; databases."""
 
+import hypothesis
 import pytest
 from postgres import Server
+
+# How long an example takes says more of the machine than of the code.
+hypothesis.settings.register_profile("hpo", deadline=None)
+hypothesis.settings.load_profile("hpo")
 
 
 @pytest.hookimpl(trylast=True)

@@ -95,7 +95,7 @@ def test_links_lead_somewhere():
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(900)
 def test_every_command_of_the_readme_runs(tmp_path):
     """Typed in order into an empty folder; searches are cut short."""
     for language in ("python", "yaml"):

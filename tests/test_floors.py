@@ -12,10 +12,10 @@ ROOT = Path(__file__).parent.parent
 
 FLOORS = {
     0: ["errors", "config", "trial", "stopping", "shipped", "signature", "recipe", "vocabulary", "history"],
-    1: ["space", "training", "settings", "contradictions", "summary"],
+    1: ["space", "training", "hardware", "settings", "contradictions", "summary"],
     2: ["export", "plan", "cause", "cohort", "job", "peers", "shelf", "line", "pictures", "changes"],
     3: ["study", "single", "cluster", "inprocess", "tracking", "ledger", "audit"],
-    4: ["referee", "search", "plot", "replay", "terminal"],
+    4: ["referee", "search", "handover", "submission", "plot", "replay", "terminal"],
     5: ["cli"],
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}

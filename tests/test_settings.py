@@ -31,6 +31,7 @@ def test_only_the_recipe_must_be_said(monkeypatch):
         "sampler": "blend",
         "pruner": "ladder",
         "workers": "auto",
+        "cluster": "",
         "fuse": "auto",
         "gpus_per_trial": None,
         "workers_per_trial": 1,
@@ -109,7 +110,7 @@ def test_a_bare_word_is_the_name_where_a_verb_takes_one():
 
 
 KNOWN = (
-    "recipe, space, trials, epochs, timeout, sampler, pruner, workers, fuse, gpus_per_trial, "
+    "recipe, space, trials, epochs, timeout, sampler, pruner, workers, cluster, fuse, gpus_per_trial, "
     "workers_per_trial, parallel, seed, deterministic, report_within, name, store, checkpoint_every, "
     "checkpoints"
 )

@@ -13,8 +13,8 @@ os.environ.update(
     TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S="0",
 )
 
-from hpo.cluster.hardware import Share, cpus, machine
+from hpo.cluster.joined import capacity, joined
 from hpo.cluster.local import local
 from hpo.cluster.placement import Order, train
 
-__all__ = ["Order", "Share", "cpus", "local", "machine", "train"]
+__all__ = ["Order", "capacity", "joined", "local", "train"]

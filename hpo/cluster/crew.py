@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import ray
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from hpo.cluster.hardware import Share
+from hpo.hardware import Share
 
 _GRACE_SECONDS: Final = 5.0  # that peers have to end when their trial has failed
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
-import signal
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, Protocol
 
-from hpo.cluster.last_words import killed_for_memory, read_last_words
+from ray.exceptions import RayError
+
+from hpo.cluster.last_words import kill, read_last_words
+from hpo.cluster.node import Place, do_there
 from hpo.cluster.watch import Watch
 from hpo.trial import Divergence, Ending, Point, Proposal, Stopped
 
@@ -17,6 +18,7 @@ from hpo.trial import Divergence, Ending, Point, Proposal, Stopped
 _FLUSH_SECONDS: Final = 0.03
 _LOOK_SECONDS: Final = 1.0
 _DEATH: Final = "its worker died"
+_LOST_NODE: Final = "its machine left the cluster"
 
 
 class Referee(Protocol):
@@ -71,9 +73,8 @@ class Host:
     def __init__(self, make: Callable[[], Referee], folder: str = "", within: float | None = None) -> None:
         self._referee, self._folder = make(), folder
         self._watch, self._hung = Watch(within), dict[str, str]()
-        self._processes: dict[str, int] = {}
+        self._places: dict[str, Place] = {}
         self._cohort_of: dict[int, str] = {}
-        self._killed_before = killed_for_memory()
         self._stopping = False
         self._commit: asyncio.Task[None] | None = None
         self._later: asyncio.Task[None] | None = None
@@ -89,9 +90,9 @@ class Host:
         self._soon()
         return self._referee.ready, self._referee.exhausted
 
-    async def begin(self, cohort: str, process: int) -> None:
-        """Take in which process trains a cohort, and watch it from now on."""
-        self._processes[cohort] = process
+    async def begin(self, cohort: str, place: Place) -> None:
+        """Take in who trains a cohort, and watch it from now on."""
+        self._places[cohort] = place
         self._watch.hear(cohort)
         self._looking = self._looking or asyncio.create_task(self._look())
 
@@ -144,14 +145,19 @@ class Host:
     async def lost(self, cohort: str, reason: str = "") -> bool:
         """Take in that a cohort's worker died, and find out why; return whether it had trials."""
         self._watch.forget(cohort)
-        had_trials = self._referee.lost(cohort, reason or self._why(cohort))
+        had_trials = self._referee.lost(cohort, reason or await self._why(cohort))
         await self._durable()
         return had_trials
 
-    def _why(self, cohort: str) -> str:
-        process = self._processes.get(cohort)
-        hung = self._hung.pop(cohort, "")
-        return hung or read_last_words(self._folder, process, self._killed_before)
+    async def _why(self, cohort: str) -> str:
+        hung, place = self._hung.pop(cohort, ""), self._places.get(cohort)
+        if hung or place is None:
+            return hung or "its worker died before it began"
+        try:
+            words = (self._folder, place.process, place.killed_before)
+            return await do_there(place.node, read_last_words, *words)
+        except RayError:
+            return _LOST_NODE
 
     async def flush(self) -> None:
         """Return once everything answered so far is durable."""
@@ -163,8 +169,9 @@ class Host:
             for cohort in self._watch.look():
                 self._hung[cohort] = f"no report for {self._watch.limit:.0f} s"
                 self._watch.forget(cohort)
-                with suppress(ProcessLookupError):
-                    os.kill(self._processes[cohort], signal.SIGKILL)  # which reaches also one that is stopped
+                place = self._places[cohort]
+                with suppress(RayError):  # a node that is gone needs no killing
+                    await do_there(place.node, kill, place.process)
 
     async def _durable(self) -> None:
         if self._commit and not self._commit.done():

@@ -9,7 +9,9 @@ from __future__ import annotations
 import faulthandler
 import os
 import re
+import signal
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn, TextIO
 
@@ -18,6 +20,7 @@ _OPEN: Final[list[TextIO]] = []  # a faulthandler's file stays open as long as t
 
 def leave_last_words(folder: str) -> None:
     """Let this process write down there why it ends."""
+    Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)  # which another machine does not have yet
     file = _path(folder, os.getpid()).open("w", encoding="utf-8", buffering=1)
     _OPEN.append(file)
     faulthandler.enable(file, all_threads=False)
@@ -32,10 +35,8 @@ def leave_last_words(folder: str) -> None:
     os._exit = noted
 
 
-def read_last_words(folder: str, process: int | None, killed_before: int) -> str:
+def read_last_words(folder: str, process: int, killed_before: int) -> str:
     """Return why a worker's process ended; `killed_before` is what `killed_for_memory` was when it began."""
-    if process is None:
-        return "its worker died before it began"
     path = _path(folder, process)
     said = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
     if said.startswith("os._exit"):
@@ -52,6 +53,12 @@ def read_last_words(folder: str, process: int | None, killed_before: int) -> str
 def _where(said: str) -> str:
     line = re.search(r'File "(.*)", line (\d+)', said)
     return f" ({line[1]}:{line[2]})" if line else ""
+
+
+def kill(process: int) -> None:
+    """End a process at once; SIGKILL reaches also one that is stopped."""
+    with suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
 
 
 def killed_for_memory() -> int:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import gc
 import logging
 import os
 import shutil
@@ -14,7 +13,8 @@ from typing import Final
 
 import ray
 
-from hpo.cluster.hardware import cpus, gpus_here
+from hpo.cluster.manners import hushed, shut_down
+from hpo.hardware import cpus, gpus_here
 from hpo.stopping import terminal_kept, undisturbed
 
 _OBJECT_STORE_BYTES: Final = 128 * 2**20
@@ -45,26 +45,13 @@ def local(processes: int) -> Iterator[None]:
             )
         os.umask(umask)
         importing.join()
-        yield
+        with hushed():
+            yield
     finally:
         with undisturbed():
             os.umask(umask)
-            _shut_down()
+            shut_down()
             shutil.rmtree(folder, ignore_errors=True)
-
-
-def _shut_down() -> None:
-    """Shut Ray down, with no garbage collection meanwhile.
-
-    Ray ends the whole process if one of its references is given back while it shuts down, which the
-    collector may do in any thread that happens to set it off.
-    """
-    gc.collect()
-    gc.disable()
-    try:
-        ray.shutdown()
-    finally:
-        gc.enable()
 
 
 def _import_tune() -> None:

@@ -21,10 +21,11 @@ import ray
 from ray.exceptions import RayError
 
 from hpo.cluster.crew import Crew
-from hpo.cluster.hardware import Share
 from hpo.cluster.host import Host, Referee
 from hpo.cluster.last_words import leave_last_words
+from hpo.cluster.node import Place, pinned, this_node
 from hpo.errors import HpoError, SearchError
+from hpo.hardware import Share
 from hpo.line import Line
 from hpo.stopping import GRACE_SECONDS
 from hpo.trial import Stopped
@@ -41,12 +42,14 @@ class Order:
 
     `workers` cohorts train at once, each with its `share` of the machines; `within` is how many seconds one
     may be silent (`hpo.cluster.watch.Watch`). `resumed`: trials that were under way are handed out again.
+    `growing`: as many cohorts more as there is room for on machines that join.
     """
 
     workers: int
     share: Share
     within: float | None = None
     resumed: bool = False
+    growing: bool = False
 
 
 def train(make: Callable[[], Referee], work: Work, order: Order) -> None:
@@ -58,7 +61,9 @@ def train(make: Callable[[], Referee], work: Work, order: Order) -> None:
         order: what is wanted of the workers.
     """
     with tempfile.TemporaryDirectory(prefix="hpo-tune-") as folder:
-        actor: Any = ray.remote(Host).options(num_cpus=0, max_restarts=-1, max_task_retries=-1)
+        actor: Any = ray.remote(Host).options(
+            num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=pinned(this_node())
+        )
         host = actor.remote(make, folder, order.within)
         if order.resumed:
             ray.get(host.requeue.remote())
@@ -100,11 +105,16 @@ def _fit(host: Any, work: Work, order: Order, folder: str) -> None:
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what went wrong is told by its ending
     share, asking = order.share, _asking(host, order.workers)
     resources = tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}] * share.processes)
-    trainable = tune.with_parameters(_trainable(), work=work, host=host, share=share, folder=folder)
+    trainable = tune.with_parameters(
+        _trainable(), work=work, host=host, share=share, folders=(folder, os.getcwd())
+    )
     results = tune.Tuner(
         tune.with_resources(trainable, resources),
         tune_config=tune.TuneConfig(
-            search_alg=asking, num_samples=-1, max_concurrent_trials=order.workers, reuse_actors=True
+            search_alg=asking,
+            num_samples=-1,
+            max_concurrent_trials=None if order.growing else order.workers,
+            reuse_actors=True,
         ),
         run_config=tune.RunConfig(
             name="cohorts",
@@ -129,9 +139,12 @@ def _trainable() -> type:
         """One Tune trial: a cohort, trained from its first epoch to its last in one step."""
 
         def setup(  # type: ignore[override]
-            self, config: dict[str, Any], work: Any, host: Any, share: Share, folder: str
+            self, config: dict[str, Any], work: Any, host: Any, share: Share, folders: tuple[str, str]
         ) -> None:
-            leave_last_words(folder)
+            words, home = folders
+            leave_last_words(words)
+            with suppress(OSError):  # a machine that has no such folder stays where it is
+                os.chdir(home)
             self.work, self.call, self.crew = work, functools.partial(_call, host), Crew(share)
             self.line = Line(self.call)
             self.cohort: str = config["cohort"]
@@ -141,7 +154,7 @@ def _trainable() -> type:
             return True
 
         def step(self) -> dict[str, Any]:
-            self.call("begin", self.cohort, os.getpid())
+            self.call("begin", self.cohort, Place.of(os.getpid()))
             with suppress(Stopped):
                 self.work(self.cohort, self.line, self.crew)
             self.call("leave", self.cohort)

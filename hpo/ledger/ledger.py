@@ -9,7 +9,6 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -32,6 +31,7 @@ from hpo.errors import InputError, Problem, did_you_mean, without_password
 from hpo.history import History, Search, State
 from hpo.ledger.liveness import born, standing
 from hpo.ledger.patience import patiently
+from hpo.ledger.place import refuse_unfit
 from hpo.ledger.revision import prepare
 from hpo.ledger.schema import RECORDS, from_row, searches, sessions
 from hpo.ledger.trouble import damage, explain, file_of
@@ -77,8 +77,8 @@ class Ledger:
         Raises:
             InputError: a newer hpo has made this store.
         """
-        file = self.engine.url.database if self.engine.dialect.name == "sqlite" else None
-        if file and not Path(file).exists():
+        file = file_of(self.engine)
+        if file and not file.exists():
             return False
         self._ready = self._ready or prepare(self.engine, create=False)
         return self._ready
@@ -89,6 +89,9 @@ class Ledger:
         Raises:
             InputError: the name is taken, a newer hpo has made this store, or it cannot be written to.
         """
+        file = file_of(self.engine)
+        if file:
+            refuse_unfit(file)
         prepare(self.engine, create=True)
         ordered = replace(search, created=time.time())
         return patiently(lambda: self._written(ordered) or self._create(ordered))

@@ -176,10 +176,24 @@ def _search_row(search: Mapping[str, Any]) -> tuple[str, ...]:
     best = search["best"]
     metric = search["objective"].partition(" ")[2]
     score = f"{metric} {wording.number(best['score'])}" if best and best["score"] is not None else ""
-    started = datetime.fromtimestamp(search["created"]).astimezone().strftime("%Y-%m-%d %H:%M")
+    started = _minute(search["created"])
     ended = sum(count for outcome, count in search["counts"].items() if outcome != "running")
     name = f"{search['name']} (for {search['forked_from']})" if search["forked_from"] else search["name"]
     return name, search["recipe"], search["state"], str(ended), score, started
+
+
+def jobs(described: Iterable[Mapping[str, Any]]) -> RenderableType:
+    """Return what a service was given to do (`hpo.submission.status`), or how to give it something."""
+    rows = [
+        (job["name"], job["state"], _minute(job["submitted"]), wording.first_line(job["reason"]))
+        for job in described
+    ]
+    hint = "Nothing was submitted yet. Submit something: hpo submit recipe=cnn"
+    return _listed(("name", "state", "submitted", "why"), rows) if rows else Text(hint)
+
+
+def _minute(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M")
 
 
 def recipes(described: Iterable[Mapping[str, Any]]) -> RenderableType:

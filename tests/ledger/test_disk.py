@@ -14,8 +14,8 @@ from test_ledger import order, point, writer_of
 
 from hpo import cli
 from hpo.config import Config
-from hpo.errors import LedgerError
-from hpo.ledger import Ledger, patience
+from hpo.errors import InputError, LedgerError
+from hpo.ledger import Ledger, patience, place
 from hpo.trial import Proposal
 
 STRACE = shutil.which("strace")
@@ -231,3 +231,25 @@ def test_a_ledger_without_its_log_is_an_older_one_and_sound(killed, monkeypatch,
     assert cli.main(["resume", "cnn-1"]) == 2
     assert "There is no search of this name" in capsys.readouterr().err
     assert sound(killed)
+
+
+MOUNTS = """27 1 254:0 / / rw,relatime - ext4 /dev/sda rw
+40 27 0:50 / {folder} rw shared:1 - {kind} server:/home rw
+"""
+
+
+@pytest.mark.parametrize("kind", ["nfs", "nfs4", "cifs", "fuse.sshfs"])
+def test_a_network_s_disk_is_refused_before_anything_is_written(tmp_path, monkeypatch, kind):
+    mounts = tmp_path / "mountinfo"
+    mounts.write_text(MOUNTS.format(folder=tmp_path, kind=kind))
+    monkeypatch.setattr(place, "_MOUNTS", mounts)
+    with pytest.raises(InputError, match=f"is on {kind}, where SQLite's locks do not hold. .* PostgreSQL"):
+        Ledger(f"sqlite:///{tmp_path}/hpo.db").create_search(order())
+    assert not (tmp_path / "hpo.db").exists()
+
+
+def test_a_disk_with_no_room_is_refused_before_anything_is_written(tmp_path, monkeypatch):
+    monkeypatch.setattr(place.shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 5))
+    with pytest.raises(InputError, match=r"Needs 4,000,000 bytes or more, .* has 5 free. Make room there."):
+        Ledger(f"sqlite:///{tmp_path}/hpo.db").create_search(order())
+    assert not (tmp_path / "hpo.db").exists()

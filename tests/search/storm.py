@@ -34,10 +34,11 @@ from simulation import Perils, told
 from sqlalchemy import Connection, Engine, event
 
 import hpo
-from hpo import plan, referee, search
+from hpo import hardware, plan, referee, search
 from hpo.audit import ledger as account
 from hpo.cluster import Order
 from hpo.errors import InputError
+from hpo.hardware import Share
 from hpo.ledger import Ledger, UnreachableError, patience
 from hpo.ledger import ledger as module
 from hpo.ledger.revision import prepare
@@ -146,8 +147,6 @@ class Storm:
     def weather(self) -> Iterator[None]:
         """Put a made-up cluster and clock in place of the real ones, and listen to what databases hear."""
         cluster = types.ModuleType("hpo.cluster")
-        cluster.machine = lambda *_: (self.chance.randint(1, 3), types.SimpleNamespace(processes=1, gpus=0))
-        cluster.cpus = lambda: 1
         cluster.local = lambda _: still()
         cluster.train = self.train
         cluster.Order = Order
@@ -161,6 +160,7 @@ class Storm:
                 patch.setattr(module, "_engine", engine_of)
                 patch.setattr(patience, "time", self.clock)
                 patch.setattr(referee, "time", self.clock)
+                patch.setattr(hardware, "share_out", lambda *_: (self.chance.randint(1, 3), Share(1, 0)))
                 patch.setattr(search._Conductor, "_track", lambda _: Gone())
                 yield
         finally:

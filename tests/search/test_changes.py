@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from shell import Folder
 
 from hpo import search as conductor
 from hpo.changes import changes, reorder
@@ -156,8 +157,6 @@ def test_the_refusal_says_what_to_do_and_starts_nothing(search):
 @pytest.mark.slow
 def test_a_fork_begins_anew_and_a_finished_search_takes_more_trials(folder):
     """As a user does it, with the command."""
-    from conftest import Folder
-
     shell = Folder(folder)
     done = shell.run("search", *WORDS, "workers=1")
     assert done.returncode == 0, done.stderr

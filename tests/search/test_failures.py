@@ -2,17 +2,16 @@
 
 import json
 import re
-from pathlib import Path
 
 import pytest
 
-from hpo import recipe as recipes
+from hpo import shipped
 from hpo.ledger import Ledger
 from hpo.trial import Outcome
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
-CNN = Path(recipes.__file__).parent.parent / "recipes" / "cnn.py"
+CNN = shipped.folders("recipes")[-1] / "cnn.py"
 
 
 def broken_recipe(folder, old, new):
@@ -57,6 +56,7 @@ def test_bad_trials_are_told_apart_and_the_rest_goes_on(folder):
     result = folder.run("search", "recipe=mine", "space=sgd", *few, widths)
     assert result.returncode == 0, result.stderr
     assert "Traceback" not in result.stderr
+    assert "raylet" not in result.stdout
     trials = {trial["config"]["model.width"]: trial for trial in shown(folder)["trials"]}
     assert {width: trial["outcome"] for width, trial in trials.items()} == {
         16: "finished",

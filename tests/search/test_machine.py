@@ -2,21 +2,10 @@
 
 import pytest
 
-from hpo.cluster import Share, hardware, machine
 from hpo.errors import InputError
+from hpo.hardware import Hardware, Share, share_out
 from hpo.plan import order
 from hpo.settings import SearchSettings
-
-
-@pytest.fixture
-def with_gpus(monkeypatch):
-    """Make it a machine of 8 CPUs and some GPUs."""
-
-    def make(gpus):
-        monkeypatch.setattr(hardware, "cpus", lambda: 8)
-        monkeypatch.setattr(hardware, "gpus_here", lambda: gpus)
-
-    return make
 
 
 @pytest.mark.parametrize(
@@ -32,9 +21,8 @@ def with_gpus(monkeypatch):
         (4, (None, 2.0, 2), 2, Share(1.0, 1.0, 2)),
     ],
 )
-def test_workers_fill_the_machine(with_gpus, gpus, asked, workers, share):
-    with_gpus(gpus)
-    assert machine(*asked) == (workers, share)
+def test_workers_fill_the_machine(gpus, asked, workers, share):
+    assert share_out(Hardware(8, gpus), *asked) == (workers, share)
 
 
 @pytest.mark.parametrize(
@@ -43,14 +31,14 @@ def test_workers_fill_the_machine(with_gpus, gpus, asked, workers, share):
         (0, (None, 1.0, 1), "gpus_per_trial=1", "This machine has no GPU. Leave the word out"),
         (0, (None, None, 9), "workers_per_trial=9", "This machine has 8 CPUs, and each worker takes one."),
         (1, (None, 2.0, 1), "gpus_per_trial=2", "This machine has 1 GPU. Leave the word out"),
+        (0, (33, None, 1), "workers=33", "This machine has 8 CPUs. Write workers=32 at most."),
         (1, (None, None, 2), "workers_per_trial=2", "This machine has 1 GPU, and each worker takes one."),
         (4, (None, 1.0, 2), "gpus_per_trial=1", "Each of the 2 workers of a trial trains on one GPU."),
     ],
 )
-def test_what_does_not_fit_is_refused(with_gpus, gpus, asked, where, message):
-    with_gpus(gpus)
+def test_what_does_not_fit_is_refused(gpus, asked, where, message):
     with pytest.raises(InputError) as caught:
-        machine(*asked)
+        share_out(Hardware(8, gpus), *asked)
     (problem,) = caught.value.problems
     assert problem.where == where
     assert problem.message.startswith(message)

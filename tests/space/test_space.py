@@ -8,7 +8,7 @@ from collections import Counter
 from statistics import median, quantiles
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from hpo.config import Config
 from hpo.space import Choice, Fixed, Int, Log, OneMinusLog, OneOf, Space, Uniform, read
@@ -32,13 +32,11 @@ TREE = Space(
 
 
 @given(spaces())
-@settings(deadline=None)
 def test_yaml_gives_back_the_space(space):
     assert read(space.to_yaml(), "text", VOCABULARY) == space
 
 
 @given(spaces(), rngs())
-@settings(deadline=None)
 def test_what_is_drawn_can_be_sampled_and_located(space, rng):
     drawn = space.draw(rng)
     config = space.sample(Answers(drawn))
@@ -48,7 +46,6 @@ def test_what_is_drawn_can_be_sampled_and_located(space, rng):
 
 
 @given(spaces(), rngs())
-@settings(deadline=None)
 def test_configs_of_a_space_are_what_the_vocabulary_allows(space, rng):
     config = space.sample(Answers({}, rng))
     assert VOCABULARY.check(config, "config") == []
@@ -56,7 +53,6 @@ def test_configs_of_a_space_are_what_the_vocabulary_allows(space, rng):
 
 
 @given(spaces(), rngs())
-@settings(deadline=None)
 def test_parameters_are_all_that_can_be_drawn(space, rng):
     assert space.draw(rng).keys() <= {parameter.name for parameter in space.parameters}
 
@@ -157,7 +153,6 @@ def test_options_are_drawn_by_weight():
 
 
 @given(spaces(), rngs())
-@settings(deadline=None)
 def test_draws_stay_within_bounds(space, rng):
     by_name = {parameter.name: parameter.node for parameter in space.parameters}
     for name, value in space.draw(rng).items():

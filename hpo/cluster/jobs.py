@@ -1,0 +1,136 @@
+"""Searches as jobs of a Ray cluster: they run there, and nobody needs to stay connected."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import shlex
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import ray
+from ray.job_submission import JobStatus, JobSubmissionClient
+
+from hpo.errors import InputError, Problem, did_you_mean
+
+_PREFIX: Final = "hpo-"
+_AGAIN: Final = "~"
+_UNDER_WAY: Final = ("waiting", "running")
+_STATES: Final = {
+    JobStatus.PENDING: "waiting",
+    JobStatus.RUNNING: "running",
+    JobStatus.STOPPED: "stopped",
+    JobStatus.SUCCEEDED: "finished",
+    JobStatus.FAILED: "failed",
+}
+
+
+class Job(NamedTuple):
+    """A search that was submitted, and what became of it; `submitted` in seconds since 1970."""
+
+    name: str
+    state: str
+    reason: str
+    submitted: float
+    id: str
+
+
+class Service:
+    """The door of a Ray cluster for those who are not part of it.
+
+    Args:
+        address: of its dashboard, such as http://127.0.0.1:8265.
+
+    Raises:
+        InputError: nobody answers there, or it does not let us in.
+    """
+
+    def __init__(self, address: str) -> None:
+        logging.getLogger("ray.dashboard").setLevel(logging.ERROR)
+        self.address = address
+        with self._explained():
+            self._client = JobSubmissionClient(address)
+
+    def submit(self, name: str, words: Sequence[str], files: Mapping[str, str]) -> None:
+        """Have a command run there that begins a search, in a folder with these files.
+
+        Args:
+            name: of the search, by which it is found again.
+            words: the command.
+            files: texts by their paths.
+
+        Raises:
+            InputError: there is a search of this name, or the service does not take it.
+        """
+        if any(job.name == name for job in self.jobs()):
+            remedy = f"See it: hpo status. Stop it: hpo stop {name}. Or choose another name"
+            raise InputError(Problem(f"name={name}", f"A search of this name was submitted. {remedy}."))
+        self._start(name, words, files)
+
+    def go_on(self, name: str, words: Sequence[str]) -> None:
+        """Have a command run there that goes on with a search.
+
+        Raises:
+            InputError: it runs already, or the service does not take it.
+        """
+        before = [job for job in self.jobs() if job.name == name]
+        if any(job.state in _UNDER_WAY for job in before):
+            raise InputError(Problem(name, f"This search is under way. Stop it: hpo stop {name}"))
+        self._start(f"{name}{_AGAIN}{len(before) + 1}", words, {})
+
+    def _start(self, job: str, words: Sequence[str], files: Mapping[str, str]) -> None:
+        with self._explained(), tempfile.TemporaryDirectory(prefix="hpo-submit-") as folder:
+            for path, text in files.items():
+                place = Path(folder, path)
+                place.parent.mkdir(parents=True, exist_ok=True)
+                place.write_text(text, encoding="utf-8")
+            self._client.submit_job(
+                entrypoint=shlex.join(words),
+                submission_id=f"{_PREFIX}{job}",
+                runtime_env={"working_dir": folder},
+            )
+
+    def jobs(self) -> list[Job]:
+        """Return what was submitted, the latest first."""
+        with self._explained():
+            found = self._client.list_jobs()
+        ours = [job for job in found if (job.submission_id or "").startswith(_PREFIX)]
+        return [
+            Job(
+                str(job.submission_id).removeprefix(_PREFIX).partition(_AGAIN)[0],
+                _STATES[job.status],
+                " ".join((job.message or "").split()),
+                (job.start_time or 0) / 1000,
+                str(job.submission_id),
+            )
+            for job in sorted(ours, key=lambda job: job.start_time or 0, reverse=True)
+        ]
+
+    def stop(self, name: str) -> bool:
+        """Stop a search, which saves what trains; return whether it ran.
+
+        Raises:
+            InputError: there is none of this name.
+        """
+        jobs = self.jobs()
+        own = [job for job in jobs if job.name == name]
+        if not own:
+            message = f"No search of this name was submitted.{did_you_mean(name, {it.name for it in jobs})}"
+            raise InputError(Problem(name, message))
+        with self._explained():
+            return bool(self._client.stop_job(own[0].id))
+
+    @contextlib.contextmanager
+    def _explained(self) -> Iterator[None]:
+        try:
+            yield
+        except ray.exceptions.AuthenticationError:
+            key = "Set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to the file with its token"
+            raise InputError(
+                Problem(f"service={self.address}", f"The service does not let us in. {key}.")
+            ) from None
+        except (OSError, RuntimeError, ValueError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise InputError(Problem(f"service={self.address}", f"The service refused: {first}")) from None

@@ -1,0 +1,38 @@
+"""Keeping Ray from the terminal, and taking leave of it."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+from collections.abc import Iterator
+
+import ray
+from ray._private import worker
+
+
+@contextlib.contextmanager
+def hushed() -> Iterator[None]:
+    """Keep Ray from printing pages about a process or machine that has died, which it does unasked.
+
+    What that meant for a trial is in the ledger.
+    """
+    spoken = worker.print_to_stdstream
+    worker.print_to_stdstream = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = spoken
+
+
+def shut_down() -> None:
+    """Shut Ray down, with no garbage collection meanwhile.
+
+    Ray ends the whole process if one of its references is given back while it shuts down, which the
+    collector may do in any thread that happens to set it off.
+    """
+    gc.collect()
+    gc.disable()
+    try:
+        ray.shutdown()
+    finally:
+        gc.enable()

@@ -1,0 +1,103 @@
+"""What there is to train on, and what a trial gets of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from hpo.errors import InputError, Problem
+
+_MOST: Final = 4
+"""So many workers per CPU, each of which is a process with torch in it."""
+
+
+@dataclass(frozen=True)
+class Hardware:
+    """So many CPUs and GPUs, of this machine or of a whole cluster."""
+
+    cpus: int
+    gpus: int
+    owner: str = "This machine"
+
+
+@dataclass(frozen=True)
+class Share:
+    """What a trial gets of the machines: so many processes, each with so much."""
+
+    cpus: float
+    gpus: float
+    processes: int = 1
+
+
+def here() -> Hardware:
+    """Return what this process may use of this machine."""
+    return Hardware(cpus(), gpus_here())
+
+
+def share_out(
+    found: Hardware, workers: int | None, gpus_per_trial: float | None, workers_per_trial: int = 1
+) -> tuple[int, Share]:
+    """Return how many trials are trained at once, and what each of them gets.
+
+    Args:
+        found: what there is.
+        workers: as many as this; None: as many as there are CPUs, or shares of the GPUs.
+        gpus_per_trial: what each gets of the GPUs; None: one for each of its workers, if there are any.
+        workers_per_trial: how many processes train each.
+
+    Raises:
+        InputError: there are not enough GPUs or CPUs.
+    """
+    share = gpus_per_trial or float(workers_per_trial if found.gpus else 0)
+    problem = _too_many(found, workers or 1) or _too_much(found, workers_per_trial, share)
+    if problem:
+        raise InputError(problem)
+    if workers is None:
+        workers = max(1, int(found.gpus / share)) if share else found.cpus // workers_per_trial
+    return workers, Share(cpus=1.0, gpus=share / workers_per_trial, processes=workers_per_trial)
+
+
+def _too_many(found: Hardware, workers: int) -> Problem | None:
+    most = _MOST * found.cpus
+    if workers <= most:
+        return None
+    return Problem(f"workers={workers}", f"{_owns(found, 'CPU')}. Write workers={most} at most.")
+
+
+def _too_much(found: Hardware, processes: int, share: float) -> Problem | None:
+    """Say what is lacking for a trial of so many processes, with so much of the GPUs."""
+    together = f"workers_per_trial={processes}"
+    if share and processes > 1 and share != processes:
+        message = f"Each of the {processes} workers of a trial trains on one GPU. Leave the word out."
+        return Problem(f"gpus_per_trial={share:g}", message)
+    if share > found.gpus and processes > 1:
+        return Problem(together, f"{_owns(found, 'GPU')}, and each worker takes one. {_fewer(found.gpus)}")
+    if share > found.gpus:
+        message = f"{_owns(found, 'GPU')}. Leave the word out to train on CPUs."
+        return Problem(f"gpus_per_trial={share:g}", message)
+    if processes > found.cpus:
+        return Problem(together, f"{_owns(found, 'CPU')}, and each worker takes one. {_fewer(found.cpus)}")
+    return None
+
+
+def _owns(found: Hardware, what: str) -> str:
+    number = found.gpus if what == "GPU" else found.cpus
+    return f"{found.owner} has {number or 'no'} {what}{'s' if number > 1 else ''}"
+
+
+def _fewer(most: int) -> str:
+    return f"Write workers_per_trial={most}." if most else "Leave gpus_per_trial out to train on CPUs."
+
+
+def cpus() -> int:
+    """The number of CPUs that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def gpus_here() -> int:
+    """Return the number of GPUs that this process may use."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    present = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    return present if visible is None else min(present, len([it for it in visible.split(",") if it.strip()]))

@@ -1,0 +1,45 @@
+"""The words after a verb, `key=value …`, as validated settings.
+
+Each verb has one class of settings: its fields are the keys that the verb takes, their descriptions are
+its help, and `from_words` reads what was typed. Every mistake is found before anything starts, all at once.
+"""
+
+from hpo.settings.base import Settings
+from hpo.settings.values import ParallelName, PrunerName, SamplerName
+from hpo.settings.verbs import (
+    ExportSettings,
+    NameSettings,
+    PlotSettings,
+    ReplaySettings,
+    ResumeSettings,
+    SearchSettings,
+    ServiceSettings,
+    StopSettings,
+    StoreSettings,
+    SubmitSettings,
+    SyncSettings,
+    TrackingSettings,
+    TrainSettings,
+)
+from hpo.settings.words import parse
+
+__all__ = [
+    "ExportSettings",
+    "NameSettings",
+    "ParallelName",
+    "PlotSettings",
+    "PrunerName",
+    "ReplaySettings",
+    "ResumeSettings",
+    "SamplerName",
+    "SearchSettings",
+    "ServiceSettings",
+    "Settings",
+    "StopSettings",
+    "StoreSettings",
+    "SubmitSettings",
+    "SyncSettings",
+    "TrackingSettings",
+    "TrainSettings",
+    "parse",
+]

@@ -1,0 +1,159 @@
+"""What a value may be: each kind reads a text and says what it must be."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable
+from typing import Annotated, Final, Literal, get_args
+
+from pydantic import BeforeValidator
+
+from hpo.errors import nearest, without_password
+from hpo.settings.words import shown
+
+_NUMBER: Final = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
+_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
+_DATABASES: Final = ("sqlite", "postgresql")
+
+
+def _whole(low: int) -> Callable[[object], int]:
+    def read(value: object) -> int:
+        text = str(value)
+        # 18 digits fit every integer column and random generator.
+        if not re.fullmatch(r"[0-9]{1,18}", text) or int(text) < low:
+            raise ValueError(f"must be a whole number ≥ {low}, got {text!r}.{_whole_hint(text, low)}")
+        return int(text)
+
+    return read
+
+
+def _whole_hint(text: str, low: int) -> str:
+    """Offer `1000` for `1e3`; nothing is rounded silently."""
+    try:
+        number = float(text)
+    except ValueError:
+        return ""
+    return f" Write {number:.0f}." if number.is_integer() and low <= number < 1e18 else ""
+
+
+def _workers(value: object) -> int | str:
+    try:
+        return "auto" if value == "auto" else _whole(1)(value)
+    except ValueError:
+        raise ValueError(f"must be a whole number ≥ 1, or auto, got {str(value)!r}.") from None
+
+
+def _fuse(value: object) -> int | str:
+    try:
+        return str(value) if value in ("auto", "off") else _whole(1)(value)
+    except ValueError:
+        raise ValueError(f"must be auto, off or a whole number ≥ 1, got {str(value)!r}.") from None
+
+
+def _seconds(value: object) -> float:
+    match = re.fullmatch(rf"({_NUMBER})([smh]?)", str(value))
+    seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    if not 0 < seconds < float("inf"):
+        raise ValueError(f"must be a duration such as 90, 90s, 10m or 2h, got {str(value)!r}.")
+    return seconds
+
+
+def _gpus(value: object) -> float:
+    share = float(str(value)) if re.fullmatch(_NUMBER, str(value)) else 0.0
+    if not (0 < share <= 1 or (share > 1 and share.is_integer())):
+        raise ValueError(f"must be a share such as 0.25, or whole GPUs such as 2, got {str(value)!r}.")
+    return share
+
+
+def _cluster(value: object) -> str:
+    text = str(value)
+    if text.startswith(("ray://", "http://", "https://")):
+        form = "is joined from within, as auto or host:6379; from elsewhere: hpo submit"
+        raise ValueError(f"{form}, got {text!r}.")
+    if text and text != "auto" and not re.fullmatch(r"([\w.-]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}", text):
+        raise ValueError(f"must be auto, or an address such as 10.0.0.1:6379, got {text!r}.")
+    return text
+
+
+def _flag(value: object) -> bool:
+    if str(value).lower() not in ("true", "false"):
+        raise ValueError(f"must be true or false, got {str(value)!r}.")
+    return str(value).lower() == "true"
+
+
+def _name(value: object) -> str:
+    # It must not start with a dot or dash: names become folders and words of a command line.
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", str(value)):
+        raise ValueError(f"must be at most 100 letters, digits, . _ or -, got {shown(str(value))!r}.")
+    return str(value)
+
+
+def _weights(value: object) -> str:
+    if value and not str(value).endswith(".safetensors"):
+        raise ValueError(f"must be a file such as weights.safetensors, got {str(value)!r}.")
+    return str(value)
+
+
+def _folder(value: object) -> str:
+    if "://" in str(value):
+        raise ValueError(f"must be a folder of this machine, got {str(value)!r}.")
+    if os.path.exists(str(value)) and not os.path.isdir(str(value)):
+        raise ValueError(f"must be a folder, {str(value)!r} is a file.")
+    return os.path.abspath(str(value)) if value else ""
+
+
+def _database(value: object) -> str:
+    """Read an address of SQLAlchemy's; a password in it is never repeated."""
+    scheme, found, rest = str(value).partition("://")
+    kind = scheme.partition("+")[0]
+    if not found or not rest:
+        raise ValueError(
+            f"must be a database URL such as sqlite:///hpo.db, got {without_password(str(value))!r}."
+        )
+    if kind not in _DATABASES:
+        raise ValueError(f"must be one of {', '.join(_DATABASES)}, got {kind!r}.{nearest(kind, _DATABASES)}")
+    if kind == "sqlite" and not rest.startswith("/"):
+        raise ValueError(f"needs a third slash: {scheme}:///{rest}; an absolute path needs a fourth.")
+    return str(value)
+
+
+def _tracking(value: object) -> str:
+    text = str(value)
+    if text and not re.match(r"(https?|sqlite|postgresql|mysql|mssql)(\+[a-z0-9]+)?://\S", text):
+        form = "a server such as http://127.0.0.1:5000 or a database such as sqlite:///mlflow.db"
+        raise ValueError(f"must be {form}, got {without_password(text)!r}.")
+    return text
+
+
+def _choice(kind: object) -> Callable[[object], object]:
+    def read(value: object) -> object:
+        choices = get_args(kind)
+        if value not in choices:
+            hint = nearest(str(value), choices)
+            raise ValueError(f"must be one of {', '.join(choices)}, got {str(value)!r}.{hint}")
+        return value
+
+    return read
+
+
+SamplerName = Literal["blend", "tpe", "random", "qmc", "gp", "cmaes"]
+PrunerName = Literal["ladder", "halving", "hyperband", "median", "none"]
+ParallelName = Literal["ddp", "fsdp"]
+
+Count = Annotated[int, BeforeValidator(_whole(1))]
+Number = Annotated[int, BeforeValidator(_whole(0))]
+Workers = Annotated[int | Literal["auto"], BeforeValidator(_workers)]
+Fuse = Annotated[int | Literal["auto", "off"], BeforeValidator(_fuse)]
+Seconds = Annotated[float, BeforeValidator(_seconds)]
+Gpus = Annotated[float, BeforeValidator(_gpus)]
+Cluster = Annotated[str, BeforeValidator(_cluster)]
+Flag = Annotated[bool, BeforeValidator(_flag)]
+Name = Annotated[str, BeforeValidator(_name)]
+Weights = Annotated[str, BeforeValidator(_weights)]
+Folder = Annotated[str, BeforeValidator(_folder)]
+Database = Annotated[str, BeforeValidator(_database)]
+Tracking = Annotated[str, BeforeValidator(_tracking)]
+Sampler = Annotated[SamplerName, BeforeValidator(_choice(SamplerName))]
+Pruner = Annotated[PrunerName, BeforeValidator(_choice(PrunerName))]
+Parallel = Annotated[ParallelName, BeforeValidator(_choice(ParallelName))]

@@ -1,0 +1,202 @@
+"""The keys of each verb."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from typing import Any, ClassVar, get_args
+
+from pydantic import Field
+
+from hpo.errors import without_password
+from hpo.settings.base import Settings
+from hpo.settings.values import (
+    Cluster,
+    Count,
+    Database,
+    Flag,
+    Folder,
+    Fuse,
+    Gpus,
+    Name,
+    Number,
+    Parallel,
+    Pruner,
+    PrunerName,
+    Sampler,
+    SamplerName,
+    Seconds,
+    Tracking,
+    Weights,
+    Workers,
+)
+
+
+def _default_store() -> str:
+    return os.environ.get("HPO_STORE") or "sqlite:///hpo.db"
+
+
+def _default_service() -> str:
+    return os.environ.get("HPO_SERVICE") or "http://127.0.0.1:8265"
+
+
+class StoreSettings(Settings):
+    """What every verb that reads or writes a ledger takes."""
+
+    store: Database = Field(
+        default_factory=_default_store, description="Database of searches (HPO_STORE, or sqlite:///hpo.db)"
+    )
+
+    @property
+    def store_words(self) -> tuple[str, ...]:
+        """The words that find this store again: none for the default; a password is not repeated."""
+        if self.store == _default_store():
+            return ()
+        return (shlex.quote(f"store={without_password(self.store)}"),)
+
+
+class NameSettings(StoreSettings):
+    """What a verb takes that is about one search: `hpo show NAME`."""
+
+    bare: ClassVar[str] = "name"
+
+    name: Name = Field(description="The name of a search; `hpo list` shows them")
+
+
+class ExportSettings(NameSettings):
+    """The keys of `hpo export`."""
+
+    to: str = Field(description="The file to write, such as to=train.py")
+    trial: Number | None = Field(default=None, description="Trial to export (the winner)")
+    weights: Weights = Field(default="", description="File in which the script leaves its weights (none)")
+
+
+class TrackingSettings(Settings):
+    """The keys of `hpo ui`."""
+
+    tracking: Tracking = Field(
+        default="", description="MLflow's store (MLFLOW_TRACKING_URI, or mlflow.db in this folder)"
+    )
+
+
+class SyncSettings(NameSettings, TrackingSettings):
+    """The keys of `hpo sync` and `hpo audit`."""
+
+
+class TrialSettings(StoreSettings):
+    """How trials under way are saved."""
+
+    checkpoint_every: Seconds = Field(default=10.0, description="Save what trains so often, after an epoch")
+    checkpoints: Folder = Field(
+        default_factory=lambda: os.environ.get("HPO_CHECKPOINTS", ""),
+        description="The folder for that (HPO_CHECKPOINTS, or beside the store)",
+    )
+
+
+class SearchSettings(TrialSettings):
+    """The keys of `hpo search`."""
+
+    groups: ClassVar[Mapping[str, str]] = {"recipe": "recipe_options", "space": "space_overrides"}
+
+    recipe: str = Field(description="What to train: a name (`hpo recipes`) or a path")
+    space: str = Field(default="default", description="What to search: a name (`hpo spaces`) or a path")
+    trials: Count = Field(default=64, description="Configurations to try")
+    epochs: Count | None = Field(default=None, description="Epochs of a full trial (the recipe's)")
+    timeout: Seconds | None = Field(default=None, description="Stop after 90s, 10m or 2h (never)")
+    sampler: Sampler = Field(default="blend", description="How to propose: " + ", ".join(get_args(SamplerName)))
+    pruner: Pruner = Field(default="ladder", description="Stop early by: " + ", ".join(get_args(PrunerName)))
+    workers: Workers = Field(default="auto", description="Processes that train at the same time")
+    cluster: Cluster = Field(
+        default_factory=lambda: os.environ.get("HPO_CLUSTER", ""),
+        description="Ray cluster: auto, host:6379 (HPO_CLUSTER, or one of our own)",
+    )
+    fuse: Fuse = Field(default="auto", description="Trials that a worker trains at once: auto, off, 32 …")
+    gpus_per_trial: Gpus | None = Field(default=None, description="0.25, 1, 2 … (one GPU if there is one)")
+    workers_per_trial: Count = Field(default=1, description="Processes that train a trial together")
+    parallel: Parallel = Field(default="ddp", description="How they do: ddp copies, fsdp shards the model")
+    seed: Number = Field(default=0, description="The same seed, the same search")
+    deterministic: Flag = Field(default=False, description="Go by a rule, never by who was faster")
+    report_within: Seconds | None = Field(
+        default=None, description="A worker silent for longer hangs (10m, or 20 epochs)"
+    )
+    name: Name | None = Field(default=None, description="What to call the search (recipe and number)")
+    recipe_options: dict[str, str] = Field(default={}, description="Set an argument of the recipe's model")
+    space_overrides: dict[str, str] = Field(default={}, description="Fix or change a part of the space")
+
+
+class ServiceSettings(Settings):
+    """What every verb takes that speaks to a service: the keys of `hpo status`."""
+
+    service: str = Field(
+        default_factory=_default_service,
+        description="Where searches are taken (HPO_SERVICE, or http://127.0.0.1:8265)",
+    )
+
+
+class ResumeSettings(SearchSettings):
+    """The keys of `hpo resume`: a search, and what is to be otherwise than it was ordered."""
+
+    bare: ClassVar[str] = "search"
+
+    search: Name = Field(description="The name of a search; `hpo list` shows them")
+    allow_change: Flag = Field(default=False, description="Start anew, as a fork, if anything has changed")
+    name: Name | None = Field(default=None, description="What to call the fork (NAME-2)")
+    recipe: str = Field(default="", description="Another recipe")
+    service: str = Field(default="", description="Go on there, such as at http://127.0.0.1:8265 (here)")
+
+    @property
+    def words_given(self) -> dict[str, Any]:
+        """The words of a search that were typed, and only these."""
+        own = {"search", "allow_change", "name", "store", "recipe", "service"}
+        return {key: getattr(self, key) for key in self.model_fields_set - own}
+
+    @property
+    def words_typed(self) -> tuple[str, ...]:
+        """The same and the recipe, to be typed once more."""
+        return tuple(map(shlex.quote, self.typed("search", "allow_change", "name", "store", "service")))
+
+
+class SubmitSettings(SearchSettings, ServiceSettings):
+    """The keys of `hpo submit`."""
+
+
+class StopSettings(ServiceSettings):
+    """The keys of `hpo stop`."""
+
+    bare: ClassVar[str] = "name"
+
+    name: Name = Field(description="The name of a search; `hpo status` shows them")
+
+
+class ReplaySettings(NameSettings):
+    """The keys of `hpo replay`."""
+
+    trial: Number | None = Field(default=None, description="Train this trial again (recompute decisions)")
+
+
+class TrainSettings(TrialSettings):
+    """The keys of `hpo train`."""
+
+    groups: ClassVar[Mapping[str, str]] = {"recipe": "recipe_options"}
+    words: ClassVar[str] = "config"
+
+    recipe: str = Field(description="What to train: a name (`hpo recipes`) or a path")
+    epochs: Count | None = Field(default=None, description="Epochs to train (the recipe's)")
+    seed: Number = Field(default=0, description="The same seed, the same curve")
+    name: Name | None = Field(default=None, description="What to call the training (recipe and number)")
+    recipe_options: dict[str, str] = Field(default={}, description="Set an argument of the recipe's model")
+    config: dict[str, str] = Field(
+        default={}, description="Words of the configuration; others are as in the baseline"
+    )
+
+
+class PlotSettings(StoreSettings):
+    """The keys of `hpo plot`."""
+
+    bare: ClassVar[str] = "name"
+
+    name: Name | None = Field(default=None, description="The name of a search; `hpo list` shows them")
+    space: str | None = Field(default=None, description="Or a space, of which the schedules are drawn")
+    recipe: str | None = Field(default=None, description="The recipe that the space is for")
+    to: str = Field(default="pictures", description="The folder to write")

@@ -1,0 +1,70 @@
+"""A Ray cluster that others run: several raylets on this machine, one of which is lost on the way."""
+
+import time
+
+import pytest
+from ray.cluster_utils import Cluster
+
+from hpo import cli
+from hpo.ledger import Ledger
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]
+
+SMALL = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
+
+
+@pytest.fixture
+def cluster():
+    """Two machines with a CPU each, as far as Ray knows."""
+    made = Cluster(initialize_head=True, head_node_args={**SMALL, "include_dashboard": False})
+    made.add_node(**SMALL)
+    yield made
+    made.shutdown()
+
+
+@pytest.fixture
+def ledger(folder):
+    found = Ledger(folder.url)
+    yield found
+    found.close()
+
+
+def wait_for_epochs(ledger, process, epochs):
+    """Wait until two trials have been trained for so many epochs."""
+    for _ in range(1200):
+        if ledger.exists() and ledger.searches():
+            trials = ledger.history(ledger.search("far")).trials.values()
+            if sum(trial.epochs >= epochs for trial in trials) >= 2:
+                return
+        assert process.poll() is None, process.communicate()
+        time.sleep(0.1)
+    raise TimeoutError
+
+
+@pytest.mark.timeout(400)
+def test_the_trials_of_a_lost_machine_go_on_elsewhere_where_they_were_saved(cluster, folder, ledger):
+    process = folder.start(
+        *("search", "recipe=cnn", "name=far", f"cluster={cluster.address}", "space=sgd", "fuse=off"),
+        *("trials=2", "epochs=40", "pruner=none", "checkpoint_every=0.2s", "checkpoints=saved"),
+    )
+    wait_for_epochs(ledger, process, 3)
+    (lost,) = cluster.worker_nodes
+    cluster.remove_node(lost, allow_graceful=False)
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    trials = ledger.history(ledger.search("far")).trials.values()
+    assert all([point.epoch for point in trial.points] == list(range(1, 41)) for trial in trials)
+    again = [trial.attempts[1].notes for trial in trials if len(trial.attempts) == 2]
+    assert [note["after"] for note in again] == ["its machine left the cluster"]
+    assert again[0]["from"].popitem()[1] >= 1
+    assert folder.run("audit", "far").returncode == 0
+    assert "Ray" not in out
+
+
+def test_a_cluster_that_is_not_there_is_refused(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["search", "recipe=cnn", "cluster=127.0.0.1:1"]) == 2
+    said = capsys.readouterr().err
+    assert "cluster=127.0.0.1:1\n    Cannot join a Ray cluster here: " in said
+    assert "ray start --head" in said
+    assert list(tmp_path.iterdir()) == []

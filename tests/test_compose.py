@@ -1,0 +1,127 @@
+"""The service's parts as docker-compose.yml has them: what is open, what is secret, what each part may do."""
+
+import re
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES = COMPOSE["services"]
+OURS = [name for name, part in SERVICES.items() if "build" in part]
+
+
+@pytest.fixture(scope="module")
+def secrets(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("service")
+    make(folder)
+    return folder
+
+
+def make(folder):
+    return subprocess.run(
+        [sys.executable, ROOT / "deploy" / "make_secrets.py", folder],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+
+
+def test_ports_are_open_on_this_machine_only():
+    ports = [port for part in SERVICES.values() for port in part.get("ports", [])]
+    assert sorted(ports) == ["127.0.0.1:5000:5000", "127.0.0.1:8265:8265"]
+
+
+def test_the_database_is_not_to_be_reached_from_outside():
+    assert SERVICES["postgres"]["networks"] == ["backend"]
+    assert COMPOSE["networks"]["backend"] == {"internal": True}
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_each_part_has_no_more_rights_than_it_needs(name):
+    part = SERVICES[name]
+    assert part["user"].startswith("${HPO_UID:?")
+    assert part["cap_drop"] == ["ALL"]
+    assert part["security_opt"] == ["no-new-privileges:true"]
+    assert part["read_only"] is True
+    assert part["healthcheck"]["test"][0] == "CMD"
+    assert part["logging"]["options"]["max-size"]
+    assert not {"privileged", "cap_add", "network_mode", "pid"} & part.keys()
+
+
+@pytest.mark.parametrize("name", SERVICES)
+def test_images_are_of_one_version(name):
+    image, _, version = SERVICES[name]["image"].partition(":")
+    assert image
+    assert re.match(r"\d+\.\d+", version), "pinned by an exact version"
+
+
+def test_our_image_takes_its_version_from_the_project():
+    project = (ROOT / "pyproject.toml").read_text()
+    version = re.search(r'^version = "(.*)"', project, re.M)[1]
+    assert {SERVICES[name]["image"] for name in OURS} == {f"hpo:{version}"}
+
+
+def test_no_secret_is_written_down(secrets):
+    known = {path.read_text() for path in (secrets / "secrets").iterdir()}
+    shipped = (ROOT / "docker-compose.yml").read_text() + (ROOT / "deploy" / "start").read_text()
+    assert not any(secret in shipped for secret in known)
+    assert not re.search(r"(?i)(password|token|secret|key)\w*\s*[:=]\s*['\"]?[0-9a-f]{16,}", shipped)
+    assert not re.search(r"://[^/\s:@]+:[^/\s@]+@", shipped), "no password in an address"
+
+
+def test_every_secret_that_is_asked_for_is_made_for_its_owner_alone(secrets):
+    assert stat.S_IMODE((secrets / "secrets").stat().st_mode) == 0o700
+    for secret in COMPOSE["secrets"].values():
+        path = secrets / secret["file"]
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        assert path.read_text().strip()
+    wanted = {name for part in SERVICES.values() for name in part.get("secrets", [])}
+    assert wanted == COMPOSE["secrets"].keys()
+
+
+def test_secrets_that_are_there_stay(secrets):
+    before = {path: path.read_text() for path in (secrets / "secrets").iterdir()}
+    make(secrets)
+    assert {path: path.read_text() for path in (secrets / "secrets").iterdir()} == before
+
+
+def test_the_lock_has_a_hash_for_everything_and_no_address():
+    lock = (ROOT / "deploy" / "requirements.lock").read_text()
+    pins = re.findall(r"^([\w.-]+)(?:\[[\w,]+\])?==[^\s;]+.*?(?=^\S|\Z)", lock, re.M | re.S)
+    assert len(pins) > 100
+    for pin in re.split(r"^(?=[\w.-]+)", lock, flags=re.M)[1:]:
+        assert "--hash=sha256:" in pin, pin.splitlines()[0]
+    assert "://" not in lock
+
+
+def test_the_lock_fits_what_is_declared():
+    lock = dict(
+        re.findall(r"^([\w.-]+)==([^\s;]+)", (ROOT / "deploy" / "requirements.lock").read_text(), re.M)
+    )
+    declared = re.findall(
+        r'^    "([\w.-]+)(?:\[[\w,]+\])?>=([\d.]+)', (ROOT / "pyproject.toml").read_text(), re.M
+    )
+    needed = {name: least for name, least in declared if name in lock}
+    assert {"torch", "ray", "mlflow", "sqlalchemy"} <= needed.keys()
+    for name, least in needed.items():
+        assert _numbers(lock[name]) >= _numbers(least), name
+
+
+def _numbers(version):
+    return [int(part) for part in re.findall(r"\d+", version)]
+
+
+def test_images_install_nothing_when_they_start():
+    text = (ROOT / "deploy" / "start").read_text()
+    assert "pip" not in text
+    docker = (ROOT / "deploy" / "Dockerfile").read_text()
+    assert "--require-hashes" in docker
+    assert re.search(r"^USER hpo$", docker, re.M)
+    assert all(
+        re.match(r"FROM python:\d+\.\d+\.\d+-", line) for line in docker.splitlines() if "FROM " in line
+    )
