@@ -57,9 +57,10 @@ class Table:
     axes: tuple[Axis, ...]
     unit: np.ndarray  # [configurations, axes]
     curves: np.ndarray  # [configurations, epochs]
+    final: bool  # whether only the last loss of a full training counts
 
     @classmethod
-    def read(cls, path: Path) -> Table:
+    def read(cls, path: Path, *, final: bool) -> Table:
         """Read a task from its file."""
         content = path.read_bytes()
         runs = json.loads(gzip.decompress(content) if path.suffix == ".gz" else content)
@@ -72,7 +73,13 @@ class Table:
             axes,
             np.stack([axis.unit(values[:, place]) for place, axis in enumerate(axes)], axis=1),
             np.where(np.isfinite(curves), curves, np.inf),
+            final,
         )
+
+    @property
+    def lowest(self) -> np.ndarray:
+        """What a full training of each configuration shows at best, shape [configurations]."""
+        return self.curves[:, -1] if self.final else self.curves.min(axis=1)
 
     @property
     def epochs(self) -> int:
@@ -81,15 +88,14 @@ class Table:
 
     def regret(self, losses: np.ndarray | float) -> np.ndarray:
         """Return how far losses are from the best, where the median last loss is 1 away."""
-        best, usual = self.curves.min(), np.median(self.curves[:, -1])
+        best, usual = self.lowest.min(), np.median(self.curves[:, -1])
         return np.clip((np.asarray(losses) - best) / (usual - best), FLOOR, 1)
 
     def at_random(self, trainings: int, draws: int = 2000) -> float:
         """Return the mean regret of random search after so many trainings, all if there are fewer."""
-        lowest = self.curves.min(axis=1)
         chance = np.random.default_rng(0)
-        taken = min(trainings, len(lowest))
-        found = [chance.choice(lowest, taken, replace=False).min() for _ in range(draws)]
+        taken = min(trainings, len(self.lowest))
+        found = [chance.choice(self.lowest, taken, replace=False).min() for _ in range(draws)]
         return float(self.regret(np.array(found)).mean())
 
 
@@ -128,7 +134,8 @@ class Account:
             loss = float(self.table.curves[configuration, self.seen[configuration]])
             self.seen[configuration] += 1
             self.paid += 1
-            if loss < self.best:
+            counts = not self.table.final or self.seen[configuration] == self.table.epochs
+            if counts and loss < self.best:
                 self.best = loss
                 self.steps.append((self.paid, loss))
         return float(self.table.curves[configuration, until - 1])

@@ -57,14 +57,14 @@ class Uniform:
 def record(plan: Plan, count: int, size: int) -> Iterator[dict[str, object]]:
     """Yield the runs of so many configurations, trained `size` at a time."""
     suggest = Uniform(random.Random(0))
-    names = [parameter.key for parameter in plan.space.parameters]
+    names = {parameter.key: parameter.key.replace(".", "_") for parameter in plan.space.parameters}
     configs = [plan.vocabulary.defaults(plan.space.sample(suggest)) for _ in range(count)]
     module = execute(plan.search.source, plan.search.path)
     task = Task(module, load_splits(module, {}), plan.search.objective, plan.epochs, 0, "cpu")
     for start in range(0, count, size):
         members = [Member(number, it) for number, it in enumerate(configs[start : start + size])]
         for member, curve in zip(members, curves(task, members), strict=True):
-            yield {"hp": {name: member.config[name] for name in names}, "valid": curve}
+            yield {"hp": {name: member.config[key] for key, name in names.items()}, "valid": curve}
 
 
 def curves(task: Task, members: Sequence[Member]) -> list[list[float | None]]:

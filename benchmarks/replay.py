@@ -3,7 +3,8 @@
 Whoever searches sees only what was paid for (`curves.py`); budgets are in full trainings. Figures:
 
     regret    (best validation loss seen - best of all) / (median last loss of all - best of all), in
-              [0, 1]; the mean over seeds for each task, then the geometric mean over tasks
+              [0, 1]; the mean over seeds for each task, then the geometric mean over tasks. With --final
+              only the last loss of a full training counts, as it does when hpo names a winner
     area      the same, averaged over budgets from 1 to 50 that are even on a logarithmic scale
     to 50     the budget at which a searcher has the mean regret that random search has after 50
               trainings; one that never had it counts as twice the whole budget. The same for 500
@@ -14,7 +15,8 @@ In brackets are 95 % intervals by bootstrap over seeds, with the tasks as they a
 Curves are folders of `*.json` or `*.json.gz`, a task each: a list of runs {"hp": {name: number, …},
 "valid": [loss after each epoch, …]}, the losses perhaps within {"loss": …}. `record.py` makes such files.
 
-    python benchmarks/replay.py --curves DIR [--seeds 30] [--searchers random,halving,hpo] [--json FILE]
+    python benchmarks/replay.py --curves DIR [--seeds 30] [--searchers random,halving,hpo] [--final]
+                                [--json FILE]
 
 Searchers are named in `searchers.py`; `hpo:tpe+halving+prior` is hpo with this sampler and pruner and an
 expert's prior, `+wrong` with a deliberately wrong one. FILE gets a line for each search as it ends, and what
@@ -43,7 +45,7 @@ BUDGETS = (2, 5, 10, 20, 50)
 GRID = tuple(np.geomspace(1, max(BUDGETS), 30))
 RESAMPLED = 1000
 
-Job = tuple[str, Path, int]
+Job = tuple[str, Path, int, bool]
 
 
 @dataclass(frozen=True)
@@ -72,8 +74,8 @@ class Course:
 
 def replay(job: Job) -> Course:
     """Run one search on one task."""
-    name, path, seed = job
-    table, times = _table(path), TIMES.get(name, 1)
+    name, path, seed, final = job
+    table, times = _table(path, final), TIMES.get(name, 1)
     account = Account(table, budget=max(BUDGETS) * table.epochs * times)
     began = time.process_time()
     with contextlib.suppress(Spent):
@@ -84,14 +86,14 @@ def replay(job: Job) -> Course:
 
 
 @cache
-def _table(path: Path) -> Table:
-    return Table.read(path)
+def _table(path: Path, final: bool) -> Table:  # noqa: FBT001 - cached by it
+    return Table.read(path, final=final)
 
 
 def run(jobs: Sequence[Job], processes: int, file: Path | None) -> Iterator[Course]:
     """Yield the courses of all jobs, those that a file holds already before the others."""
     known = {(it.searcher, it.task, it.seed): it for it in _kept(file)}
-    named = {job: (job[0], _table(job[1]).name, job[2]) for job in jobs}
+    named = {job: (job[0], _table(job[1], job[3]).name, job[2]) for job in jobs}
     yield from (known[key] for key in named.values() if key in known)
     missing = [job for job, key in named.items() if key not in known]
     with ProcessPoolExecutor(processes) as pool:
@@ -152,17 +154,18 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=30)
     parser.add_argument("--searchers", default="random,halving,top,tpe+halving,tpe+hyperband,hpo,hpo+prior")
     parser.add_argument("--processes", type=int, default=1)
+    parser.add_argument("--final", action="store_true", help="count only the last loss of full trainings")
     parser.add_argument("--json", type=Path, help="keep every search here")
     words = parser.parse_args()
     paths = sorted([*words.curves.glob("*.json"), *words.curves.glob("*.json.gz")])
     jobs = [
-        (name, path, seed)
+        (name, path, seed, words.final)
         for seed in range(words.seeds)
         for name in words.searchers.split(",")
         for path in paths
     ]
     courses = list(run(jobs, words.processes, words.json))
-    print(report(courses, [_table(path) for path in paths]))
+    print(report(courses, [_table(path, words.final) for path in paths]))
 
 
 if __name__ == "__main__":
