@@ -33,18 +33,26 @@ VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "train": (settings.TrainSettings, "hpo train recipe=cnn warmup=0.1"),
     "resume": (settings.ResumeSettings, "hpo resume cnn-1"),
     "show": (settings.NameSettings, "hpo show cnn-1"),
+    "watch": (settings.NameSettings, "hpo watch cnn-1"),
     "list": (settings.StoreSettings, "hpo list"),
     "export": (settings.ExportSettings, "hpo export cnn-1 to=train.py"),
     "plot": (settings.PlotSettings, "hpo plot cnn-1 to=pictures"),
+    "report": (settings.ReportSettings, "hpo report cnn-1"),
     "ui": (settings.TrackingSettings, "hpo ui"),
     "sync": (settings.SyncSettings, "hpo sync cnn-1"),
     "audit": (settings.SyncSettings, "hpo audit cnn-1"),
     "replay": (settings.ReplaySettings, "hpo replay cnn-1"),
+    "space": (settings.SpaceSettings, "hpo space suggest cnn-1"),
+    "check": (settings.SearchSettings, "hpo check recipe=cnn space=sgd"),
+    "new": (settings.NewSettings, "hpo new recipe mine"),
+    "copy": (settings.CopySettings, "hpo copy cnn mine"),
+    "doctor": (settings.StoreSettings, "hpo doctor"),
     "submit": (settings.SubmitSettings, "hpo submit recipe=cnn"),
     "status": (settings.ServiceSettings, "hpo status"),
     "stop": (settings.StopSettings, "hpo stop cnn-1"),
     "recipes": (settings.Settings, "hpo recipes"),
     "spaces": (settings.Settings, "hpo spaces"),
+    "completion": (settings.CompletionSettings, "hpo completion bash"),
     "version": (settings.Settings, "hpo version"),
 }
 
@@ -122,11 +130,11 @@ def search(words: Words = None, *, as_json: Json = False) -> None:
     from hpo.plan import order
 
     ordered = order(chosen)  # what is wrong is said before anything heavy is imported
-    from hpo.search import run
+    from hpo.api import run
     from hpo.terminal.live import viewer
 
-    found, history = run(ordered, chosen.store, viewer)
-    _show(found, history, chosen, as_json=as_json)
+    found = run(ordered, chosen.store, viewer)
+    _show(found.search, found.history, chosen, as_json=as_json, briefly=True)
 
 
 @app.command(cls=_Verb)
@@ -136,11 +144,11 @@ def train(words: Words = None, *, as_json: Json = False) -> None:
     from hpo.plan import order_training
 
     ordered = order_training(chosen)
-    from hpo.search import run
+    from hpo.api import run
     from hpo.terminal.live import viewer
 
-    found, history = run(ordered, chosen.store, viewer)
-    _show(found, history, chosen, as_json=as_json)
+    found = run(ordered, chosen.store, viewer)
+    _show(found.search, found.history, chosen, as_json=as_json)
 
 
 @app.command(cls=_Verb)
@@ -153,11 +161,11 @@ def resume(words: Words = None) -> None:
         go_on_there(chosen)
         typer.echo(f"{chosen.search} is submitted. See it: hpo status. Stop it: hpo stop {chosen.search}")
         return
-    from hpo.search import resume as go_on
+    from hpo.conductor import resume as go_on
     from hpo.terminal.live import viewer
 
     found, history = go_on(chosen, viewer)
-    _show(found, history, chosen, as_json=False)
+    _show(found, history, chosen, as_json=False, briefly=True)
 
 
 @app.command(cls=_Verb)
@@ -169,6 +177,22 @@ def show(words: Words = None, *, as_json: Json = False) -> None:
     ledger = Ledger(chosen.store)
     found = ledger.search(chosen.name)
     _show(found, ledger.history(found), chosen, as_json=as_json)
+
+
+@app.command(cls=_Verb)
+def watch(words: Words = None, *, as_json: Json = False) -> None:
+    """Watch a search that runs elsewhere."""
+    chosen = settings.NameSettings.from_words(words or ())
+    from hpo import watching
+
+    if as_json:
+        for record in watching.records(chosen.name, chosen.store):
+            typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
+        return
+    from hpo.terminal.live import viewer
+
+    found, history = watching.watch(chosen.name, chosen.store, viewer)
+    _show(found, history, chosen, as_json=False)
 
 
 @app.command(name="list", cls=_Verb)
@@ -186,8 +210,13 @@ def list_(words: Words = None, *, as_json: Json = False) -> None:
 
 @app.command(cls=_Verb)
 def export(words: Words = None) -> None:
-    """Write the winner as plain PyTorch code."""
+    """Write plain PyTorch code, tables, a study."""
     chosen = settings.ExportSettings.from_words(words or ())
+    if chosen.form != "code":
+        from hpo.departure import hand_over
+
+        typer.echo(hand_over(chosen))
+        return
     from hpo.handover import export as write
 
     path = write(chosen.name, chosen.store, chosen.trial, chosen.to, chosen.weights)
@@ -202,6 +231,20 @@ def plot(words: Words = None) -> None:
 
     for name, path, reason in draw(chosen):
         typer.echo(path or f"{name} not drawn: {reason}")
+
+
+@app.command(cls=_Verb)
+def report(words: Words = None) -> None:
+    """Write a search as one page of HTML."""
+    chosen = settings.ReportSettings.from_words(words or ())
+    from pathlib import Path
+
+    from hpo.ledger import Ledger
+    from hpo.report import write
+
+    ledger = Ledger(chosen.store)
+    found = ledger.search(chosen.name)
+    typer.echo(write(found, ledger.history(found), Path(chosen.to or f"{found.name}.html")))
 
 
 @app.command(cls=_Verb)
@@ -253,6 +296,63 @@ def replay(words: Words = None, *, as_json: Json = False) -> None:
     found = decide(chosen) if chosen.trial is None else retrain(chosen, viewer)
     _print(replaying.page(found), found.describe(), as_json=as_json)
     if not found.expected:
+        raise typer.Exit(1)
+
+
+@app.command(cls=_Verb)
+def space(words: Words = None) -> None:
+    """Suggest the space to search next."""
+    chosen = settings.SpaceSettings.from_words(words or ())
+    from hpo.suggesting import suggest
+
+    typer.echo(suggest(chosen), nl=bool(chosen.to))
+
+
+@app.command(cls=_Verb)
+def check(words: Words = None, *, as_json: Json = False) -> None:
+    """List all mistakes of a search."""
+    from hpo.check import check as examine
+    from hpo.check import describe, said
+
+    plan = examine(words or ())
+    typer.echo(json.dumps(describe(plan), indent=2) if as_json else said(plan))
+
+
+@app.command(cls=_Verb)
+def new(words: Words = None) -> None:
+    """Write a recipe or space to start from."""
+    chosen = settings.NewSettings.from_words(words or ())
+    from hpo.starting import new as write
+
+    path = write(chosen.kind, chosen.name)
+    recipe = "mlp space=" if chosen.kind == "space" else ""
+    typer.echo(f"Written: {path}. Run it: hpo search recipe={recipe}{chosen.name}")
+
+
+@app.command(cls=_Verb)
+def copy(words: Words = None) -> None:
+    """Copy a recipe or space, to change it."""
+    chosen = settings.CopySettings.from_words(words or ())
+    from hpo.starting import copy as write
+
+    for path in write(chosen.source, chosen.name):
+        typer.echo(f"Written: {path}")
+
+
+@app.command(cls=_Verb)
+def doctor(words: Words = None, *, as_json: Json = False) -> None:
+    """Say what works on this machine."""
+    chosen = settings.StoreSettings.from_words(words or ())
+    from hpo.doctor import examine
+    from hpo.terminal import health
+
+    findings = []
+    for finding in examine(chosen.store):
+        findings.append(finding)
+        if not as_json:
+            _print(health.line(finding), None, as_json=False)
+    _print(health.verdict(findings), [it.describe() for it in findings], as_json=as_json)
+    if any(it.essential and not it.well for it in findings):
         raise typer.Exit(1)
 
 
@@ -311,18 +411,43 @@ def spaces(words: Words = None, *, as_json: Json = False) -> None:
 
 
 @app.command(cls=_Verb)
+def completion(words: Words = None) -> None:
+    """Complete words in your shell."""
+    chosen = settings.CompletionSettings.from_words(words or ())
+    from hpo.completion import SCRIPTS, complete
+
+    found = complete(chosen.line, VERBS) if chosen.line else [SCRIPTS[chosen.shell].rstrip()]
+    typer.echo("\n".join(found))
+
+
+@app.command(cls=_Verb)
 def version(words: Words = None) -> None:
     """Print the version of hpo."""
     settings.Settings.from_words(words or ())
     typer.echo(f"hpo {__version__}")
 
 
-def _show(found: Search, history: History, chosen: settings.StoreSettings, *, as_json: bool) -> None:
+def _show(
+    found: Search,
+    history: History,
+    chosen: settings.StoreSettings,
+    *,
+    as_json: bool,
+    briefly: bool = False,
+) -> None:
+    from hpo.advice import advise
     from hpo.summary import describe
-    from hpo.terminal import tables, training
+    from hpo.terminal import advising, tables, training
 
-    page = training.show if found.given else tables.show
-    _print(page(found, history, chosen.store_words), describe(found, history), as_json=as_json)
+    advice, words = advise(found, history), chosen.store_words
+    described = describe(found, history) | {"advice": [it.describe() for it in advice]}
+    if found.given:
+        page = training.show(found, history, words)
+    else:
+        look = " ".join(("hpo show", found.name, *words))
+        shown = advising.briefly(advice, look) if briefly else advising.fully(advice)
+        page = tables.show(found, history, words, shown)
+    _print(page, described, as_json=as_json)
 
 
 def _print(page: RenderableType, described: object, *, as_json: bool) -> None:

@@ -39,7 +39,7 @@ def export(name: str, store: str, trial: int | None, to: str, weights: str = "")
         origin=_origin(plan, history, chosen),
         weights=weights,
     )
-    return _write(Path(to), text)
+    return write_new(Path(to), text)
 
 
 def _origin(plan: Plan, history: History, chosen: Trial) -> str:
@@ -66,7 +66,12 @@ def _chosen(history: History, trial: int | None, name: str) -> Trial:
     return found
 
 
-def _write(path: Path, text: str) -> Path:
+def write_new(path: Path, text: str) -> Path:
+    """Write a file that is not there yet, and return its path.
+
+    Raises:
+        InputError: it is there, or cannot be written.
+    """
     try:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)

@@ -13,9 +13,39 @@ ROOT = Path(__file__).parent.parent
 FLOORS = {
     0: ["errors", "config", "trial", "stopping", "shipped", "signature", "recipe", "vocabulary", "history"],
     1: ["space", "training", "hardware", "settings", "contradictions", "summary"],
-    2: ["export", "plan", "cause", "cohort", "job", "peers", "shelf", "line", "pictures", "changes"],
+    2: [
+        "advice",
+        "export",
+        "plan",
+        "cause",
+        "cohort",
+        "job",
+        "peers",
+        "shelf",
+        "line",
+        "pictures",
+        "report",
+        "starting",
+        "frames",
+        "changes",
+    ],
     3: ["study", "single", "cluster", "inprocess", "tracking", "ledger", "audit"],
-    4: ["referee", "search", "handover", "submission", "plot", "replay", "terminal"],
+    4: [
+        "completion",
+        "watching",
+        "check",
+        "doctor",
+        "handover",
+        "departure",
+        "submission",
+        "suggesting",
+        "referee",
+        "conductor",
+        "api",
+        "plot",
+        "replay",
+        "terminal",
+    ],
     5: ["cli"],
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms}
@@ -27,6 +57,9 @@ RIMS = {
     "sqlalchemy": "ledger audit",
     "alembic": "ledger",
     "matplotlib": "pictures",
+    "sklearn": "advice",
+    "jinja2": "report",
+    "pandas": "api departure frames",
 }
 
 # What a room may import besides the standard library, where the design says so.

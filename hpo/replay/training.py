@@ -25,7 +25,7 @@ _LOSSES: Final = ("score", "train_loss", "validation_loss")
 
 
 class Viewer(Protocol):
-    """Shows a training while it runs: see `hpo.search.Viewer`."""
+    """Shows a training while it runs: see `hpo.conductor.Viewer`."""
 
     def start(self, plan: Plan, history: History) -> None:
         """The training begins."""

@@ -21,20 +21,34 @@ from hpo.settings.verbs import (
     TrackingSettings,
     TrainSettings,
 )
+from hpo.settings.views import (
+    CompletionSettings,
+    CopySettings,
+    LedSettings,
+    NewSettings,
+    ReportSettings,
+    SpaceSettings,
+)
 from hpo.settings.words import parse
 
 __all__ = [
+    "CompletionSettings",
+    "CopySettings",
     "ExportSettings",
+    "LedSettings",
     "NameSettings",
+    "NewSettings",
     "ParallelName",
     "PlotSettings",
     "PrunerName",
     "ReplaySettings",
+    "ReportSettings",
     "ResumeSettings",
     "SamplerName",
     "SearchSettings",
     "ServiceSettings",
     "Settings",
+    "SpaceSettings",
     "StopSettings",
     "StoreSettings",
     "SubmitSettings",

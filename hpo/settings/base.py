@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from hpo.errors import InputError, Problem, nearest
@@ -64,7 +65,14 @@ class Settings(BaseModel):
     def known(cls) -> list[str]:
         """The keys that this verb takes, its own before inherited ones."""
         keys = [key for key in cls.model_fields if key not in (*cls.groups.values(), cls.words)]
-        return sorted(keys, key=lambda key: key not in cls.__annotations__)
+        own_first = sorted(keys, key=lambda key: key not in cls.__annotations__)
+        return [cls.model_fields[key].alias or key for key in own_first]
+
+    @classmethod
+    def field(cls, key: str) -> FieldInfo:
+        """The field of a key; one that Python has taken, such as `as`, is its field's alias."""
+        aliased = (field for field in cls.model_fields.values() if field.alias == key)
+        return next(aliased, None) or cls.model_fields[key]
 
     @classmethod
     def configured(cls) -> tuple[str, ...]:
@@ -117,7 +125,7 @@ def _problem(cls: type[Settings], error: ErrorDetails, values: Mapping[str, str]
     key = str(error["loc"][0])
     if error["type"] == "missing":
         where = key.upper() if key == cls.bare else f"{key}=…"
-        meaning = cls.model_fields[key].description or ""
+        meaning = cls.field(key).description or ""
         return Problem(where, f"Missing: {meaning[:1].lower()}{meaning[1:]}.")
     where = f"{key}={shown(values[key])}" if key in values else key
     message = str(error["ctx"]["error"])

@@ -126,7 +126,9 @@ def _tracking(value: object) -> str:
     return text
 
 
-def _choice(kind: object) -> Callable[[object], object]:
+def choice(kind: object) -> Callable[[object], object]:
+    """Return what reads one of the words of a Literal."""
+
     def read(value: object) -> object:
         choices = get_args(kind)
         if value not in choices:
@@ -140,6 +142,7 @@ def _choice(kind: object) -> Callable[[object], object]:
 SamplerName = Literal["blend", "tpe", "random", "qmc", "gp", "cmaes"]
 PrunerName = Literal["ladder", "halving", "hyperband", "median", "none"]
 ParallelName = Literal["ddp", "fsdp"]
+FormName = Literal["code", "optuna", "csv", "parquet"]
 
 Count = Annotated[int, BeforeValidator(_whole(1))]
 Number = Annotated[int, BeforeValidator(_whole(0))]
@@ -154,6 +157,7 @@ Weights = Annotated[str, BeforeValidator(_weights)]
 Folder = Annotated[str, BeforeValidator(_folder)]
 Database = Annotated[str, BeforeValidator(_database)]
 Tracking = Annotated[str, BeforeValidator(_tracking)]
-Sampler = Annotated[SamplerName, BeforeValidator(_choice(SamplerName))]
-Pruner = Annotated[PrunerName, BeforeValidator(_choice(PrunerName))]
-Parallel = Annotated[ParallelName, BeforeValidator(_choice(ParallelName))]
+Sampler = Annotated[SamplerName, BeforeValidator(choice(SamplerName))]
+Pruner = Annotated[PrunerName, BeforeValidator(choice(PrunerName))]
+Form = Annotated[FormName, BeforeValidator(choice(FormName))]
+Parallel = Annotated[ParallelName, BeforeValidator(choice(ParallelName))]

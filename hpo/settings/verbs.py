@@ -17,6 +17,8 @@ from hpo.settings.values import (
     Database,
     Flag,
     Folder,
+    Form,
+    FormName,
     Fuse,
     Gpus,
     Name,
@@ -68,6 +70,7 @@ class ExportSettings(NameSettings):
     """The keys of `hpo export`."""
 
     to: str = Field(description="The file to write, such as to=train.py")
+    form: Form = Field(default="code", alias="as", description="Write: " + ", ".join(get_args(FormName)))
     trial: Number | None = Field(default=None, description="Trial to export (the winner)")
     weights: Weights = Field(default="", description="File in which the script leaves its weights (none)")
 
@@ -90,7 +93,7 @@ class TrialSettings(StoreSettings):
     checkpoint_every: Seconds = Field(default=10.0, description="Save what trains so often, after an epoch")
     checkpoints: Folder = Field(
         default_factory=lambda: os.environ.get("HPO_CHECKPOINTS", ""),
-        description="The folder for that (HPO_CHECKPOINTS, or beside the store)",
+        description="Where to (HPO_CHECKPOINTS, or beside the store)",
     )
 
 
@@ -111,7 +114,7 @@ class SearchSettings(TrialSettings):
     workers: Workers = Field(default="auto", description="Processes that train at the same time")
     cluster: Cluster = Field(
         default_factory=lambda: os.environ.get("HPO_CLUSTER", ""),
-        description="Ray cluster: auto, host:6379 (HPO_CLUSTER, or one of our own)",
+        description="Ray cluster: auto, host:6379 (HPO_CLUSTER, or our own)",
     )
     fuse: Fuse = Field(default="auto", description="Trials that a worker trains at once: auto, off, 32 …")
     gpus_per_trial: Gpus | None = Field(default=None, description="0.25, 1, 2 … (one GPU if there is one)")
@@ -132,7 +135,7 @@ class ServiceSettings(Settings):
 
     service: str = Field(
         default_factory=_default_service,
-        description="Where searches are taken (HPO_SERVICE, or http://127.0.0.1:8265)",
+        description="Where searches are taken (HPO_SERVICE, or port 8265)",
     )
 
 

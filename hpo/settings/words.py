@@ -45,7 +45,7 @@ def _rejoin(words: Sequence[str]) -> Iterator[str]:
         taken_before, taken = taken, False
         if taken_before:
             continue
-        taken = _dashed(word) and "=" not in word and "=" not in following and not _dashed(following)
+        taken = dashed(word) and "=" not in word and "=" not in following and not dashed(following)
         yield f"{word} {following}" if taken else word
 
 
@@ -67,7 +67,8 @@ def _open(word: str) -> bool:
     return any(value.count(left) > value.count(right) for left, right in ("[]", "{}"))
 
 
-def _dashed(word: str) -> bool:
+def dashed(word: str) -> bool:
+    """Whether a word begins with a dash of any kind."""
     return word.startswith(("-", *_DASHES))
 
 
@@ -92,7 +93,7 @@ def plain(word: str) -> str:
 
 def _malformed(word: str, bare: str) -> str:
     key, equals, value = word.partition("=")
-    if _dashed(word):
+    if dashed(word):
         form = plain(word)
         return f"Write {form}." if "=" in form else "Settings are written key=value, without dashes."
     if not equals:

@@ -42,3 +42,15 @@ def _folded(form: object) -> object:
         return form
     nested = any(isinstance(value, Mapping) for key, value in form.items() if key != "prior")
     return {key: _folded(value) for key, value in form.items()} if nested else _Inline(form)
+
+
+def inline(form: object) -> str:
+    """Return a value as YAML on one line.
+
+    >>> inline({"log": [0.001, 2.0]})
+    '{log: [0.001, 2.0]}'
+    """
+    text: str = yaml.dump(
+        form, Dumper=_Dumper, sort_keys=False, allow_unicode=True, default_flow_style=True, width=sys.maxsize
+    )
+    return text.removesuffix("...\n").strip()

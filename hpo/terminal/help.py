@@ -54,7 +54,7 @@ def _words(settings: type[Settings]) -> str:
 def keys(settings: type[Settings]) -> list[Row]:
     """Return the keys of a verb as (`key=default`, what it means)."""
     fields = settings.model_fields
-    known = [(_form(settings, key), fields[key].description or "") for key in settings.known()]
+    known = [(_form(settings, key), settings.field(key).description or "") for key in settings.known()]
     groups = [(f"{head}.NAME=…", fields[name].description or "") for head, name in settings.groups.items()]
     return [*known, *groups]
 
@@ -62,7 +62,7 @@ def keys(settings: type[Settings]) -> list[Row]:
 def _form(settings: type[Settings], key: str) -> str:
     if key == settings.bare:
         return key.upper()
-    default = settings.model_fields[key].default
+    default = settings.field(key).default
     return f"{key}={default}" if isinstance(default, str | int) and default != "" else f"{key}=…"
 
 

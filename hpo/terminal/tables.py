@@ -28,8 +28,10 @@ _COLORS = {
 }
 
 
-def show(search: Search, history: History, words: Sequence[str] = ()) -> RenderableType:
-    """Return a search on one page: what it is, its best trials, the gain, and what to do next.
+def show(
+    search: Search, history: History, words: Sequence[str] = (), advice: Iterable[RenderableType] = ()
+) -> RenderableType:
+    """Return a search on one page: what it is, its best trials, the gain, advice, and what to do next.
 
     `words` are what the commands need to find the search again, such as `store=…`.
     """
@@ -37,7 +39,7 @@ def show(search: Search, history: History, words: Sequence[str] = ()) -> Rendera
     if history.best:
         verdict = " ".join(filter(None, (_gain(history), _proof(history))))
         parts += [_ranking(history), Text(verdict), *_memory(history.proof or history.best)]
-    parts += [Text(line) for line in _complaints(history)]
+    parts += [*(Text(line) for line in _complaints(history)), *advice]
     return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts), next_steps(search, history, words))
 
 

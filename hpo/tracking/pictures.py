@@ -1,4 +1,4 @@
-"""Pictures of a search that is over, as files of its parent run."""
+"""Pictures and the report of a search that is over, as files of its parent run."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _PATIENCE: Final = 20.0
 
 
 def hang(search: Search, history: History, runs: Runs) -> None:
-    """Draw the pictures and put them on the parent run, unless those of the same records are there.
+    """Draw the pictures, write the report, and put them on the parent run, unless they are there.
 
-    A picture that cannot be drawn is told in a tag; only MLflow's own errors are raised.
+    What cannot be drawn or written is told in a tag; only MLflow's own errors are raised.
     """
     if search.state not in OVER or not history.epochs or runs.pictured == history.seq:
         return
@@ -33,11 +33,13 @@ def hang(search: Search, history: History, runs: Runs) -> None:
 
 
 def _draw(search: Search, history: History, folder: Path) -> str:
-    """Draw, and say what came of it."""
+    """Write and draw all of it into a folder, and say what came of the pictures."""
+    from hpo import report
     from hpo.pictures import draw
 
     try:
-        return _told(draw(Plan.of(search), history, folder, _PATIENCE))
+        report.write(search, history, folder / "report.html")
+        return _told(draw(Plan.of(search), history, folder / "pictures", _PATIENCE))
     except HpoError as error:
         return f"not drawn: {error}"
     except Exception as error:  # noqa: BLE001 - a recipe may raise anything; tracking goes on without pictures

@@ -114,8 +114,8 @@ class Runs:
             self._client.log_text(self.parent, text, name)
 
     def hang(self, told: str, folder: Path, seq: int) -> None:
-        """Keep a folder's files as pictures of all records up to this one, and what was told of them."""
-        self._client.log_artifacts(self.parent, str(folder), "pictures")
+        """Keep a folder's files, which show all records up to this one, and what was told of its pictures."""
+        self._client.log_artifacts(self.parent, str(folder))
         message = Message()
         message.tag({PICTURES: told, PICTURED: str(seq)})
         self.tell(self.parent, message)

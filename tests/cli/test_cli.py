@@ -23,8 +23,8 @@ def hpo(*words: str, cwd=None) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def conductor(monkeypatch):
-    """A stand-in for `hpo.search` that notes how it was called."""
-    module = ModuleType("hpo.search")
+    """A stand-in for `hpo.conductor` that notes how it was called."""
+    module = ModuleType("hpo.conductor")
     module.calls = []
 
     def note(*words, answer=RESULT):
@@ -34,7 +34,8 @@ def conductor(monkeypatch):
     module.run = lambda search, store, viewer: note(search.recipe, search.settings["trials"])
     module.resume = lambda given, viewer: note(given.search, given.store)
     module.export = lambda name, store, trial, to, weights: note(name, store, trial, to, weights, answer=to)
-    monkeypatch.setitem(sys.modules, "hpo.search", module)
+    monkeypatch.setitem(sys.modules, "hpo.conductor", module)
+    monkeypatch.setitem(sys.modules, "hpo.handover", module)
     return module
 
 
@@ -76,7 +77,7 @@ def test_an_unknown_verb_is_refused(words, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert lines[:2] == ["hpo: nothing was started, 1 problem:", words[0]]
     assert lines[2].startswith("    There is no verb of this name.")
-    assert "Known: audit, export, list, plot" in lines[2]
+    assert "Known: audit, check, completion, copy" in lines[2]
 
 
 def test_an_unknown_verb_is_guessed(capsys):

@@ -34,7 +34,7 @@ from simulation import Perils, told
 from sqlalchemy import Connection, Engine, event
 
 import hpo
-from hpo import hardware, plan, referee, search
+from hpo import conductor, hardware, plan, referee
 from hpo.audit import ledger as account
 from hpo.cluster import Order
 from hpo.errors import InputError
@@ -105,9 +105,9 @@ class Storm:
         self.killed, self.training, self.sessions = False, False, self.sessions + 1
         try:
             if self.known():
-                search.resume(ResumeSettings(search="hit", store=self.url), lambda _: Blind())
+                conductor.resume(ResumeSettings(search="hit", store=self.url), lambda _: Blind())
             else:
-                search.run(plan.order(self.settings), self.url, lambda _: Blind())
+                conductor.run(plan.order(self.settings), self.url, lambda _: Blind())
         except Killed:
             self.bury()
             return False
@@ -161,7 +161,7 @@ class Storm:
                 patch.setattr(patience, "time", self.clock)
                 patch.setattr(referee, "time", self.clock)
                 patch.setattr(hardware, "share_out", lambda *_: (self.chance.randint(1, 3), Share(1, 0)))
-                patch.setattr(search._Conductor, "_track", lambda _: Gone())
+                patch.setattr(conductor._Conductor, "_track", lambda _: Gone())
                 yield
         finally:
             for name, listener in words.items():

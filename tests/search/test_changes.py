@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from shell import Folder
 
-from hpo import search as conductor
+from hpo import conductor
 from hpo.changes import changes, reorder
 from hpo.errors import InputError
 from hpo.ledger import Ledger

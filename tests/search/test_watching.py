@@ -7,12 +7,13 @@ import pytest
 from simulation import referee, started
 from sqlalchemy import select
 
-from hpo import cluster, search
+from hpo import cluster, conductor
 from hpo.cluster import placement
+from hpo.conductor import _Conductor
 from hpo.errors import SearchError
+from hpo.hardware import Share
 from hpo.ledger import Ledger, UnreachableError
 from hpo.ledger.schema import sessions
-from hpo.search import _Conductor
 
 
 class Restarting(Ledger):
@@ -63,24 +64,24 @@ def watch(tmp_path):
 
 def test_a_database_that_is_away_for_a_while_is_waited_for(watch):
     viewer = Seen()
-    conductor, judge = watch(viewer)
-    with conductor._watched(1):
-        conductor.ledger.away = 2
+    driver, judge = watch(viewer)
+    with driver._watched(1):
+        driver.ledger.away = 2
         judge.ask("c", 3)
         judge.flush()
         assert viewer.whole.wait(20)
-    assert conductor.ledger.away == 0
+    assert driver.ledger.away == 0
     assert viewer.finished
 
 
 def test_what_ails_the_view_is_told_once_the_training_is_over(watch):
     viewer = Broken()
-    conductor, _ = watch(viewer)
+    driver, _ = watch(viewer)
     trained = False
 
     def train():
         nonlocal trained
-        with conductor._watched(1):
+        with driver._watched(1):
             trained = True
 
     with pytest.raises(BrokenPipeError):
@@ -90,18 +91,18 @@ def test_what_ails_the_view_is_told_once_the_training_is_over(watch):
 
 
 def test_what_stops_the_training_is_told_and_not_what_ails_the_view(watch):
-    conductor, _ = watch(Broken())
-    with pytest.raises(SearchError, match="all is lost"), conductor._watched(1):
+    driver, _ = watch(Broken())
+    with pytest.raises(SearchError, match="all is lost"), driver._watched(1):
         raise SearchError("all is lost")
 
 
 def test_the_driver_s_heart_beats_while_it_watches(watch, monkeypatch):
-    monkeypatch.setattr(search, "_BEAT_SECONDS", 0.1)
-    conductor, _ = watch(Seen())
-    before = heartbeat(conductor.ledger)
-    with conductor._watched(1):
+    monkeypatch.setattr(conductor, "_BEAT_SECONDS", 0.1)
+    driver, _ = watch(Seen())
+    before = heartbeat(driver.ledger)
+    with driver._watched(1):
         deadline = time.monotonic() + 20
-        while heartbeat(conductor.ledger) == before:
+        while heartbeat(driver.ledger) == before:
             assert time.monotonic() < deadline
             time.sleep(0.05)
 
@@ -121,4 +122,4 @@ def test_what_stops_the_training_is_told_and_not_that_the_referee_is_dead(monkey
 
     monkeypatch.setattr(placement, "_fit", fit)
     with cluster.local(1), pytest.raises(SearchError, match="all is lost"):
-        cluster.train(dead, print, cluster.Order(1, cluster.Share(1, 0)))
+        cluster.train(dead, print, cluster.Order(1, Share(1, 0)))

@@ -8,9 +8,10 @@ from rich.cells import cell_len
 from rich.console import Console
 
 from hpo import summary
+from hpo.advice import Advice, Topic
 from hpo.history import History, State
 from hpo.recipe import Objective
-from hpo.terminal import tables
+from hpo.terminal import advising, tables
 from hpo.terminal.live import LineView, LiveView, Picture, viewer
 from hpo.trial import WARNING, Attempt, Outcome
 
@@ -201,6 +202,33 @@ def test_an_empty_list_says_how_to_begin():
     console = recorder()
     console.print(tables.searches([]))
     assert text(console) == "There is no search yet. Start one: hpo search recipe=cnn\n"
+
+
+ADVICE = [
+    Advice(
+        Topic.EDGE,
+        f"The best sit at edge {number}",
+        "4 of the best 5 lie in the highest tenth of 0.001 to 2",
+        "Widen it: space.optimizer.sgd.lr='{log: [0.001, 8]}'",
+    )
+    for number in range(5)
+]
+
+
+def test_the_end_of_a_search_has_three_pieces_of_advice_at_most():
+    console = recorder()
+    console.print(tables.show(search(), typical(), (), advising.briefly(ADVICE, "hpo show cnn-1")))
+    page = text(console)
+    assert page.count("->") == 3
+    assert "4 of the best 5" not in page
+    assert "evidence: hpo show cnn-1" in page
+    assert advising.briefly([], "hpo show cnn-1") == []
+
+
+def test_the_page_of_a_search_has_all_of_them_with_their_evidence():
+    console = recorder()
+    console.print(tables.show(search(), typical(), (), advising.fully(ADVICE)))
+    assert text(console).count("4 of the best 5 lie") == 5
 
 
 def test_markup_in_names_is_text():

@@ -64,6 +64,8 @@ def test_they_lie_with_the_parent_run_once_the_search_is_over(real: Tape, uri: s
     sync(real, real.name, uri)
     assert pictures(uri).keys() == {"schedules.png", "losses.png", "gradient_norms.png", "fit.png"}
     assert "batch_norm not drawn: the model has no batch" in parent(uri).data.tags["hpo.pictures"]
+    page = (Path(parent(uri).info.artifact_uri) / "report.html").read_text(encoding="utf-8")
+    assert "Trial 0 is the best: loss 0.333" in page
 
 
 def test_they_are_drawn_again_only_for_new_records(real: Tape, uri: str) -> None:

@@ -1,0 +1,94 @@
+"""Everything that is wrong with a search, before there is one: settings, recipe, space, store, machine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from hpo import hardware
+from hpo import space as spaces
+from hpo.errors import InputError, Problem
+from hpo.history import Search
+from hpo.ledger import Ledger
+from hpo.plan import Plan, order
+from hpo.settings import SearchSettings
+from hpo.summary import short
+
+T = TypeVar("T")
+
+
+def check(words: Sequence[str]) -> Plan:
+    """Return what a search with these words would be; nothing is started or written.
+
+    Raises:
+        InputError: with all that is wrong; what depends on a wrong word is looked at without it.
+    """
+    settings, problems = _settings(words)
+    search = _collect(problems, lambda: order(settings))
+    if search is None:
+        _collect(problems, lambda: spaces.locate(settings.space))
+    _collect(problems, lambda: _machine(settings))
+    _collect(problems, lambda: _store(settings))
+    if problems or search is None:
+        raise InputError(*dict.fromkeys(problems))
+    return Plan.of(search)
+
+
+def _settings(words: Sequence[str]) -> tuple[SearchSettings, list[Problem]]:
+    """Return the settings without the words that are wrong, and what is wrong with them."""
+    try:
+        return SearchSettings.from_words(words), []
+    except InputError as error:
+        wrong = {problem.where for problem in error.problems}
+        try:
+            return SearchSettings.from_words([it for it in words if it not in wrong]), [*error.problems]
+        except InputError:
+            raise error from None
+
+
+def _collect(problems: list[Problem], look: Callable[[], T]) -> T | None:
+    """Return what looking finds, or note what is wrong."""
+    try:
+        return look()
+    except InputError as error:
+        problems += error.problems
+        return None
+
+
+def _machine(settings: SearchSettings) -> None:
+    if settings.cluster:
+        return  # only the cluster knows what it has
+    workers = settings.workers if isinstance(settings.workers, int) else None
+    hardware.share_out(hardware.here(), workers, settings.gpus_per_trial, settings.workers_per_trial)
+
+
+def _store(settings: SearchSettings) -> None:
+    ledger = Ledger(settings.store)
+    if settings.name and settings.name in {it.name for it in ledger.searches()}:
+        raise InputError(ledger.name_taken(settings.name))
+
+
+def describe(plan: Plan) -> dict[str, Any]:
+    """Return in plain data what a search would do."""
+    search: Search = plan.search
+    return {
+        "recipe": search.recipe,
+        "objective": str(search.objective),
+        "trials": plan.setting("trials"),
+        "epochs": plan.epochs,
+        "sampler": plan.setting("sampler"),
+        "pruner": plan.setting("pruner"),
+        "baseline": dict(plan.baseline),
+        "searched": {it.name: it.node.form for it in plan.space.parameters},
+    }
+
+
+def said(plan: Plan) -> str:
+    """Return the same in a few lines."""
+    told = describe(plan)
+    listed = "\n".join(f"  {name}" for name in told["searched"])
+    return (
+        f"Sound: {told['trials']} trials of {told['epochs']} epochs, {told['objective']}, "
+        f"by {told['sampler']} and {told['pruner']}.\nTrial 0 is the baseline: {short(plan.baseline)}\n"
+        f"{len(told['searched'])} hyperparameters are searched:\n{listed}"
+    )

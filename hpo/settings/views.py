@@ -1,0 +1,81 @@
+"""The keys of verbs that look at a search, or come before one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, ClassVar, Literal, Self, get_args
+
+from pydantic import BeforeValidator, Field
+
+from hpo.settings.base import Settings
+from hpo.settings.values import Name, choice
+from hpo.settings.verbs import NameSettings
+from hpo.settings.words import dashed
+
+KindName = Literal["recipe", "space"]
+ShellName = Literal["bash", "zsh", "fish"]
+StepName = Literal["suggest"]
+
+
+class ReportSettings(NameSettings):
+    """The keys of `hpo report`."""
+
+    to: str = Field(default="", description="The file to write (NAME.html)")
+
+
+class LedSettings(Settings):
+    """Keys of a verb whose first word, if it is typed without `=`, is the value of `first`."""
+
+    first: ClassVar[str]
+
+    @classmethod
+    def from_words(cls, words: Sequence[str]) -> Self:
+        """Read what was typed after a verb.
+
+        Raises:
+            InputError: with everything that is wrong with it.
+        """
+        led = bool(words) and "=" not in words[0] and not dashed(words[0])
+        return super().from_words([f"{cls.first}={words[0]}", *words[1:]] if led else words)
+
+
+class NewSettings(LedSettings):
+    """The keys of `hpo new`."""
+
+    first: ClassVar[str] = "kind"
+    bare: ClassVar[str] = "name"
+
+    kind: Annotated[KindName, BeforeValidator(choice(KindName))] = Field(description="A recipe, or a space")
+    name: Name = Field(description="What to call it; it is written where it is found by this name")
+
+
+class CopySettings(LedSettings):
+    """The keys of `hpo copy`."""
+
+    first: ClassVar[str] = "source"
+    bare: ClassVar[str] = "name"
+
+    source: Name = Field(description="A recipe or a space that ships with hpo, or one of yours")
+    name: Name = Field(description="What to call the copy")
+
+
+class SpaceSettings(LedSettings, NameSettings):
+    """The keys of `hpo space`."""
+
+    first: ClassVar[str] = "step"
+
+    step: Annotated[StepName, BeforeValidator(choice(StepName))] = Field(
+        description="suggest: the space to search next"
+    )
+    to: str = Field(default="", description="The file to write (print it)")
+
+
+class CompletionSettings(Settings):
+    """The keys of `hpo completion`."""
+
+    bare: ClassVar[str] = "shell"
+
+    shell: Annotated[ShellName, BeforeValidator(choice(ShellName))] = Field(
+        default="bash", description="Print the script for: " + ", ".join(get_args(ShellName))
+    )
+    line: str = Field(default="", description="Complete this line (that is for the scripts)")

@@ -1,0 +1,82 @@
+"""Looking at a search that runs elsewhere, through its ledger."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+from hpo.conductor import Result, Viewing
+from hpo.history import History, Search, State
+from hpo.ledger import Ledger
+from hpo.plan import Plan
+
+GLANCE_SECONDS: Final = 0.5
+
+
+def watch(name: str, store: str, viewing: Viewing) -> Result:
+    """Show a search until it is over, or at once what it has come to if it is.
+
+    Raises:
+        InputError: there is no such search.
+    """
+    ledger = Ledger(store)
+    search = ledger.search(name)
+    history = ledger.history(search)
+    if search.state is not State.RUNNING:
+        return Result(search, history)
+    plan = Plan.of(search)
+    viewer = viewing(plan)
+    viewer.start(plan, history)
+    try:
+        for now in _glances(ledger, search, history):
+            viewer.update(history)
+            search = now
+    finally:
+        viewer.finish()
+    return Result(search, history)
+
+
+def _glances(ledger: Ledger, search: Search, history: History) -> Iterator[Search]:
+    """Yield where a search stands, each time with what is new in its history; the last time it is over."""
+    while True:
+        # The state first: a search that is over writes nothing more, so the records read after it are all.
+        now = ledger.search(search.name)
+        for record in ledger.records(now, history.seq):
+            history.add(record)
+        yield now
+        if now.state is not State.RUNNING:
+            return
+        time.sleep(GLANCE_SECONDS)
+
+
+def records(name: str, store: str) -> Iterator[dict[str, Any]]:
+    """Yield every record of a search as plain data, from its first to its last, and then where it stands.
+
+    What is not a finite number is None.
+
+    Raises:
+        InputError: there is no such search.
+    """
+    ledger = Ledger(store)
+    search = ledger.search(name)
+    seen = 0
+    while True:
+        search = ledger.search(name)
+        for record in ledger.records(search, seen):
+            yield {"record": type(record).__name__.lower(), **_plain(asdict(record))}
+            seen = record.seq
+        if search.state is not State.RUNNING:
+            break
+        time.sleep(GLANCE_SECONDS)
+    yield {"record": "state", "name": search.name, "state": search.state.value, "reason": search.reason}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {name: _plain(item) for name, item in value.items()}
+    return value

@@ -1,0 +1,94 @@
+"""The doctor says what works and what does not, with a remedy, and its exit status is for scripts."""
+
+import json
+import socket
+import sys
+from importlib import metadata
+from types import ModuleType
+
+import pytest
+
+from hpo import cli
+from hpo.doctor import Finding, machine, software, stores
+
+
+@pytest.fixture
+def quick(monkeypatch, tmp_path):
+    """Everything but starting Ray, which takes seconds."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HPO_STORE", raising=False)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr(software, "ray", lambda: Finding("Ray", "starts"))
+
+
+def test_a_machine_on_which_the_tests_run_is_well(quick, capsys, tmp_path):
+    assert cli.main(["doctor"]) == 0
+    said = capsys.readouterr().out
+    assert all(
+        name in said for name in ("Python", "Packages", "Memory", "Ports", "Ledger", "MLflow", "torch")
+    )
+    assert not list(tmp_path.iterdir())
+
+
+def test_what_is_essential_and_broken_is_an_exit_status(quick, monkeypatch, capsys):
+    monkeypatch.setattr(machine, "ports", lambda: Finding("Ports", "closed", "Open them"))
+    assert cli.main(["doctor", "--json"]) == 1
+    found = {it["name"]: it for it in json.loads(capsys.readouterr().out)}
+    assert (found["Ports"]["well"], found["Ports"]["remedy"]) == (False, "Open them")
+    assert cli.main(["doctor"]) == 1
+    assert "A search cannot run here yet: Ports." in capsys.readouterr().out
+
+
+def test_what_is_not_essential_is_none(quick, monkeypatch, capsys):
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        closed = f"http://127.0.0.1:{probe.getsockname()[1]}"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", closed)
+    assert cli.main(["doctor"]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"{closed} does not answer" in said
+    assert "hpo sync NAME" in said
+    assert "though not at its best: MLflow." in said
+
+
+def test_a_version_that_does_not_fit_is_named(monkeypatch):
+    real = metadata.version
+    monkeypatch.setattr(metadata, "version", lambda name: "1.0" if name == "optuna" else real(name))
+    finding = software.versions()
+    assert not finding.well
+    assert "optuna is 1.0, not <6,>=5" in finding.found
+
+
+def test_a_store_that_cannot_be_opened(tmp_path):
+    (tmp_path / "text.db").write_text("no database, but as long as a page of one would be\n" * 99)
+    finding = stores.ledger(f"sqlite:///{tmp_path}/text.db")
+    assert not finding.well
+    assert finding.essential
+    assert "secret" not in stores.ledger("postgresql://me:secret@127.0.0.1:1/none").found
+
+
+def test_a_full_disk_is_told(monkeypatch, tmp_path):
+    usage = type("Usage", (), {"free": 10 * 2**20})
+    monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: usage)
+    finding = machine.disk(str(tmp_path), "results")
+    assert finding.essential
+    assert "Make room" in finding.remedy
+    assert not machine.shared_memory().essential
+
+
+def test_a_ray_that_does_not_start_is_told(monkeypatch):
+    cluster = ModuleType("hpo.cluster")
+
+    def local(processes):
+        raise RuntimeError("no port is free\nmore")
+
+    cluster.local = local
+    monkeypatch.setitem(sys.modules, "hpo.cluster", cluster)
+    monkeypatch.setattr("hpo.cluster", cluster, raising=False)
+    assert software.ray().found == "does not start: RuntimeError: no port is free"
+
+
+@pytest.mark.slow
+def test_ray_starts_and_is_gone():
+    finding = software.ray()
+    assert finding.well, finding.found
