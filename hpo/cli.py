@@ -159,7 +159,7 @@ def resume(words: Words = None) -> None:
         from hpo.submission import go_on as go_on_there
 
         go_on_there(chosen)
-        typer.echo(f"{chosen.search} is submitted. See it: hpo status. Stop it: hpo stop {chosen.search}")
+        typer.echo(f"{chosen.search} is submitted. {_at(chosen.service, chosen.search)}")
         return
     from hpo.conductor import resume as go_on
     from hpo.terminal.live import viewer
@@ -363,7 +363,11 @@ def submit(words: Words = None) -> None:
     from hpo.submission import submit as send
 
     name = send(chosen)
-    typer.echo(f"{name} is submitted. See it: hpo status. Stop it: hpo stop {name}")
+    typer.echo(f"{name} is submitted. {_at(chosen.service, name)}")
+
+
+def _at(service: str, name: str) -> str:
+    return f"See it: hpo status service={service}. Stop it: hpo stop {name} service={service}"
 
 
 @app.command(cls=_Verb)
@@ -379,13 +383,14 @@ def status(words: Words = None, *, as_json: Json = False) -> None:
 
 @app.command(cls=_Verb)
 def stop(words: Words = None) -> None:
-    """Stop a search at a service; it can go on."""
+    """Stop a search in order, as Ctrl-C does."""
     chosen = settings.StopSettings.from_words(words or ())
-    from hpo.submission import stop as end
+    if chosen.service:
+        from hpo.submission import stop as end
+    else:
+        from hpo.watching import stop as end
 
-    ran = end(chosen)
-    said = "is being stopped; what trains is saved" if ran else "had ended already"
-    typer.echo(f"{chosen.name} {said}.")
+    typer.echo(end(chosen))
 
 
 @app.command(cls=_Verb)

@@ -57,10 +57,11 @@ def status(given: ServiceSettings) -> list[Job]:
     return Service(given.service).jobs()
 
 
-def stop(given: StopSettings) -> bool:
-    """Stop a search at a service, and return whether it ran.
+def stop(given: StopSettings) -> str:
+    """Stop a search at a service, and say whether it ran.
 
     Raises:
         InputError: there is none of this name, or nobody answers.
     """
-    return Service(given.service).stop(given.name)
+    ran = Service(given.service).stop(given.name)
+    return f"{given.name} {'is being stopped; what trains is saved' if ran else 'had ended already'}."

@@ -1,17 +1,22 @@
-"""Looking at a search that runs elsewhere, through its ledger."""
+"""Looking at a search that runs elsewhere, through its ledger; and asking its driver to stop."""
 
 from __future__ import annotations
 
 import math
+import os
+import signal
+import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
 from hpo.conductor import Result, Viewing
+from hpo.errors import InputError, Problem
 from hpo.history import History, Search, State
 from hpo.ledger import Ledger
 from hpo.plan import Plan
+from hpo.settings import StopSettings
 
 GLANCE_SECONDS: Final = 0.5
 
@@ -80,3 +85,23 @@ def _plain(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {name: _plain(item) for name, item in value.items()}
     return value
+
+
+def stop(given: StopSettings) -> str:
+    """Ask the driver of a search to stop, as Ctrl-C there would; say whom.
+
+    Raises:
+        InputError: there is no such search, it does not run, or it runs on another machine.
+    """
+    ledger, name = Ledger(given.store), given.name
+    search = ledger.search(name)
+    if search.state is not State.RUNNING:
+        raise InputError(Problem(name, f"This search is {search.state}; there is nothing to stop."))
+    host, process = ledger.driver(search)
+    if host != socket.gethostname():
+        message = f"This search runs on {host}: stop it there by the same command, or with service=…"
+        raise InputError(Problem(name, message))
+    os.kill(process, signal.SIGTERM)
+    return (
+        f"Process {process} was asked to stop; what trains is saved first. Go on with it: hpo resume {name}"
+    )

@@ -28,8 +28,8 @@ def test_only_the_recipe_must_be_said(monkeypatch):
         "trials": 64,
         "epochs": None,
         "timeout": None,
-        "sampler": "tpe",
-        "pruner": "halving",
+        "sampler": "blend",
+        "pruner": "ladder",
         "workers": "auto",
         "cluster": "",
         "fuse": "auto",
@@ -162,9 +162,13 @@ CHARACTERS = "Must be at most 100 letters, digits, . _ or -, got "
         (
             "sampler=tep",
             "sampler=tep",
-            "Must be one of tpe, random, qmc, gp, cmaes, got 'tep'. Did you mean tpe?",
+            "Must be one of blend, tpe, random, qmc, gp, cmaes, got 'tep'. Did you mean tpe?",
         ),
-        ("pruner=asha", "pruner=asha", "Must be one of halving, hyperband, median, none, got 'asha'."),
+        (
+            "pruner=asha",
+            "pruner=asha",
+            "Must be one of ladder, halving, hyperband, median, none, got 'asha'.",
+        ),
         (
             "checkpoints=s3://here",
             "checkpoints=s3://here",

@@ -65,7 +65,7 @@ class Service:
             InputError: there is a search of this name, or the service does not take it.
         """
         if any(job.name == name for job in self.jobs()):
-            remedy = f"See it: hpo status. Stop it: hpo stop {name}. Or choose another name"
+            remedy = f"See it: hpo status. Stop it: {self._stop(name)}. Or choose another name"
             raise InputError(Problem(f"name={name}", f"A search of this name was submitted. {remedy}."))
         self._start(name, words, files)
 
@@ -77,8 +77,11 @@ class Service:
         """
         before = [job for job in self.jobs() if job.name == name]
         if any(job.state in _UNDER_WAY for job in before):
-            raise InputError(Problem(name, f"This search is under way. Stop it: hpo stop {name}"))
+            raise InputError(Problem(name, f"This search is under way. Stop it: {self._stop(name)}"))
         self._start(f"{name}{_AGAIN}{len(before) + 1}", words, {})
+
+    def _stop(self, name: str) -> str:
+        return f"hpo stop {name} service={self.address}"
 
     def _start(self, job: str, words: Sequence[str], files: Mapping[str, str]) -> None:
         with self._explained(), tempfile.TemporaryDirectory(prefix="hpo-submit-") as folder:

@@ -237,6 +237,13 @@ class Ledger:
             session=session.id if session else 0,
         )
 
+    def driver(self, search: Search) -> tuple[str, int]:
+        """Return the host and the process number of the search's latest driver."""
+        chosen = select(sessions.c.host, sessions.c.pid).where(sessions.c.id == search.session)
+        with self.engine.connect() as connection:
+            host, process = connection.execute(chosen).one()
+            return str(host), int(process)
+
     def last_seq(self, search: Search) -> int:
         """Return the number of the last record that the search wrote, 0 if none."""
         with self.engine.connect() as connection:

@@ -139,8 +139,8 @@ def choice(kind: object) -> Callable[[object], object]:
     return read
 
 
-SamplerName = Literal["tpe", "random", "qmc", "gp", "cmaes"]
-PrunerName = Literal["halving", "hyperband", "median", "none"]
+SamplerName = Literal["blend", "tpe", "random", "qmc", "gp", "cmaes"]
+PrunerName = Literal["ladder", "halving", "hyperband", "median", "none"]
 ParallelName = Literal["ddp", "fsdp"]
 FormName = Literal["code", "optuna", "csv", "parquet"]
 

@@ -107,8 +107,10 @@ class SearchSettings(TrialSettings):
     trials: Count = Field(default=64, description="Configurations to try")
     epochs: Count | None = Field(default=None, description="Epochs of a full trial (the recipe's)")
     timeout: Seconds | None = Field(default=None, description="Stop after 90s, 10m or 2h (never)")
-    sampler: Sampler = Field(default="tpe", description="How to propose: " + ", ".join(get_args(SamplerName)))
-    pruner: Pruner = Field(default="halving", description="Stop early by: " + ", ".join(get_args(PrunerName)))
+    sampler: Sampler = Field(
+        default="blend", description="How to propose: " + ", ".join(get_args(SamplerName))
+    )
+    pruner: Pruner = Field(default="ladder", description="Stop early by: " + ", ".join(get_args(PrunerName)))
     workers: Workers = Field(default="auto", description="Processes that train at the same time")
     cluster: Cluster = Field(
         default_factory=lambda: os.environ.get("HPO_CLUSTER", ""),
@@ -164,12 +166,13 @@ class SubmitSettings(SearchSettings, ServiceSettings):
     """The keys of `hpo submit`."""
 
 
-class StopSettings(ServiceSettings):
+class StopSettings(NameSettings):
     """The keys of `hpo stop`."""
 
-    bare: ClassVar[str] = "name"
-
-    name: Name = Field(description="The name of a search; `hpo status` shows them")
+    service: str = Field(
+        default_factory=lambda: os.environ.get("HPO_SERVICE", ""),
+        description="Where it was submitted (HPO_SERVICE, or on this machine)",
+    )
 
 
 class ReplaySettings(NameSettings):

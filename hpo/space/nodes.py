@@ -18,6 +18,7 @@ from hpo.vocabulary import But
 
 TRUST: Final = 0.8  # the share of draws that follow the expert; the rest keeps every corner reachable
 SPREAD: Final = 1 / 6  # the standard deviation around an expert's value, as a share of the range
+KEPT: Final = 0.8  # the share of options that stay as they are in a draw near another
 
 POINTS: Final = "points"
 
@@ -49,7 +50,11 @@ class Fixed:
         """Return the value; nobody is asked."""
         return self.value
 
-    def draw(self, _rng: random.Random) -> Value:
+    def draw(self, _rng: random.Random, _trust: float = TRUST) -> Value:
+        """Return the value."""
+        return self.value
+
+    def near(self, _drawn: Value, _rng: random.Random) -> Value:
         """Return the value."""
         return self.value
 
@@ -103,6 +108,17 @@ class _Range:
         """The drawn number around which the expert would look."""
         return None if self.prior is None else self.place(self.prior)
 
+    def draw(self, rng: random.Random, trust: float = TRUST) -> float:
+        """Draw a number from the prior, to this share; otherwise uniformly."""
+        return self._around(rng, self.centre, trust)
+
+    def near(self, drawn: float, rng: random.Random) -> float:
+        """Draw a number around one that was drawn before."""
+        return self._around(rng, drawn, 1.0)
+
+    def _around(self, rng: random.Random, centre: float | None, trust: float) -> float:
+        return _clip(_between(rng, self.low, self.high, centre, trust), self)
+
 
 @final
 @dataclass(frozen=True, slots=True)
@@ -114,10 +130,6 @@ class Uniform(_Range):
     def ask(self, name: str, suggest: Suggest) -> float:
         """Return the value that is proposed."""
         return suggest.suggest_float(name, self.low, self.high)
-
-    def draw(self, rng: random.Random) -> float:
-        """Draw a number from the prior."""
-        return _clip(_between(rng, self.low, self.high, self.centre), self)
 
 
 @final
@@ -131,9 +143,8 @@ class Log(_Range):
         """Return the value that is proposed."""
         return suggest.suggest_float(name, self.low, self.high, log=True)
 
-    def draw(self, rng: random.Random) -> float:
-        """Draw a number from the prior."""
-        return _magnitude(rng, self)
+    def _around(self, rng: random.Random, centre: float | None, trust: float) -> float:
+        return _magnitude(rng, self, centre, trust)
 
 
 @final
@@ -150,9 +161,8 @@ class OneMinusLog(_Range):
         """Return one minus the number that is proposed."""
         return self.value(suggest.suggest_float(name, self.low, self.high, log=True))
 
-    def draw(self, rng: random.Random) -> float:
-        """Draw one minus the value from the prior."""
-        return _magnitude(rng, self)
+    def _around(self, rng: random.Random, centre: float | None, trust: float) -> float:
+        return _magnitude(rng, self, centre, trust)
 
     def value(self, drawn: float) -> float:
         """Return one minus the drawn number."""
@@ -176,9 +186,8 @@ class Int(_Range):
         """Return the value that is proposed."""
         return suggest.suggest_int(name, self.low, self.high)
 
-    def draw(self, rng: random.Random) -> int:
-        """Draw a number from the prior."""
-        return int(_clip(round(_between(rng, self.low - 0.5, self.high + 0.5, self.centre)), self))
+    def _around(self, rng: random.Random, centre: float | None, trust: float) -> int:
+        return int(_clip(round(_between(rng, self.low - 0.5, self.high + 0.5, centre, trust)), self))
 
     def find(self, value: Value) -> tuple[int, ...]:
         """Return the value, if it is a whole number in the range."""
@@ -201,9 +210,13 @@ class Choice:
         """Return the option that is proposed."""
         return suggest.suggest_categorical(name, self.options)
 
-    def draw(self, rng: random.Random) -> Value:
-        """Draw an option from the prior."""
-        return _pick(rng, self.options, self.prior)
+    def draw(self, rng: random.Random, trust: float = TRUST) -> Value:
+        """Draw an option from the prior, to this share; otherwise uniformly."""
+        return _pick(rng, self.options, self.prior, trust)
+
+    def near(self, drawn: Value, rng: random.Random) -> Value:
+        """Return the option that was drawn before, mostly."""
+        return drawn if rng.random() < KEPT else self.draw(rng)
 
     def find(self, value: Value) -> tuple[Value, ...]:
         """Return the value as the options have it (5 for 5.0), if it is one of them."""
@@ -241,9 +254,13 @@ class OneOf:
         """Return the word that is proposed."""
         return suggest.suggest_categorical(name, self.options) if self.searched else self.options[0]
 
-    def draw(self, rng: random.Random) -> Value:
-        """Draw a word from the prior."""
-        return _pick(rng, self.options, self.prior)
+    def draw(self, rng: random.Random, trust: float = TRUST) -> Value:
+        """Draw a word from the prior, to this share; otherwise uniformly."""
+        return _pick(rng, self.options, self.prior, trust)
+
+    def near(self, drawn: Value, rng: random.Random) -> Value:
+        """Return the word that was drawn before, mostly."""
+        return drawn if rng.random() < KEPT else self.draw(rng)
 
     def find(self, value: Value) -> tuple[Value, ...]:
         """Return the word, if it is one of those to draw from."""
@@ -279,9 +296,13 @@ class Points:
         """Return the number of the one that is proposed."""
         return suggest.suggest_categorical(name, self.options) if self.searched else 0
 
-    def draw(self, rng: random.Random) -> Value:
+    def draw(self, rng: random.Random, _trust: float = TRUST) -> Value:
         """Draw a number."""
         return rng.choice(self.options)
+
+    def near(self, drawn: Value, rng: random.Random) -> Value:
+        """Return the number that was drawn before, mostly."""
+        return drawn if rng.random() < KEPT else self.draw(rng)
 
     def find(self, number: Value) -> tuple[Value, ...]:
         """Return the number, if there is one and something to choose from."""
@@ -326,18 +347,18 @@ def _weighed(prior: Mapping[Option, float]) -> dict[str, object]:
     return {"prior": dict(prior)} if prior else {}
 
 
-def _between(rng: random.Random, low: float, high: float, centre: float | None) -> float:
-    """Draw uniformly, or with TRUST from a normal around the centre, truncated to the range."""
+def _between(rng: random.Random, low: float, high: float, centre: float | None, trust: float) -> float:
+    """Draw uniformly, or with this trust from a normal around the centre, truncated to the range."""
     width = high - low
-    if centre is None or not width or rng.random() >= TRUST:
+    if centre is None or not width or rng.random() >= trust:
         return rng.uniform(low, high)
     bell = NormalDist((centre - low) / width, SPREAD)
     return low + width * bell.inv_cdf(rng.uniform(bell.cdf(0), bell.cdf(1)))
 
 
-def _magnitude(rng: random.Random, node: Log | OneMinusLog) -> float:
-    centre = None if node.centre is None else math.log(node.centre)
-    return _clip(math.exp(_between(rng, math.log(node.low), math.log(node.high), centre)), node)
+def _magnitude(rng: random.Random, node: Log | OneMinusLog, centre: float | None, trust: float) -> float:
+    middle = None if centre is None else math.log(centre)
+    return _clip(math.exp(_between(rng, math.log(node.low), math.log(node.high), middle, trust)), node)
 
 
 def _clip(drawn: float, node: _Range) -> float:
@@ -345,7 +366,9 @@ def _clip(drawn: float, node: _Range) -> float:
     return min(max(drawn, node.low), node.high)
 
 
-def _pick(rng: random.Random, options: Sequence[Option], prior: Mapping[Option, float]) -> Option:
-    if prior and rng.random() < TRUST:
+def _pick(
+    rng: random.Random, options: Sequence[Option], prior: Mapping[Option, float], trust: float
+) -> Option:
+    if prior and rng.random() < trust:
         return rng.choices(list(prior), list(prior.values()))[0]
     return rng.choice(options)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import final
+from typing import Any, cast, final
 
 from hpo.config import Config, Value
-from hpo.space.nodes import POINTS, Fixed, Node, OneMinusLog, OneOf, Points, Suggest
+from hpo.space.nodes import POINTS, TRUST, Fixed, Node, OneMinusLog, OneOf, Points, Suggest
 from hpo.space.writing import write
 
 
@@ -73,17 +73,38 @@ class Space:
         walk = self._walk(lambda parameter: parameter.node.ask(parameter.name, suggest))
         return Config({name: item for parameter, value in walk for name, item in parameter.says(value)})
 
-    def draw(self, rng: random.Random) -> dict[str, Value]:
+    def draw(self, rng: random.Random, trust: float = TRUST) -> dict[str, Value]:
         """Draw the sampler's parameters from the expert's prior.
 
-        With a prior, a draw follows it 8 times of 10 and is uniform otherwise, so that a wrong expert
+        With a prior, a value follows it to the share `trust` and is uniform otherwise, so that a wrong expert
         costs little: numbers come from a normal around the expert's value, truncated to the range,
         with a sixth of the range as standard deviation; options come by their weights. Without a
         prior, draws are uniform. Both are meant on the verb's own scale. Only the branch that was
         drawn contributes its parameters.
         """
-        walk = self._walk(lambda parameter: parameter.node.draw(rng))
-        return {parameter.name: value for parameter, value in walk if parameter.node.searched}
+        return self._drawn(lambda parameter: parameter.node.draw(rng, trust))
+
+    def near(self, params: Mapping[str, Value], rng: random.Random) -> dict[str, Value]:
+        """Draw the sampler's parameters around those of another draw.
+
+        Numbers come from a normal of a sixth of the range around the other's; options stay mostly. What the
+        other has none of, since it is in another branch, is drawn from the prior.
+        """
+
+        def choose(parameter: Parameter) -> Value:
+            node = parameter.node
+            known = parameter.name in params
+            return node.near(cast("Any", params[parameter.name]), rng) if known else node.draw(rng)
+
+        return self._drawn(choose)
+
+    @property
+    def expected(self) -> bool:
+        """Whether an expert has said anything of it."""
+        return any(getattr(parameter.node, "prior", None) not in (None, {}) for parameter in self.parameters)
+
+    def _drawn(self, choose: Callable[[Parameter], Value]) -> dict[str, Value]:
+        return {parameter.name: value for parameter, value in self._walk(choose) if parameter.node.searched}
 
     def locate(self, config: Config) -> dict[str, Value]:
         """Return the sampler's parameters of a config: `sample` gives back exactly these values.

@@ -8,6 +8,8 @@ from typing import Final
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 
+from hpo.study.ladder import Ladder
+
 
 def _tpe(seed: int) -> BaseSampler:
     # `group` samples the hyperparameters of one branch together, which a conditional space needs.
@@ -43,6 +45,7 @@ def _median(epochs: int) -> BasePruner:
 
 
 PRUNERS: Final[Mapping[str, Callable[[int], BasePruner]]] = {
+    "ladder": Ladder,
     "halving": _halving,
     "hyperband": _hyperband,
     "median": _median,

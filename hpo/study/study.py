@@ -32,6 +32,7 @@ from optuna.trial import TrialState, create_trial
 
 from hpo.config import Config
 from hpo.plan import Plan
+from hpo.study.blend import PRIOR, Blend
 from hpo.study.drawing import Known, Quantiles
 from hpo.study.methods import MODELS, PRUNERS
 from hpo.study.view import Memory
@@ -41,7 +42,7 @@ optuna.logging.disable_default_handler()
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
 BASELINE: Final = "baseline"
-PRIOR: Final = "prior"
+BLEND: Final = "blend"
 
 # Trials that a model-based sampler needs before it says more than the expert's prior.
 _STARTUP: Final = 10
@@ -58,8 +59,9 @@ _STATES: Final[Mapping[Outcome, TrialState]] = {
 class Study:
     """One search's proposals and verdicts.
 
-    The sampler is `tpe`, `gp`, `cmaes`, `random` (uniform over the space) or `qmc` (scrambled Sobol
-    points); the pruner one of `PRUNERS`. Trial 0 is the plan's baseline, which is never pruned.
+    The sampler is `blend` (`hpo.study.blend`), `tpe`, `gp`, `cmaes`, `random` (uniform over the space) or
+    `qmc` (scrambled Sobol points); the pruner one of `PRUNERS`. Trial 0 is the plan's baseline, which is
+    never pruned.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -67,6 +69,7 @@ class Study:
         self._sampler: str = plan.setting("sampler")
         self._seed: int = plan.setting("seed")
         self._lag = plan.search.lag
+        self._blend = Blend(plan.space)
         self._storage = Memory()
         self._study = optuna.create_study(
             storage=self._storage,
@@ -105,13 +108,8 @@ class Study:
 
     def _propose_next(self, number: int) -> Proposal:
         seed = derived_seed(self._seed, number)
-        origin = self._origin()
+        origin, chosen = self._chosen(number, seed)
         self._study.sampler = MODELS[origin](seed) if origin in MODELS else RandomSampler(seed)
-        chosen: dict[str, Any] = {}
-        if origin == PRIOR:
-            chosen = self._space.draw(random.Random(seed))
-        elif origin == "qmc":
-            chosen = self._sobol_point(number)
         chosen |= self._space.turn(number)
         if chosen:
             self._study.enqueue_trial(chosen)
@@ -119,10 +117,13 @@ class Study:
         config = self._plan.vocabulary.defaults(self._space.sample(trial))
         return self._proposal(trial, config, origin)
 
-    def _origin(self) -> str:
+    def _chosen(self, number: int, seed: int) -> tuple[str, dict[str, Any]]:
+        """Return who proposes, and what, as far as it is not left to Optuna's sampler."""
+        if self._sampler == BLEND:
+            return self._blend.propose(seed)
         if self._sampler in MODELS and self._measured < _STARTUP:
-            return PRIOR
-        return self._sampler
+            return PRIOR, self._space.draw(random.Random(seed))
+        return self._sampler, self._sobol_point(number) if self._sampler == "qmc" else {}
 
     def _propose_baseline(self) -> Proposal:
         """Propose the baseline as it stands; the sampler learns as much of it as its space contains."""
@@ -149,6 +150,7 @@ class Study:
 
     def _proposal(self, trial: optuna.Trial, config: Config, origin: str) -> Proposal:
         self._live[trial.number] = trial
+        self._blend.proposed(trial.number, origin, trial.params)
         return Proposal(
             number=trial.number,
             config=config,
@@ -190,7 +192,10 @@ class Study:
     def _tell(self, trial: int) -> None:
         """Tell the sampler how a trial ended."""
         live, (outcome, score) = self._live.pop(trial), self._ended.pop(trial)
-        self._measured += outcome is not Outcome.FAILED and outcome is not Outcome.LOST
+        if outcome is not Outcome.FAILED and outcome is not Outcome.LOST:
+            self._measured += 1
+            epochs = 0 if outcome is Outcome.DIVERGED else self._last_epoch(live)
+            self._blend.ended(trial, epochs, self._objective.cost(score))
         if outcome is Outcome.DIVERGED:
             self._end_diverged(live)
         elif outcome is Outcome.FINISHED:
@@ -205,8 +210,8 @@ class Study:
         learn from complete trials only, so they are told the worst score that the search has seen.
         """
         worst = self._worst(live.number)
-        if self._sampler == "tpe" or not math.isfinite(worst):
-            live.report(math.nan, self._diverged_step(live))
+        if self._sampler in ("tpe", BLEND) or not math.isfinite(worst):
+            live.report(math.nan, self._last_epoch(live) + 1)
             self._study.tell(live, state=TrialState.PRUNED)
         else:
             self._study.tell(live, worst if self._objective.direction == "minimize" else -worst)
@@ -218,9 +223,8 @@ class Study:
         costs = (self._objective.cost(score) for score in scores if not math.isnan(score))
         return max(costs, default=-math.inf)
 
-    def _diverged_step(self, live: optuna.Trial) -> int:
-        last = self._study.get_trials(deepcopy=False)[live.number].last_step
-        return (last or 0) + 1
+    def _last_epoch(self, live: optuna.Trial) -> int:
+        return self._study.get_trials(deepcopy=False)[live.number].last_step or 0
 
     def restore(self, record: Record) -> None:
         """Take in a record of the past; the records of a search must come in their order."""
@@ -249,6 +253,7 @@ class Study:
         )
         self._study.add_trial(past)
         self._live[proposal.number] = optuna.Trial(self._study, self._id(proposal.number))
+        self._blend.proposed(proposal.number, proposal.origin, past.params)
 
     def _remember(self, trial: int, notes: Mapping[str, Any]) -> None:
         for name, value in notes.items():

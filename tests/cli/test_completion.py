@@ -36,7 +36,7 @@ def folder(tmp_path, monkeypatch):
         ),
         (
             "hpo search recipe=cnn sampler=",
-            [f"sampler={it}" for it in ("cmaes", "gp", "qmc", "random", "tpe")],
+            [f"sampler={it}" for it in ("blend", "cmaes", "gp", "qmc", "random", "tpe")],
         ),
         ("hpo search recipe=cnn fuse=o", ["fuse=off"]),
         ("hpo search deterministic=t", ["deterministic=true"]),

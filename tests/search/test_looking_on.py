@@ -1,6 +1,7 @@
-"""A search that runs elsewhere is watched through its ledger, and told to programs."""
+"""A search that runs elsewhere is watched through its ledger, told to programs, and stopped."""
 
 import json
+import signal
 import threading
 import time
 
@@ -117,3 +118,20 @@ def test_its_records_are_told_to_programs_as_they_come(running, capsys):
     assert lines[7]["score"] is None
     assert lines[-1] == {"record": "state", "name": "mlp-1", "state": "finished", "reason": ""}
     assert lines[0]["config"]["optimizer"] == "adamw"
+
+
+def test_its_driver_is_asked_to_stop(running, monkeypatch, capsys):
+    sent = []
+    monkeypatch.setattr("os.kill", lambda process, number: sent.append((process, number)))
+    assert cli.main(["stop", "mlp-1"]) == 0
+    assert [number for _, number in sent if number] == [signal.SIGTERM]
+    assert "Go on with it: hpo resume mlp-1" in capsys.readouterr().out
+    running[0].close_session(running[1], State.FINISHED)
+    assert cli.main(["stop", "mlp-1"]) == 2
+    assert "This search is finished; there is nothing to stop." in capsys.readouterr().err
+
+
+def test_one_on_another_machine_is_to_be_stopped_there(running, monkeypatch, capsys):
+    monkeypatch.setattr(Ledger, "driver", lambda *_: ("elsewhere", 1))
+    assert cli.main(["stop", "mlp-1"]) == 2
+    assert "runs on elsewhere: stop it there" in capsys.readouterr().err

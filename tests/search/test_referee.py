@@ -49,6 +49,7 @@ def make(url, *words):
 
 COMBINATIONS = [
     *((sampler, "halving") for sampler in SamplerName.__args__),
+    ("blend", "ladder"),
     *(("tpe", pruner) for pruner in PrunerName.__args__ if pruner != "halving"),
 ]
 

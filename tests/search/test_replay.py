@@ -36,7 +36,9 @@ def alter(tmp_path, change, *values):
     database.close()
 
 
-@pytest.mark.parametrize("words", [("sampler=tpe",), ("sampler=cmaes", "pruner=hyperband"), ("sampler=qmc",)])
+@pytest.mark.parametrize(
+    "words", [(), ("sampler=tpe",), ("sampler=cmaes", "pruner=hyperband"), ("sampler=qmc",)]
+)
 def test_every_decision_of_a_search_in_company_comes_out_again(url, words):
     name = started(url, "trials=17", f"epochs={EPOCHS}", *words)
     run(url, name, Workers(2, EPOCHS, 3))

@@ -1,0 +1,213 @@
+"""Who searches on recorded curves (`curves.py`): random search, halving, Optuna, and hpo."""
+
+from __future__ import annotations
+
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import optuna
+
+sys.path.insert(0, os.environ.get("PYTHONPATH") or str(Path(__file__).resolve().parent.parent))
+
+from curves import Account, Axis, Spent, Table
+
+from hpo.plan import Plan, order
+from hpo.settings import SearchSettings
+from hpo.study import Study
+from hpo.trial import Outcome
+
+MANY = 1_000_000
+optuna.logging.set_verbosity(optuna.logging.ERROR)
+optuna.logging.disable_default_handler()
+
+Searcher = Callable[[Account, int], None]
+
+
+def at_random(account: Account, seed: int) -> None:
+    """Draw uniformly and train each to its end."""
+    for point in _points(account, seed):
+        account.train(account.take(point), account.table.epochs)
+
+
+def _points(account: Account, seed: int) -> Iterator[np.ndarray]:
+    rng = np.random.default_rng(seed)
+    while len(account.seen) < len(account.table.curves):
+        yield rng.random(len(account.table.axes))
+    raise Spent
+
+
+def halving(account: Account, seed: int, factor: int = 3) -> None:
+    """Draw uniformly; at each rung the best third goes on as soon as it is one (asynchronous halving)."""
+    rungs: dict[int, dict[int, float]] = {}
+    for point in _points(account, seed):
+        configuration, until = account.take(point), 1
+        while True:
+            loss = account.train(configuration, until)
+            rung = rungs.setdefault(until, {})
+            rung[configuration] = loss
+            better = sum(other < loss for other in rung.values())
+            if until == account.table.epochs or better * factor >= len(rung):
+                break
+            until = min(until * factor, account.table.epochs)
+
+
+def top(account: Account, seed: int, share: float = 0.5) -> None:
+    """Pay a share of the budget for one epoch of as many as that buys, then train the best to their ends."""
+    points, first = _points(account, seed), {}
+    while account.paid < share * account.budget:
+        configuration = account.take(next(points))
+        first[configuration] = account.train(configuration, 1)
+    for configuration in sorted(first, key=lambda it: first[it]):
+        account.train(configuration, account.table.epochs)
+
+
+def by_optuna(
+    account: Account, seed: int, sampler: Callable[[int], Any], pruner: Callable[[int], Any]
+) -> None:
+    """Let Optuna propose in the unit cube, and prune after any epoch."""
+    study = optuna.create_study(sampler=sampler(seed), pruner=pruner(account.table.epochs))
+    while len(account.seen) < len(account.table.curves):
+        trial = study.ask()
+        point = [trial.suggest_float(axis.name, 0, 1) for axis in account.table.axes]
+        study.tell(trial, *_outcome(account, trial, account.take(point)))
+    raise Spent
+
+
+def _outcome(account: Account, trial: optuna.Trial, configuration: int) -> tuple[Any, Any]:
+    loss = math.inf
+    for epoch in range(1, account.table.epochs + 1):
+        loss = account.train(configuration, epoch)
+        if not math.isfinite(loss):
+            return None, optuna.trial.TrialState.PRUNED
+        trial.report(loss, epoch)
+        if trial.should_prune():
+            return None, optuna.trial.TrialState.PRUNED
+    return loss, None
+
+
+def by_hpo(account: Account, seed: int, words: Sequence[str], priors: Mapping[str, float]) -> None:
+    """Let hpo's own study propose and judge, as `hpo search` would with one worker."""
+    study = Study(_plan(account.table, seed, words, priors))
+    while len(account.seen) < len(account.table.curves):
+        proposal = study.propose()
+        own = proposal.config.below("model")
+        point = [float(axis.unit(float(own[axis.name]))) for axis in account.table.axes]
+        study.end(proposal.number, *_ending(account, study, proposal.number, account.take(point)))
+    raise Spent
+
+
+def _ending(account: Account, study: Study, number: int, configuration: int) -> tuple[Outcome, float | None]:
+    loss: float | None = None
+    for epoch in range(1, account.table.epochs + 1):
+        now = account.train(configuration, epoch)
+        if not math.isfinite(now):
+            return Outcome.DIVERGED, loss
+        loss = now
+        kept, _ = study.report(number, epoch, loss)
+        if not kept:
+            return Outcome.PRUNED, loss
+    return Outcome.FINISHED, loss
+
+
+RECIPE = '''"""Recorded."""
+objective = "minimize loss"
+epochs = {epochs}
+baseline = {{{baseline}}}
+def model({arguments}): ...
+def data(): ...
+def loss(outputs, targets): ...
+'''
+VERBS = {"linear": "uniform", "log": "log", "one_minus_log": "one_minus_log"}
+
+
+def _plan(table: Table, seed: int, words: Sequence[str], priors: Mapping[str, float]) -> Plan:
+    """Return the plan of a search over a table: its axes are the arguments of a recipe's model."""
+    usual = {axis.name: priors.get(axis.name, _middle(axis)) for axis in table.axes}
+    arguments = ", ".join(f"{name}={value!r}" for name, value in usual.items())
+    baseline = ", ".join(f'"model.{name}": {value!r}' for name, value in usual.items())
+    source = RECIPE.format(epochs=table.epochs, arguments=arguments, baseline=baseline)
+    lines = [f"  {axis.name}: {_node(axis, priors.get(axis.name))}" for axis in table.axes]
+    with tempfile.TemporaryDirectory(prefix="hpo-replay-") as folder:
+        recipe, space = Path(folder, "recorded.py"), Path(folder, "recorded.yaml")
+        recipe.write_text(source)
+        space.write_text("\n".join(["model:", *lines]) + "\n")
+        given = [f"recipe={recipe}", f"space={space}", f"seed={seed}", f"trials={MANY}", *words]
+        return Plan.of(order(SearchSettings.from_words(given)))
+
+
+def _middle(axis: Axis) -> float:
+    if axis.scale == "log":
+        return math.sqrt(axis.low * axis.high)
+    if axis.scale == "one_minus_log":
+        return 1 - math.sqrt((1 - axis.low) * (1 - axis.high))
+    return (axis.low + axis.high) / 2
+
+
+def _node(axis: Axis, prior: float | None) -> str:
+    low, high = (1 - axis.high, 1 - axis.low) if axis.scale == "one_minus_log" else (axis.low, axis.high)
+    expert = "" if prior is None else f", prior: {min(max(prior, axis.low), axis.high)!r}"
+    return f"{{{VERBS[axis.scale]}: [{low!r}, {high!r}]{expert}}}"
+
+
+# What an expert would say of Adam, of whatever task: Kingma and Ba 2015, and common practice.
+ADAM = {
+    "learning_rate": 1e-3,
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "epsilon": 1e-8,
+    "l1": 1e-8,
+    "l2": 1e-8,
+    "linear_decay": 1e-7,
+    "exponential_decay": 1e-6,
+}
+WRONG = {"learning_rate": 1.0, "beta1": 0.1, "beta2": 0.1, "epsilon": 100.0, "l1": 1.0, "l2": 1.0}
+
+
+def _tpe(seed: int) -> Any:
+    return optuna.samplers.TPESampler(seed=seed, multivariate=True)
+
+
+def _gp(seed: int) -> Any:
+    return optuna.samplers.GPSampler(seed=seed)
+
+
+def _none(_: int) -> Any:
+    return optuna.pruners.NopPruner()
+
+
+def _halving(_: int) -> Any:
+    return optuna.pruners.SuccessiveHalvingPruner()
+
+
+def _hyperband(epochs: int) -> Any:
+    return optuna.pruners.HyperbandPruner(1, epochs, 3)
+
+
+SEARCHERS: dict[str, Searcher] = {
+    "random": at_random,
+    "halving": halving,
+    "top": top,
+    "tpe": partial(by_optuna, sampler=_tpe, pruner=_none),
+    "tpe+halving": partial(by_optuna, sampler=_tpe, pruner=_halving),
+    "tpe+hyperband": partial(by_optuna, sampler=_tpe, pruner=_hyperband),
+    "gp+halving": partial(by_optuna, sampler=_gp, pruner=_halving),
+}
+PRIORS = {"": {}, "+prior": ADAM, "+wrong": WRONG}
+TIMES = {"random x2": 2, "random x10": 10}  # random search with so many times the budget
+
+
+def searcher(name: str) -> Searcher:
+    """Return who is meant: one of `SEARCHERS`, or `hpo[:sampler+pruner][+prior|+wrong]`."""
+    if not name.startswith("hpo"):
+        return SEARCHERS["random" if name in TIMES else name]
+    ways = name.removesuffix("+prior").removesuffix("+wrong")
+    sampler, _, pruner = ways.partition(":")[2].partition("+")
+    words = [f"sampler={sampler}", f"pruner={pruner}"] if sampler else []
+    return partial(by_hpo, words=words, priors=PRIORS[name.removeprefix(ways)])

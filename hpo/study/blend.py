@@ -1,0 +1,104 @@
+"""A sampler of several minds: the expert, chance, and what lies near the best trials.
+
+Each proposal comes from one of three *sources*, drawn by weights that follow the evidence. A source wins with
+a trial that is among the best quarter of all that ended. Its weight is the square of the share of wins that
+is to be expected of it by Laplace's rule, ((wins + 1) / (trials + 2))², so one that loses is soon asked less.
+Chance keeps a third whatever happens, so that a wrong expert costs little. PriorBand (Mallik et al., 2023,
+arXiv 2306.12370) mixes the same three, with weights from a likelihood.
+
+Trials are ranked by the epochs that they were let have, then by their last score. Their parameters are drawn
+from their own seeds, so that workers that ask before any result is there do not crowd.
+"""
+
+from __future__ import annotations
+
+import bisect
+import math
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from itertools import islice
+from typing import Any, Final
+
+from hpo.space import Space
+
+PRIOR: Final = "prior"
+CHANCE: Final = "random"
+NEAR: Final = "near"
+
+_SOURCES: Final = (PRIOR, CHANCE, NEAR)
+
+_FLOOR: Final = 1 / 3  # of the weights, for chance
+_BEST: Final = 1 / 4  # of the trials: who wins
+_ELITE: Final = 5  # trials near which to look
+_ENOUGH: Final = 5  # trials that must have ended before there is anything to be near of
+_TRIES: Final = 20  # to find a proposal that was not made before
+
+
+class Blend:
+    """Proposes parameters for trials, and learns how they ended."""
+
+    def __init__(self, space: Space) -> None:
+        self._space = space
+        self._proposed: dict[int, tuple[str, Mapping[str, Any]]] = {}
+        self._known: set[tuple[tuple[str, Any], ...]] = set()
+        self._ranking: list[tuple[int, float, int]] = []  # epochs (negative), cost and number, best first
+        self._asked: Counter[str] = Counter()  # of those that have ended
+
+    def propose(self, seed: int) -> tuple[str, dict[str, Any]]:
+        """Return a source and the parameters that it proposes; none that there were before, if it can."""
+        dice = random.Random(seed)
+        weights = self._weights()
+        source = dice.choices(list(weights), list(weights.values()))[0]
+        draw = self._draws(dice)[source]
+        drawn = [draw()]
+        while _key(drawn[-1]) in self._known and len(drawn) < _TRIES:
+            drawn.append(draw())
+        return source, drawn[-1]
+
+    def proposed(self, number: int, source: str, params: Mapping[str, Any]) -> None:
+        """Take in what a trial was proposed with, by whomever."""
+        self._proposed[number] = source, params
+        self._known.add(_key(params))
+
+    def ended(self, number: int, epochs: int, cost: float) -> None:
+        """Take in how long a trial was trained and its last cost; no epochs, if it diverged."""
+        bisect.insort(self._ranking, (-epochs, cost, number))
+        self._asked[self._proposed[number][0]] += 1
+
+    def _draws(self, dice: random.Random) -> Mapping[str, Callable[[], dict[str, Any]]]:
+        return {
+            PRIOR: lambda: self._space.draw(dice, 1.0),
+            CHANCE: lambda: self._space.draw(dice, 0.0),
+            NEAR: lambda: self._space.near(dice.choice(self._elite)[1], dice),
+        }
+
+    @property
+    def _elite(self) -> list[tuple[str, Mapping[str, Any]]]:
+        return [self._proposed[number] for *_, number in self._ranking[:_ELITE]]
+
+    def _weights(self) -> dict[str, float]:
+        wins = Counter(self._winners())
+        weights = {
+            source: ((wins[source] + 1) / (self._asked[source] + 2)) ** 2
+            for source in _SOURCES
+            if self._can(source)
+        }
+        others = sum(weight for source, weight in weights.items() if source != CHANCE)
+        least = others * _FLOOR / (1 - _FLOOR)
+        return weights | {CHANCE: max(weights[CHANCE], least)}
+
+    def _can(self, source: str) -> bool:
+        if source == PRIOR:
+            return self._space.expected
+        return source == CHANCE or len(self._ranking) >= _ENOUGH
+
+    def _winners(self) -> Iterator[str]:
+        """Yield the sources of the best quarter."""
+        for epochs, _, number in islice(self._ranking, math.ceil(_BEST * len(self._ranking))):
+            if epochs:
+                yield self._proposed[number][0]
+
+
+def _key(params: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:
+    return tuple(sorted(params.items()))

@@ -1,0 +1,61 @@
+"""A pruner of many rungs close together: at each, the best third of those that got there goes on.
+
+Asynchronous successive halving (Li et al., 2020, arXiv 1810.05934) in its stopping form, but with two numbers
+in place of one: what a rung lets pass, and how far the next one is. The first rungs are cheap and cull most.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from typing import Final
+
+import optuna
+from optuna.pruners import BasePruner
+from optuna.study import StudyDirection
+from optuna.trial import FrozenTrial
+
+_STEP: Final = 2.25  # from rung to rung
+_PASSES: Final = 1 / 3
+_LOWEST: Final = 0.03  # of a full training: below, a curve says little
+
+
+class Ladder(BasePruner):
+    """Stops a trial at a rung if a third of its rivals, itself among them, is better.
+
+    Rivals at a rung are those that have been measured there and those that diverged on the way to it.
+    """
+
+    def __init__(self, epochs: int) -> None:
+        self.rungs = tuple(sorted(set(_rungs(epochs))))
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        """Return whether the trial, after its last epoch, is to stop."""
+        epoch = trial.last_step
+        if epoch not in self.rungs:
+            return False
+        sign = 1 if study.direction == StudyDirection.MINIMIZE else -1
+        below = max((rung for rung in self.rungs if rung < epoch), default=0)
+        rivals = [
+            sign * score if not math.isnan(score) else math.inf
+            for it in study.get_trials(deepcopy=False)
+            for score in _measured(it, below, epoch)
+        ]
+        better = sum(cost < sign * trial.intermediate_values[epoch] for cost in rivals)
+        return better >= _PASSES * len(rivals)
+
+
+def _rungs(epochs: int) -> Iterator[int]:
+    height = epochs / _STEP
+    while height >= max(0.8, _LOWEST * epochs):
+        yield round(height)
+        height /= _STEP
+
+
+def _measured(trial: FrozenTrial, below: int, epoch: int) -> list[float]:
+    """Return its score after this epoch: NaN if it diverged since the rung below, none if it ended."""
+    curve = trial.intermediate_values
+    if epoch in curve:
+        return [curve[epoch]]
+    last = trial.last_step or 0
+    return [math.nan] if below < last < epoch and math.isnan(curve[last]) else []

@@ -1,0 +1,124 @@
+"""What `blend` proposes as results come in, and whom `ladder` stops."""
+
+import math
+from collections import Counter
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from hpo.space import read
+from hpo.study.blend import Blend
+from hpo.study.ladder import Ladder
+from hpo.training.words import VOCABULARY
+
+SPACE = "optimizer: {one_of: {sgd: {lr: {log: [1e-4, 1], prior: 0.1}}, adamw: {lr: {log: [1e-5, 1]}}}}"
+LR = "optimizer.sgd.lr"
+
+
+def blend_of(text):
+    return Blend(read(text, "space", VOCABULARY))
+
+
+def search(blend, trials, cost, epochs=9):
+    """Let it propose, and tell it what `cost` says of the parameters; return sources and parameters."""
+    made = []
+    for number in range(trials):
+        source, params = blend.propose(number)
+        blend.proposed(number, source, params)
+        blend.ended(number, epochs, cost(params))
+        made.append((source, params))
+    return made
+
+
+def far_from(best):
+    return lambda params: abs(math.log10(params["optimizer.sgd.lr"] / best))
+
+
+ONE = "optimizer: {one_of: {sgd: {lr: {log: [1e-4, 1], prior: 0.1}}}}"
+
+
+def test_an_expert_who_is_wrong_is_soon_asked_less():
+    asked = {
+        best: Counter(source for source, _ in search(blend_of(ONE), 120, far_from(best))[60:])["prior"]
+        for best in (1e-4, 0.1)
+    }
+    assert asked[1e-4] < 4
+    assert asked[0.1] > 2 * asked[1e-4]
+
+
+def test_chance_keeps_a_third():
+    sources = Counter(source for source, _ in search(blend_of(ONE), 300, far_from(0.1)))
+    assert sources["random"] >= 80
+    assert sources["near"] + sources["prior"] > sources["random"]
+
+
+def test_it_comes_near_the_best_without_an_expert():
+    made = search(blend_of("optimizer: {one_of: {sgd: {lr: {log: [1e-4, 1]}}}}"), 60, far_from(3e-3))
+    assert {source for source, _ in made} == {"random", "near"}
+    near = [far_from(3e-3)(params) for source, params in made[30:] if source == "near"]
+    by_chance = [far_from(3e-3)(params) for source, params in made if source == "random"]
+    assert sum(near) / len(near) < 0.75 * sum(by_chance) / len(by_chance)
+
+
+def test_a_branch_is_proposed_with_its_own_parameters():
+    for _, params in search(blend_of(SPACE), 60, lambda params: len(str(params))):
+        word = params["optimizer"]
+        assert set(params) == {"optimizer", f"optimizer.{word}.lr"}
+
+
+def test_nothing_is_proposed_twice_while_there_is_something_new():
+    made = search(blend_of("batch_size: {choice: [16, 32, 64, 128]}"), 4, lambda params: params["batch_size"])
+    assert sorted(params["batch_size"] for _, params in made) == [16, 32, 64, 128]
+
+
+def test_who_diverges_never_wins():
+    blend = blend_of(ONE)
+    made = []
+    for number in range(40):
+        source, params = blend.propose(number)
+        blend.proposed(number, source, params)
+        blend.ended(number, 9 if source == "random" else 0, 1.0 if source == "random" else math.inf)
+        made.append(source)
+    assert Counter(made[20:])["random"] > 10
+
+
+@pytest.mark.parametrize(
+    ("epochs", "rungs"), [(1, ()), (2, (1,)), (6, (1, 3)), (9, (2, 4)), (20, (2, 4, 9)), (51, (2, 4, 10, 23))]
+)
+def test_rungs_are_close_together_and_begin_low(epochs, rungs):
+    assert Ladder(epochs).rungs == rungs
+
+
+class TestLadder:
+    def study(self, direction="minimize", others=()):
+        study = optuna.create_study(direction=direction, pruner=Ladder(6))
+        for curve in others:
+            trial = study.ask()
+            for epoch, score in enumerate(curve, start=1):
+                trial.report(score, epoch)
+            study.tell(trial, state=TrialState.PRUNED)
+        return study
+
+    def stops(self, study, score, epoch=1):
+        trial = study.ask()
+        trial.report(score, epoch)
+        return trial.should_prune()
+
+    @pytest.mark.parametrize(("direction", "sign"), [("minimize", 1), ("maximize", -1)])
+    def test_the_best_third_goes_on(self, direction, sign):
+        study = self.study(direction, [[sign * loss] for loss in (1.0, 2.0, 3.0, 4.0, 5.0)])
+        assert not self.stops(study, sign * 1.5)
+        study = self.study(direction, [[sign * loss] for loss in (1.0, 2.0, 3.0, 4.0, 5.0)])
+        assert self.stops(study, sign * 2.5)
+
+    def test_who_is_first_goes_on(self):
+        assert not self.stops(self.study(), 9.0)
+
+    def test_between_rungs_nobody_stops(self):
+        assert not self.stops(self.study(others=[[1.0, 1.0], [1.0, 1.0]]), 9.0, epoch=2)
+
+    def test_who_diverged_on_the_way_was_worse(self):
+        assert self.stops(self.study(others=[[1.0], [2.0]]), 1.5)
+        assert not self.stops(self.study(others=[[1.0], [2.0], [math.nan], [math.nan]]), 1.5)
+        assert self.stops(self.study(others=[[1.0] * 3, [2.0] * 3, [math.nan], [math.nan]]), 1.5, epoch=3)
