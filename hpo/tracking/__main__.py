@@ -19,7 +19,7 @@ def main(name: str, uri: str = "") -> str | None:
     stop = threading.Event()
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    os.nice(10)  # training goes first
+    os.nice(19)  # training goes first
     warnings.simplefilter("ignore")
     from hpo.ledger import Ledger  # heavy, so only once a signal does no harm
 

@@ -104,7 +104,7 @@ REFUSALS = {  # what is typed: where the complaint points, and what it says
     SEARCH + "epochs=": ("epochs=", "No value given. Leave the word out for the default."),
     SEARCH + "seed=1 seed=2": ("seed=2", "seed is given twice: 1 and 2."),
     SEARCH + "sampler=tep": ("sampler=tep", "Did you mean tpe?"),
-    SEARCH + "pruner=asha": ("pruner=asha", "Must be one of halving, hyperband, median, none"),
+    SEARCH + "pruner=asha": ("pruner=asha", "Must be one of ladder, halving, hyperband, median, none"),
     SEARCH + "timeout=0s": ("timeout=0s", "a duration such as 90, 90s, 10m or 2h"),
     SEARCH + "name=../up": ("name=../up", "at most 100 letters, digits, . _ or -"),
     SEARCH + "name=" + "a" * 300: ("name=aaaa", "…"),

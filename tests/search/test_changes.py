@@ -103,7 +103,7 @@ def test_a_recipe_and_a_space_that_are_gone_are_as_they_were(search):
     ("word", "line"),
     [
         ("seed=1", "seed: 0 → 1"),
-        ("pruner=none", "pruner: halving → none"),
+        ("pruner=none", "pruner: ladder → none"),
         ("epochs=5", "epochs: 1 → 5"),
         ("deterministic=true", "deterministic: false → true"),
         ("space.batch_size=64", "space.batch_size: 16 → 64"),
