@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from hpo import cli, search
+from hpo import cli, conductor
 from hpo.errors import HpoError
 from hpo.history import State
 from hpo.ledger import Ledger
@@ -105,7 +105,7 @@ def test_a_server_that_refuses_is_asked_again_and_again_while_the_search_lasts(
 def test_training_takes_no_notice_and_what_is_missing_is_said(
     stub: Stub, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(search, "_UPLOAD_PATIENCE_SECONDS", 8.0)  # the tracker takes a while to start
+    monkeypatch.setattr(conductor, "_UPLOAD_PATIENCE_SECONDS", 8.0)  # the tracker takes a while to start
     monkeypatch.setenv("HPO_STORE", f"sqlite:///{tmp_path}/hpo.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", stub.address)
     assert cli.main(["train", "recipe=linear", "epochs=3", "--json"]) == 0
