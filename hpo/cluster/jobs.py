@@ -16,6 +16,11 @@ from ray.job_submission import JobStatus, JobSubmissionClient
 from hpo.errors import InputError, Problem, did_you_mean
 
 _PREFIX: Final = "hpo-"
+_TALKATIVE: Final = (
+    "ray.dashboard.modules.dashboard_sdk",
+    "ray.dashboard.modules.job.sdk",
+    "ray._private.runtime_env.packaging",
+)
 _AGAIN: Final = "~"
 _UNDER_WAY: Final = ("waiting", "running")
 _STATES: Final = {
@@ -48,7 +53,8 @@ class Service:
     """
 
     def __init__(self, address: str) -> None:
-        logging.getLogger("ray.dashboard").setLevel(logging.ERROR)
+        for name in _TALKATIVE:
+            logging.getLogger(name).setLevel(logging.ERROR)
         self.address = address
         with self._explained():
             self._client = JobSubmissionClient(address)

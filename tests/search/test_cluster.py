@@ -45,6 +45,7 @@ def wait_for_epochs(ledger, process, epochs):
 def test_the_trials_of_a_lost_machine_go_on_elsewhere_where_they_were_saved(cluster, folder, ledger):
     process = folder.start(
         *("search", "recipe=cnn", "name=far", f"cluster={cluster.address}", "space=sgd", "fuse=off"),
+        "space.optimizer.sgd.lr={log: [0.01, 0.05]}",  # which no trial diverges of
         *("trials=2", "epochs=40", "pruner=none", "checkpoint_every=0.2s", "checkpoints=saved"),
     )
     wait_for_epochs(ledger, process, 3)

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 FIRST_REVISION = Path(__file__).parent.parent / "ledger" / "revision_0001.sql"
 LONG = ("search", "recipe=cnn", "epochs=30", "name=broken", "space=sgd", "fuse=off")
-WORDS = ("search", "recipe=cnn", "trials=7", "epochs=3", "name=broken")
+WORDS = ("search", "recipe=cnn", "trials=16", "epochs=6", "name=broken", "fuse=off", "pruner=none")
 
 
 @pytest.fixture

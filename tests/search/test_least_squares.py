@@ -19,7 +19,7 @@ def optimum():
 
 @pytest.mark.slow
 def test_the_winner_is_at_the_optimum_where_the_baseline_is_not_yet(folder, optimum):
-    words = ("recipe=linear", "space=linear", "trials=4", "epochs=300", "workers=1", "seed=0")
+    words = ("recipe=linear", "space=linear", "trials=12", "epochs=300", "workers=1", "seed=0")
     done = folder.run("search", *words, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
