@@ -83,7 +83,9 @@ class Plan:
     def setting(self, name: str) -> Any:
         """Return one of the words that the search was started with; one that is younger has its default."""
         settings = self.search.settings
-        return settings[name] if name in settings else SearchSettings.model_fields[name].default
+        if name in settings:
+            return settings[name]
+        return SearchSettings.model_fields[name].get_default(call_default_factory=True)
 
     @classmethod
     def of(cls, search: Search) -> Plan:

@@ -1,5 +1,7 @@
 """What is ordered is checked whole, and understood, before anything starts."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -74,3 +76,15 @@ def test_a_recipes_own_words_are_understood(tmp_path):
     path.write_text(source + rest + own.replace("slow", "adam"))
     with pytest.raises(InputError, match=r"adam is a word of hpo's own"):
         ordered(f"recipe={path}")
+
+
+def test_a_setting_younger_than_the_search_has_its_default(monkeypatch):
+    monkeypatch.delenv("HPO_CHECKPOINTS", raising=False)
+    search = ordered("recipe=cnn")
+    plan = Plan.of(replace(search, settings={"epochs": 3}))
+    assert {name: plan.setting(name) for name in SearchSettings.model_fields if name != "recipe"}.items() >= {
+        ("checkpoints", ""),
+        ("checkpoint_every", 10.0),
+        ("cluster", ""),
+        ("epochs", 3),
+    }
