@@ -13,6 +13,7 @@ from typing import Final, NamedTuple
 import ray
 from ray.job_submission import JobStatus, JobSubmissionClient
 
+from hpo.cluster.manners import KEY
 from hpo.errors import InputError, Problem, did_you_mean
 
 _PREFIX: Final = "hpo-"
@@ -136,10 +137,8 @@ class Service:
         try:
             yield
         except ray.exceptions.AuthenticationError:
-            key = "Set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to the file with its token"
-            raise InputError(
-                Problem(f"service={self.address}", f"The service does not let us in. {key}.")
-            ) from None
+            message = f"The service does not let us in. {KEY}"
+            raise InputError(Problem(f"service={self.address}", message)) from None
         except (OSError, RuntimeError, ValueError) as error:
             first = str(error).strip().splitlines()[0]
             raise InputError(Problem(f"service={self.address}", f"The service refused: {first}")) from None

@@ -12,7 +12,7 @@ from typing import Final
 
 import ray
 
-from hpo.cluster.manners import hushed, shut_down
+from hpo.cluster.manners import KEY, hushed, shut_down
 from hpo.errors import InputError, Problem
 from hpo.hardware import Hardware
 from hpo.stopping import terminal_kept, undisturbed
@@ -78,8 +78,7 @@ def capacity(address: str) -> Hardware:
 
 def _said(error: Exception) -> str:
     if isinstance(error, ray.exceptions.AuthenticationError):
-        key = "Set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to the file with its token"
-        return f"This Ray cluster does not let us in. {key}."
+        return f"This Ray cluster does not let us in. {KEY}"
     first = " ".join(str(error).split()).partition(". ")[0].rstrip(".")
     start = "Start one (ray start --head), or leave cluster= out for a Ray of our own"
     return f"Cannot join a Ray cluster here: {first}. {start}."

@@ -1,13 +1,17 @@
-"""Keeping Ray from the terminal, and taking leave of it."""
+"""Keeping Ray from the terminal, being let in by it, and taking leave of it."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
 from collections.abc import Iterator
+from typing import Final
 
 import ray
 from ray._private import worker
+
+KEY: Final = "Set RAY_AUTH_MODE=token, and RAY_AUTH_TOKEN_PATH to the file with its token."
+"""What to do about a Ray that does not let us in."""
 
 
 @contextlib.contextmanager
