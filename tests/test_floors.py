@@ -41,6 +41,7 @@ FLOORS = {
         "suggesting",
         "referee",
         "conductor",
+        "last_resort",
         "api",
         "plot",
         "replay",
