@@ -21,7 +21,7 @@ from hpo.export.pieces import Drop, Piece, import_block, needed, read, used
 from hpo.recipe import Recipe
 from hpo.training.calls import Call, printed
 from hpo.training.optimizers import optimizer_call, parameters_call
-from hpo.training.schedules import schedule_call
+from hpo.training.schedule_words import schedule_call
 from hpo.training.values import (
     average_calls,
     freeze_calls,

@@ -30,7 +30,8 @@ from hpo.training.loop import (
 )
 from hpo.training.memory import is_known, measure, predict
 from hpo.training.optimizers import optimizer_call, parameters_call
-from hpo.training.schedules import Schedule, schedule_call
+from hpo.training.schedule_words import schedule_call
+from hpo.training.schedules import Schedule
 from hpo.training.snapshot import PLAIN, Parts, Snapshot, pack, retell, unpack
 from hpo.training.transfer import Start
 from hpo.training.values import (

@@ -88,7 +88,7 @@ def processes_of(session):
             facts = (path / "stat").read_text(errors="replace").rpartition(")")[2].split()
             if int(facts[3]) == session and facts[0] not in "ZX":
                 found.append((path / "cmdline").read_text())
-    return found
+    return [command for command in found if command]  # what is just dying has none
 
 
 def wait_for_epochs(ledger, process):
