@@ -219,8 +219,7 @@ def export(words: Words = None) -> None:
         return
     from hpo.handover import export as write
 
-    path = write(chosen.name, chosen.store, chosen.trial, chosen.to, chosen.weights)
-    typer.echo(f"Written. Run it: python {path}")
+    typer.echo(write(chosen, lambda line: typer.echo(line, err=True)))
 
 
 @app.command(cls=_Verb)

@@ -69,7 +69,7 @@ class NameSettings(StoreSettings):
 class ExportSettings(NameSettings):
     """The keys of `hpo export`."""
 
-    to: str = Field(description="The file to write, such as to=train.py")
+    to: str = Field(description="The file to write, such as to=train.py; or a folder: to=cnn/")
     form: Form = Field(default="code", alias="as", description="Write: " + ", ".join(get_args(FormName)))
     trial: Number | None = Field(default=None, description="Trial to export (the winner)")
     weights: Weights = Field(default="", description="File in which the script leaves its weights (none)")
