@@ -216,7 +216,7 @@ def list_(words: Words = None, *, as_json: Json = False) -> None:
 def export(words: Words = None) -> None:
     """Write plain PyTorch code, tables, a study."""
     chosen = settings.ExportSettings.from_words(words or ())
-    if chosen.form != "code":
+    if chosen.of_search:
         from hpo.departure import hand_over
 
         typer.echo(hand_over(chosen))

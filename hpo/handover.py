@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hpo.errors import HpoError, InputError, Problem
-from hpo.export import Proof, Run, card, folder, script
+from hpo.export import TARGETS, Proof, Run, card, folder, script
 from hpo.export.parts.comparing import compare
 from hpo.history import History, Trial
 from hpo.ledger import Ledger
@@ -40,10 +40,22 @@ def export(settings: ExportSettings, hear: Callable[[str], None]) -> str:
     history, plan = ledger.history(search), Plan.of(search)
     chosen = _chosen(history, settings.trial, settings.name)
     run, to = _run(plan, history, chosen), Path(settings.to)
+    if settings.form != "code":
+        return _write_target(to, run, settings)
     if settings.to.endswith("/") or to.is_dir():
         _demand_room(settings)
         return _write_folder(to, run, _proof(plan, history, chosen), hear)
     return f"Written. Run it: python {write_new(to, script(run, settings.weights))}"
+
+
+def _write_target(to: Path, run: Run, settings: ExportSettings) -> str:
+    """Write a training for another trainer, or as data, and say what that cannot hold."""
+    if settings.weights:
+        message = f"as={settings.form} leaves no weights. Leave this out, or write as=code."
+        raise InputError(Problem(f"weights={settings.weights}", message))
+    target = TARGETS[settings.form]
+    written = f"Written: {write_new(to, target.write(run))}"
+    return "\n".join((written, *(f"Not in it: {text}" for text in target.missing(run))))
 
 
 def _demand_room(settings: ExportSettings) -> None:

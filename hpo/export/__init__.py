@@ -4,5 +4,6 @@ from hpo.export.card import Proof, card
 from hpo.export.folder import folder
 from hpo.export.run import Run
 from hpo.export.script import script
+from hpo.export.targets import TARGETS
 
-__all__ = ["Proof", "Run", "card", "folder", "script"]
+__all__ = ["TARGETS", "Proof", "Run", "card", "folder", "script"]

@@ -9,7 +9,7 @@ from hpo.config import Value
 from hpo.export.optim import hears
 from hpo.export.pieces import Piece
 from hpo.export.run import Run, definitions
-from hpo.training.calls import Call, Name
+from hpo.training.calls import Call, Name, printed
 from hpo.training.values import (
     average_calls,
     freeze_calls,
@@ -44,12 +44,11 @@ def data_value(run: Run, name: str) -> Value:
 
 
 def definitions_of(run: Run, *others: Call) -> Piece:
-    """Return hpo's definitions that the network, its averages and other calls rely on."""
+    """Return hpo's definitions that the network and other calls rely on."""
     calls = (
         *start_calls(run.config),
         *freeze_calls(run.config),
         *initialize_calls(run.config),
-        *average_calls(run.config),
         *others,
     )
     reading = {"hpo.training.checkpoint": {"read_checkpoint"}} if start_calls(run.config) else {}
@@ -69,9 +68,14 @@ def configuration(run: Run, epochs: str) -> str:
     return f"optimizer, scheduler, clip = configure(network, {epochs} * steps{filled})"
 
 
+def criterion(run: Run) -> Iterator[str]:
+    """Yield the line that gives the loss its options, if it has any."""
+    yield from (f"criterion = {call.source('loss')}" for call in loss_calls(run.config))
+
+
 def additions(run: Run) -> Iterator[str]:
     """Yield the lines of what this configuration has besides."""
-    yield from (f"criterion = {call.source('loss')}" for call in loss_calls(run.config))
+    yield from criterion(run)
     yield from (f"averaged = {call.source('network', 'optimizer')}" for call in average_calls(run.config))
 
 
@@ -88,9 +92,19 @@ def names(run: Run) -> dict[str, str]:
 
 def hearing(run: Run) -> Iterator[str]:
     """Yield the line that tells the scheduler of a validation, if it minds."""
-    sign = "" if run.recipe.objective.direction == "minimize" else "-"
     if hears(run):
-        yield f'scheduler.hear({sign}measured["{run.recipe.objective.metric}"])'
+        yield f'scheduler.hear({sign(run)}measured["{run.recipe.objective.metric}"])'
+
+
+def sign(run: Run) -> str:
+    """Return what makes a cost of the objective: a minus if more is better."""
+    return "" if run.recipe.objective.direction == "minimize" else "-"
+
+
+def missing(run: Run, table: Mapping[str, tuple[Value, str]]) -> list[str]:
+    """Return what a target lacks of this configuration; the table has what means `off`, and advice."""
+    found = {name: advice for name, (off, advice) in table.items() if run.config[name] != off}
+    return [f"{name}={printed(run.config[name])}: {advice}" for name, advice in found.items()]
 
 
 def block(lines: Iterator[str] | list[str], depth: int = 1) -> str:

@@ -55,7 +55,7 @@ class Piece:
 
     def __add__(self, other: Piece) -> Piece:
         """Put another piece below this one."""
-        body = f"{self.body}\n\n\n{other.body}"
+        body = "\n\n\n".join(part.body for part in (self, other) if part.body)
         return Piece(self.imports | other.imports, body, self.names | other.names)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+import tomlkit
 import yaml
 
 from hpo.export.run import Run
@@ -60,6 +61,24 @@ def to_yaml(run: Run) -> str:
 def to_json(run: Run) -> str:
     """Return it as JSON."""
     return json.dumps(described(run), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def to_toml(run: Run) -> str:
+    """Return it as TOML, which has no word for nothing: what is off is left out."""
+    absent = "".join(f"# {text}\n" for text in not_in_toml(run))
+    return f"{_header(run)}{absent}\n{tomlkit.dumps(_present(described(run)))}"
+
+
+def not_in_toml(run: Run) -> list[str]:
+    """Return what is left out."""
+    named = ", ".join(name for name, value in run.config.items() if value is None)
+    return [f"Off, so not in here, since TOML has no null: {named}"] if named else []
+
+
+def _present(tree: Any) -> Any:
+    if not isinstance(tree, dict):
+        return tree
+    return {name: _present(value) for name, value in tree.items() if value is not None}
 
 
 def _header(run: Run) -> str:

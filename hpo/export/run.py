@@ -45,6 +45,9 @@ class Run:
         return read(self.recipe.source, _is_of_search(self.recipe.source))
 
 
+NOTHING: Final = Piece(frozenset(), "", frozenset())
+
+
 def definitions(calls: Iterable[Call], others: Mapping[str, set[str]]) -> Piece:
     """Return hpo's definitions that these calls rely on, and others, by module, each once."""
     wanted: dict[str, set[str]] = {}
@@ -53,7 +56,7 @@ def definitions(calls: Iterable[Call], others: Mapping[str, set[str]]) -> Piece:
     for module, names in others.items():
         wanted.setdefault(module, set()).update(names)
     pieces = [needed(source(module), names) for module, names in wanted.items() if names]
-    return without_ours(reduce(add, pieces))
+    return without_ours(reduce(add, pieces, NOTHING))
 
 
 def whole(module: str) -> Piece:

@@ -14,7 +14,7 @@ from hpo.export.optim import configuring
 from hpo.export.pieces import read, used
 from hpo.export.run import Run, document, whole
 from hpo.training.calls import Call, printed
-from hpo.training.values import gradient_call
+from hpo.training.values import average_calls, gradient_call
 
 _ABOUT: Final = """First the recipe, then the training loop, last the configuration.
 Written by `hpo export`: needs what the recipe imports (torch was {torch}), and no hpo."""
@@ -76,7 +76,7 @@ def script(run: Run, weights: str = "") -> str:
         **{name: it for name, it in lines.names(run).items() if name != "kept"},
     )
     writing = [Call("hpo.training.checkpoint.write_checkpoint")] if weights else []
-    relied_on = lines.definitions_of(run, gradient, *writing)
+    relied_on = lines.definitions_of(run, gradient, *average_calls(run.config), *writing)
     ours = used(configuring(run) + relied_on + whole("hpo.training.loop") + read(main))
     return document(run.own + ours.apart_from(run.own), run.about, _ABOUT.format(torch=version("torch")))
 

@@ -15,6 +15,7 @@ from hpo.export.optim import configuring
 from hpo.export.pieces import Import, Piece, read, used
 from hpo.export.run import Run, document, whole
 from hpo.training.calls import Call, Name, printed
+from hpo.training.values import average_calls
 
 _PARTS: Final = (
     "hpo.training.loop",
@@ -98,7 +99,11 @@ def train(run: Run) -> str:
         hearing=lines.block(lines.hearing(run), depth=2),
         **lines.names(run),
     )
-    parts = (lines.definitions_of(run, *_GRADIENTS, *_wrappers(run)), *map(whole, _PARTS), read(main))
+    parts = (
+        lines.definitions_of(run, *_GRADIENTS, *_wrappers(run), *average_calls(run.config)),
+        *map(whole, _PARTS),
+        read(main),
+    )
     ours = reduce(add, parts)
     ours = used(_importing(ours, configuring(run)))
     return document(run.own + ours.apart_from(run.own), run.about, _ABOUT.format(torch=version("torch")))

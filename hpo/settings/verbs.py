@@ -74,6 +74,11 @@ class ExportSettings(NameSettings):
     trial: Number | None = Field(default=None, description="Trial to export (the winner)")
     weights: Weights = Field(default="", description="File in which the script leaves its weights (none)")
 
+    @property
+    def of_search(self) -> bool:
+        """Whether a whole search is written, not one trial."""
+        return self.form in ("optuna", "csv", "parquet")
+
 
 class TrackingSettings(Settings):
     """The keys of `hpo ui`."""
