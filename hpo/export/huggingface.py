@@ -21,8 +21,8 @@ _MISSING: Final = {
 _NO_HEARING: Final = "the schedule minds what validation comes to, which the Trainer does not tell it"
 
 _ABOUT: Final = """Needs torch, transformers, accelerate and what the recipe imports, and no hpo.
-The Trainer gets this optimizer and this schedule; its own learning_rate, weight_decay and lr_scheduler_type are
-left alone, since they count warm-up otherwise and spare biases. The order of the samples is the Trainer's."""
+The Trainer gets this optimizer and this schedule; its own learning_rate, weight_decay and lr_scheduler_type
+are left alone, since they count warm-up otherwise and spare biases. The order of samples is the Trainer's."""
 
 _MAIN: Final = '''import functools
 import math

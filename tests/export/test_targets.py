@@ -11,6 +11,7 @@ import torch
 import yaml
 from repeating import assert_formatted, complete
 
+from hpo import recipe
 from hpo.errors import InputError
 from hpo.export import TARGETS, Run
 from hpo.training.engine import Member, Task
