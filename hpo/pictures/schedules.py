@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from hpo.config import Config, Value
 from hpo.pictures.style import BLACK, COLORS, FAINT, NotDrawnError, panels
 from hpo.space import Choice, Fixed, Node, OneOf, Space
-from hpo.training.schedules import SCHEDULES, SEQUELS, THEN, schedule_call
+from hpo.training.schedule_words import SCHEDULES, SEQUELS, THEN, schedule_call
 from hpo.vocabulary import Vocabulary, position_of
 
 _STEPS: Final = 400
@@ -76,7 +76,7 @@ def factors(config: Config) -> list[float]:
     for step in range(_STEPS):
         found.append(schedule.factor(step, _STEPS))
         if (step + 1) % (_STEPS // _EPOCHS) == 0:
-            schedule.hear(1.0)
+            schedule.hear(1.0, step + 1, _STEPS)
     return found
 
 

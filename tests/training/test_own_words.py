@@ -11,7 +11,7 @@ from hpo.space import read
 from hpo.summary import short
 from hpo.training.engine import Member
 from hpo.training.plain import train
-from hpo.training.schedules import schedule_call
+from hpo.training.schedule_words import schedule_call
 from hpo.training.words import vocabulary_of
 
 SPACE = """
@@ -73,7 +73,7 @@ def test_own_schedules_are_asked_and_told(own, make_task):
     config = vocabulary_of(own).defaults(Config({"schedule": "Halving", "schedule.floor": 0.25}))
     schedule, factors = schedule_call(config, own.module).build(), []
     for cost in (3.0, 2.0, 2.5, 4.0, 5.0):
-        schedule.hear(cost)
+        schedule.hear(cost, 0, 9)
         factors.append(schedule.factor(0, 9))
     assert factors == [1.0, 1.0, 0.5, 0.25, 0.25]
 
