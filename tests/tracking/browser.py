@@ -84,14 +84,19 @@ class Browser:
             time.sleep(0.25)
 
     def click(self, text: str) -> None:
-        """Click what is called so."""
+        """Click with the mouse on what is called so."""
         script = f"""(() => {{
-            const all = [...document.querySelectorAll('a, button, [role=tab], [role=menuitem], span')];
-            const found = all.find(it => it.innerText?.trim() === {json.dumps(text)});
-            found?.click();
-            return Boolean(found);
+            const all = [...document.querySelectorAll('a, button, [role=tab], [role=menuitem], span, div')];
+            const found = all.filter(it => it.innerText?.trim() === {json.dumps(text)}).pop();
+            found?.scrollIntoView({{block: 'center'}});
+            const place = found?.getBoundingClientRect();
+            return place && [place.x + place.width / 2, place.y + place.height / 2];
         }})()"""
-        assert self.run(script), f"nothing is called {text}"
+        place = self.run(script)
+        assert place, f"nothing is called {text} in:\n{self.text}"
+        for kind in ("mousePressed", "mouseReleased"):
+            words = {"type": kind, "x": place[0], "y": place[1], "button": "left", "clickCount": 1}
+            self._ask("Input.dispatchMouseEvent", **words)
 
     def picture(self, path: Path) -> None:
         """Keep what is seen, as PNG."""

@@ -20,8 +20,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore"),  # those of others
 ]
 
-# MLflow's pages ask a server without users for its user, and log that there is none.
-KNOWN = "/ajax-api/2.0/mlflow/users/current"
+# What MLflow's pages log of their own: they ask a server without users for its user, and draw once too often.
+KNOWN = ("/ajax-api/2.0/mlflow/users/current", "ResizeObserver loop")
 
 
 @pytest.fixture
@@ -71,11 +71,11 @@ def test_the_search_is_found_its_winner_opened_its_report_displayed(address, sea
     browser.open(address)
     browser.shows("Experiments", seconds=300)
     browser.open(f"{runs}?viewStateShareKey=hpo-trials")
-    browser.shows("Finished trials, best first", winner, "final_score", "optimizer.lr", "cosine")
+    browser.shows("Finished trials, best first", winner, "final_score", "train_loss")
     first = next(row for row in browser.text.splitlines() if row.startswith("cnn-1/"))
     assert first.startswith(winner)
     browser.click(first)
-    browser.shows("Parent run", "optimizer.beta1" if "adam" in first else "optimizer.lr", "hpo.outcome")
+    browser.shows("Parent run", "optimizer.lr", "hpo.outcome")
     browser.open(f"{runs}?viewStateShareKey=hpo-searches")
     browser.shows("Searches, by what they gained", "baseline_score", "gain", "trials_pruned")
     browser.click("cnn-1")
@@ -84,4 +84,4 @@ def test_the_search_is_found_its_winner_opened_its_report_displayed(address, sea
     browser.shows("report.html")
     browser.click("report.html")
     browser.shows(f"Trial {searched} is the best", "How sure?")
-    assert [error for error in browser.errors if KNOWN not in error] == []
+    assert [it for it in browser.errors if not any(known in it for known in KNOWN)] == []
