@@ -55,6 +55,7 @@ FLOORS = {
         "suggesting",
         "referee",
         "conductor",
+        "last_resort",
         "api",
         "plot",
         "replay",
