@@ -33,6 +33,7 @@ def test_a_champion_is_promoted_loaded_without_hpo_and_rolled_back(tmp_path, mon
     assert cli.main(["promote", "tiny-1"]) == 0
     assert "Version 1 of tiny is the champion." in capsys.readouterr().out
     environment = {**os.environ, "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}
+    environment["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
     loaded = subprocess.run([sys.executable, "-c", LOAD], env=environment, capture_output=True, text=True)
     assert loaded.stdout.splitlines()[-3:] == ["(7, 3)", "(-1, 5) True", "1 tiny-1 0"], loaded.stderr
     assert cli.main(["rollback", "tiny"]) == 2
