@@ -83,5 +83,5 @@ def test_the_search_is_found_its_winner_opened_its_report_displayed(address, sea
     browser.click("Artifacts")
     browser.shows("report.html")
     browser.click("report.html")
-    browser.shows(f"Trial {searched} is the best", "How sure?")
+    browser.shows(f"Trial {searched} is the best", "Learning curves")
     assert [it for it in browser.errors if not any(known in it for known in KNOWN)] == []
