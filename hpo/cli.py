@@ -199,12 +199,12 @@ def watch(words: Words = None, *, as_json: Json = False) -> None:
 def list_(words: Words = None, *, as_json: Json = False) -> None:
     """List all searches."""
     chosen = settings.StoreSettings.from_words(words or ())
-    from hpo.ledger import Ledger
+    from hpo.ledger import Ledger, glance
     from hpo.summary import describe_briefly
     from hpo.terminal import tables
 
     ledger = Ledger(chosen.store)
-    described = [describe_briefly(found, ledger.history(found)) for found in ledger.searches()]
+    described = [describe_briefly(found, glance(ledger, found)) for found in ledger.searches()]
     _print(tables.searches(described), described, as_json=as_json)
 
 

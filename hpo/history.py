@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -126,6 +127,17 @@ class Trial:
         return notes
 
 
+@dataclass(frozen=True)
+class Glance:
+    """What a list says of a search: its last record, how many trials ended how, the winner and its proof."""
+
+    seq: int
+    counts: Mapping[str, int]
+    open: int
+    best: Trial | None
+    proof: Trial | None
+
+
 class History:
     """The trials of one search, built up record by record, in the order they were written.
 
@@ -134,9 +146,17 @@ class History:
 
     def __init__(self, objective: Objective, records: Iterable[Record] = (), lag: int = 0) -> None:
         self.objective, self._lag = objective, lag
-        self.trials: dict[int, Trial] = {}
         self.seq = 0
+        self.trials: dict[int, Trial] = {}
+        self.searched: list[Trial] = []  # the trials of the search itself: all but the winner's proof
         self.ended: list[Trial] = []  # in the order in which they ended
+        self.ranking: list[Trial] = []  # finished trials, best first: only these trained for all epochs
+        self.counts: Counter[str] = Counter()  # of trials that were searched and have ended, by outcome
+        self.epochs = 0  # trained in all
+        self.because = ""  # how many trials are trained at once and why, in words
+        self.warnings: list[str] = []  # what a person should know of, as it was found, each once
+        self._running: dict[int, Trial] = {}
+        self._proofs: list[Trial] = []
         for record in records:
             self.add(record)
 
@@ -146,73 +166,74 @@ class History:
             return
         match record:
             case Proposal():
-                self.trials[record.number] = Trial(record)
+                self._begin(Trial(record))
             case Attempt():
-                self.trials[record.trial].attempts.append(record)
+                self._attempt(record)
             case Point():
                 self.trials[record.trial].points.append(record)
+                self.epochs += 1
             case Ending():
-                self.trials[record.trial].ending = record
-                self.ended.append(self.trials[record.trial])
+                self._end(self._running.pop(record.trial), record)
         self.seq = max(self.seq, record.seq)
 
+    def _begin(self, trial: Trial) -> None:
+        self.trials[trial.number] = self._running[trial.number] = trial
+        (self._proofs if trial.proposal.proves else self.searched).append(trial)
+
+    def _attempt(self, attempt: Attempt) -> None:
+        self.trials[attempt.trial].attempts.append(attempt)
+        self.because = self.because or str(attempt.notes.get("because", ""))
+        warning = attempt.notes.get(WARNING)
+        if warning and warning not in self.warnings:
+            self.warnings.append(warning)
+
+    def _end(self, trial: Trial, ending: Ending) -> None:
+        trial.ending = ending
+        self.ended.append(trial)
+        if trial.proposal.proves:
+            return
+        self.counts[ending.outcome.value] += 1
+        if ending.outcome is Outcome.FINISHED:
+            bisect.insort(self.ranking, trial, key=self._merit)
+
+    def _merit(self, trial: Trial) -> tuple[float, int]:
+        return self.objective.cost(trial.score), trial.number
+
     @property
-    def counts(self) -> Counter[str]:
-        """The number of ended trials by outcome."""
-        return Counter(trial.outcome.value for trial in self.searched if trial.outcome)
+    def glance(self) -> Glance:
+        """The search at a glance."""
+        return Glance(self.seq, self.counts, len(self._running), self.best, self.proof)
 
     @property
     def running(self) -> list[Trial]:
         """Trials that are proposed and not ended."""
-        return [trial for trial in self.trials.values() if trial.ending is None]
+        return list(self._running.values())
 
     @property
     def hopeless(self) -> str | None:
         """The reason that each of the last few trials failed for, if it is one and the same."""
-        last = [trial.ending for trial in self._known[-FAILURES:] if trial.ending]
+        last = [trial.ending for trial in self._latest if trial.ending]
         failed = all(ending.outcome in (Outcome.FAILED, Outcome.LOST) for ending in last)
         same = len({ending.reason for ending in last}) == 1
         return last[0].reason if len(last) == FAILURES and failed and same else None
 
     @property
-    def _known(self) -> list[Trial]:
-        """What decides whether to go on: all that ended or, in a deterministic search, what its rule says."""
-        return self.searched[: max(len(self.trials) - self._lag + 1, 0)] if self._lag else self.ended
-
-    @property
-    def searched(self) -> list[Trial]:
-        """The trials of the search itself: all but the winner's proof."""
-        return [trial for trial in self.trials.values() if not trial.proposal.proves]
-
-    @property
-    def ranking(self) -> list[Trial]:
-        """Finished trials, best first; only these trained for all epochs, so only these compare."""
-        finished = [trial for trial in self.searched if trial.outcome is Outcome.FINISHED]
-        return sorted(finished, key=lambda trial: (self.objective.cost(trial.score), trial.number))
+    def _latest(self) -> list[Trial]:
+        """What decides whether to go on: the last that ended or, in a deterministic search, by its rule."""
+        if not self._lag:
+            return self.ended[-FAILURES:]
+        known = min(max(len(self.trials) - self._lag + 1, 0), len(self.searched))
+        return self.searched[max(known - FAILURES, 0) : known]
 
     @property
     def best(self) -> Trial | None:
         """The finished trial with the best score."""
-        return next(iter(self.ranking), None)
+        return self.ranking[0] if self.ranking else None
 
     @property
     def at_once(self) -> int:
         """The most trials that a worker has trained at once."""
         return max((trial.at_once for trial in self.searched), default=1)
-
-    @property
-    def because(self) -> str:
-        """How many trials are trained at once and why, in words."""
-        noted = (trial.attempts[0].notes for trial in self.searched if trial.attempts)
-        return next((str(notes["because"]) for notes in noted if notes.get("because")), "")
-
-    @property
-    def warnings(self) -> list[str]:
-        """What a person should know of, in the order in which it was found, each once."""
-        attempts = sorted(
-            (it for trial in self.trials.values() for it in trial.attempts), key=lambda it: it.seq
-        )
-        return list(dict.fromkeys(it.notes[WARNING] for it in attempts if WARNING in it.notes))
 
     @property
     def occupancy(self) -> float:
@@ -224,10 +245,4 @@ class History:
     def proof(self) -> Trial | None:
         """The winner trained once more, alone: what an export of it repeats digit for digit."""
         best = self.best
-        proofs = (trial for trial in self.trials.values() if trial.proposal.proves)
-        return next((it for it in proofs if best and it.proposal.config == best.proposal.config), None)
-
-    @property
-    def epochs(self) -> int:
-        """Epochs trained in all."""
-        return sum(trial.epochs for trial in self.trials.values())
+        return next((it for it in self._proofs if best and it.proposal.config == best.proposal.config), None)

@@ -10,7 +10,7 @@ from typing import Any
 from hpo import recipe
 from hpo.config import Config, Value
 from hpo.errors import InputError
-from hpo.history import FORKED_FROM, History, Search, State, Trial
+from hpo.history import FORKED_FROM, Glance, History, Search, State, Trial
 from hpo.recipe import Objective
 from hpo.training.words import VOCABULARY
 from hpo.trial import Point
@@ -20,7 +20,8 @@ def describe(search: Search, history: History) -> dict[str, Any]:
     """Return all that is known of a search as strictly valid JSON; what is not a finite number is null."""
     baseline = history.trials.get(0)
     return {
-        **describe_briefly(search, history),
+        **describe_briefly(search, history.glance),
+        "at_once": {"most": history.at_once, "because": history.because, "live": history.occupancy},
         "baseline": baseline and describe_trial(baseline, search.objective),
         "trials": [
             describe_trial(trial, search.objective) | (_curve(trial) if search.given else {})
@@ -38,9 +39,9 @@ def _describe_point(point: Point) -> dict[str, Any]:
     return {"epoch": point.epoch} | {name: _finite(value) for name, value in point.curves.items()}
 
 
-def describe_briefly(search: Search, history: History) -> dict[str, Any]:
-    """Return the same without the trials, for a list of searches."""
-    best = history.best
+def describe_briefly(search: Search, seen: Glance) -> dict[str, Any]:
+    """Return what is known at a glance, for a list of searches."""
+    best, proof = seen.best, seen.proof
     return {
         "name": search.name,
         "recipe": search.recipe,
@@ -51,19 +52,18 @@ def describe_briefly(search: Search, history: History) -> dict[str, Any]:
         "settings": dict(search.settings),
         "forked_from": search.settings.get(FORKED_FROM),
         "created": search.created,
-        "unsent": unsent(search, history),
-        "counts": ({"running": len(history.running)} if history.running else {}) | dict(history.counts),
+        "unsent": unsent(search, seen.seq),
+        "counts": ({"running": seen.open} if seen.open else {}) | dict(seen.counts),
         "best": best and describe_trial(best, search.objective),
-        "proof": history.proof and describe_trial(history.proof, search.objective),
-        "at_once": {"most": history.at_once, "because": history.because, "live": history.occupancy},
+        "proof": proof and describe_trial(proof, search.objective),
     }
 
 
-def unsent(search: Search, history: History) -> int | None:
+def unsent(search: Search, seq: int) -> int | None:
     """Return how many of its records MLflow lacks; None if that is unknown, or they are on the way."""
     if search.uploaded is None or search.state is State.RUNNING:
         return None
-    return max(history.seq - search.uploaded, 0)
+    return max(seq - search.uploaded, 0)
 
 
 def describe_trial(trial: Trial, objective: Objective) -> dict[str, Any]:

@@ -6,9 +6,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
 from typing import Final, TypeGuard
 
+from hpo.advice.contest import contest
 from hpo.config import Value
 from hpo.history import History, Trial
 from hpo.plan import Plan
@@ -39,13 +39,8 @@ class Facts:
         So a trial that was stopped early counts for what it was worth by then. A tie is half a win; what
         diverged loses.
         """
-        costs = {it.number: self._costs(it) for it in self.judged}
-        won = dict.fromkeys(costs, 0.0)
-        for one, other in combinations(costs, 2):
-            share = _beats(costs[one], costs[other])
-            won[one] += share
-            won[other] += 1 - share
-        return {number: total / max(1, len(costs) - 1) for number, total in won.items()}
+        won = contest({it.number: self._costs(it) for it in self.judged})
+        return {number: total / max(1, len(won) - 1) for number, total in won.items()}
 
     def _costs(self, trial: Trial) -> list[float]:
         if trial.outcome is Outcome.DIVERGED:
@@ -91,15 +86,6 @@ class Facts:
 def _judged(trial: Trial) -> bool:
     ending = trial.ending
     return bool(ending and ending.outcome in _JUDGED and ending.reason != TIMEOUT)
-
-
-def _beats(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return 1 if the first curve is lower where both end, 0 if the other is, 0.5 if neither."""
-    common = min(len(one), len(other))
-    if not common:
-        return 0.5 if len(one) == len(other) else float(bool(one))
-    left, right = one[common - 1], other[common - 1]
-    return 0.5 if left == right else float(left < right)
 
 
 def path_of(parameter: Parameter) -> str:

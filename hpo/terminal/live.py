@@ -128,7 +128,7 @@ class Picture:
         row = Table.grid(padding=(0, 1), expand=True)
         for ratio in (None, 1, None):
             row.add_column(ratio=ratio, no_wrap=True)
-        ended = sum(trial.ending is not None for trial in history.searched)
+        ended = history.counts.total()
         bar = ProgressBar(total=self._trials, completed=self._progress(history), width=None)
         row.add_row(f"{ended}/{self._trials}", bar, self._times(history))
         waiting = "no trial has ended yet" if history.trials else "starting the workers"

@@ -150,7 +150,7 @@ def next_steps(search: Search, history: History, words: Sequence[str]) -> Render
     resume = (f"hpo resume {search.name}", "go on where it stopped")
     export = (f"hpo export {search.name} to=train_{search.name}.py", "the winner as plain PyTorch code")
     look = (f"hpo show {search.name}", "this page")
-    missing = summary.unsent(search, history)
+    missing = summary.unsent(search, history.seq)
     sync = (f"hpo sync {search.name}", f"MLflow lacks {missing} of {history.seq} records")
     over = search.given and bool(history.ended)  # there is nothing to go on with
     stopped = search.state in (State.INTERRUPTED, State.FAILED) and not over
