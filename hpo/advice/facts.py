@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Final, TypeGuard
+from typing import Final, TypeGuard, TypeVar
 
 from hpo.advice.contest import contest
 from hpo.config import Value
@@ -15,6 +15,8 @@ from hpo.plan import Plan
 from hpo.space import Int, Log, OneMinusLog, OneOf, Parameter, Uniform
 from hpo.trial import TIMEOUT, Outcome
 from hpo.vocabulary import Hyperparameter
+
+T = TypeVar("T")
 
 Range = Uniform | Log | OneMinusLog | Int
 _JUDGED: Final = (Outcome.FINISHED, Outcome.PRUNED, Outcome.DIVERGED)
@@ -114,6 +116,15 @@ def words_of(parameter: Parameter) -> tuple[str, ...]:
 def numbers(trials: Sequence[Trial], most: int = 5) -> tuple[int, ...]:
     """Return the numbers of the first few trials."""
     return tuple(trial.number for trial in trials[:most])
+
+
+def spread(items: Sequence[T], most: int) -> Sequence[T]:
+    """Return at most so many of these, evenly: what takes long looks at a part of a large search.
+
+    >>> spread([0, 1, 2, 3, 4, 5, 6], 3)
+    [0, 3, 6]
+    """
+    return items[:: max(1, math.ceil(len(items) / most))]
 
 
 def is_number(value: Value) -> TypeGuard[int | float]:
