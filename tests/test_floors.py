@@ -11,8 +11,19 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 FLOORS = {
-    0: ["errors", "config", "trial", "stopping", "shipped", "signature", "recipe", "vocabulary", "history"],
-    1: ["space", "training", "hardware", "settings", "contradictions", "summary"],
+    0: [
+        "errors",
+        "config",
+        "trial",
+        "stopping",
+        "shipped",
+        "signature",
+        "recipe",
+        "vocabulary",
+        "history",
+        "wish",
+    ],
+    1: ["space", "training", "hardware", "settings", "contradictions", "summary", "usage"],
     2: [
         "advice",
         "export",

@@ -29,8 +29,10 @@ ADAMW = Config(
 )
 
 
+SETTINGS = {"trials": 64, "sampler": "tpe", "pruner": "halving", "seed": 0, "timeout": None}
+
+
 def search(state: State = State.RUNNING, **changes: object) -> Search:
-    settings = {"trials": 64, "sampler": "tpe", "pruner": "halving", "seed": 0}
     facts = {
         "name": "cnn-1",
         "recipe": "cnn",
@@ -38,7 +40,7 @@ def search(state: State = State.RUNNING, **changes: object) -> Search:
         "source": "",
         "space": "",
         "objective": OBJECTIVE,
-        "settings": settings,
+        "settings": dict(SETTINGS),
         "versions": {},
         "created": 1_000.0,
         "state": state,
@@ -48,7 +50,7 @@ def search(state: State = State.RUNNING, **changes: object) -> Search:
 
 def plan(state: State = State.RUNNING) -> SimpleNamespace:
     """What the views ask of a plan."""
-    return SimpleNamespace(search=search(state), epochs=EPOCHS)
+    return SimpleNamespace(search=search(state), epochs=EPOCHS, setting=SETTINGS.get)
 
 
 class Story:
