@@ -216,15 +216,14 @@ def list_(words: Words = None, *, as_json: Json = False) -> None:
 def export(words: Words = None) -> None:
     """Write plain PyTorch code, tables, a study."""
     chosen = settings.ExportSettings.from_words(words or ())
-    if chosen.form != "code":
+    if chosen.of_search:
         from hpo.departure import hand_over
 
         typer.echo(hand_over(chosen))
         return
     from hpo.handover import export as write
 
-    path = write(chosen.name, chosen.store, chosen.trial, chosen.to, chosen.weights)
-    typer.echo(f"Written. Run it: python {path}")
+    typer.echo(write(chosen, lambda line: typer.echo(line, err=True)))
 
 
 @app.command(cls=_Verb)
