@@ -135,9 +135,11 @@ def search(words: Words = None, *, as_json: Json = False) -> None:
 
     ordered = order(chosen)  # what is wrong is said before anything heavy is imported
     from hpo.api import run
+    from hpo.last_resort import last_resort
     from hpo.terminal.live import viewer
 
-    found = run(ordered, chosen.store, viewer)
+    with last_resort(viewer, chosen.store_words) as viewing:
+        found = run(ordered, chosen.store, viewing)
     _show(found.search, found.history, chosen, as_json=as_json, briefly=True)
 
 
@@ -149,9 +151,11 @@ def train(words: Words = None, *, as_json: Json = False) -> None:
 
     ordered = order_training(chosen)
     from hpo.api import run
+    from hpo.last_resort import last_resort
     from hpo.terminal.live import viewer
 
-    found = run(ordered, chosen.store, viewer)
+    with last_resort(viewer, chosen.store_words) as viewing:
+        found = run(ordered, chosen.store, viewing)
     _show(found.search, found.history, chosen, as_json=as_json)
 
 
@@ -166,9 +170,11 @@ def resume(words: Words = None) -> None:
         typer.echo(f"{chosen.search} is submitted. {_at(chosen.service, chosen.search)}")
         return
     from hpo.conductor import resume as go_on
+    from hpo.last_resort import last_resort
     from hpo.terminal.live import viewer
 
-    found, history = go_on(chosen, viewer)
+    with last_resort(viewer, chosen.store_words) as viewing:
+        found, history = go_on(chosen, viewing)
     _show(found, history, chosen, as_json=False, briefly=True)
 
 

@@ -52,6 +52,7 @@ FLOORS = {
         "suggesting",
         "referee",
         "conductor",
+        "last_resort",
         "api",
         "plot",
         "replay",

@@ -29,8 +29,8 @@ from hpo.training.loop import (
 )
 from hpo.training.memory import is_known, measure, predict
 from hpo.training.optimizers import optimizer_call, parameters_call
+from hpo.training.schedule_words import schedule_call
 from hpo.training.scheduler import Scheduler
-from hpo.training.schedules import schedule_call
 from hpo.training.snapshot import PLAIN, Parts, Snapshot, pack, unpack
 from hpo.training.transfer import Start
 from hpo.training.values import (
