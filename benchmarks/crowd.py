@@ -1,12 +1,12 @@
 """A thousand workers that report to one referee.
 
-Real referee, real ledger on SQLite, and the real host with its groups of commits, in one process and without Ray's calls
-between processes; the workers are tasks of asyncio beside it, each of which trains a cohort, for a second an epoch, by
-sleeping, and reports what the epoch measured. Points are made up as in benchmarks/scale.py.
+Real referee, real ledger on SQLite, and the real host with its groups of commits, in one process, without
+Ray's calls between processes. The workers are tasks of asyncio beside it; each trains a cohort, for a second
+an epoch, by sleeping, and reports what the epoch measured. Points are made up as in benchmarks/scale.py.
 
-What is told: points in a second, the share of the workers' time in which they train and do not wait for an answer, and
-the processor time of a point, host, referee, commits and the workers' own part together; its inverse is what one
-processor can take in. Neighbours on the machine lower the first two.
+What is told: points in a second; the share of the workers' time in which they train and do not wait for an
+answer; and the processor time of a point, its share of asking and of commits included, whose inverse is what
+one processor can take in. Neighbours on the machine lower the first two.
 
     python benchmarks/crowd.py [--workers 1000] [--at-once 10] [--seconds 30] [--pruner ladder]
 
@@ -87,10 +87,9 @@ async def crowd(given: argparse.Namespace) -> None:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
     await host.flush()
-    print(
-        f"{given.workers} workers, {given.at_once} at once: {points / seconds:,.0f} points/s, "
-        f"{trained / (trained + lost):.1%} of the time training, {1e6 * busy / points:.0f} µs of processor per point"
-    )
+    share, cost = trained / (trained + lost), 1e6 * busy / points
+    print(f"{given.workers} workers, {given.at_once} trials at once each: {points / seconds:,.0f} points/s")
+    print(f"{share:.1%} of the time training, {cost:.0f} µs of processor a point")
 
 
 def main() -> None:

@@ -86,6 +86,11 @@ class Trial:
         return self.proposal.number
 
     @property
+    def records(self) -> list[Record]:
+        """All that was written of it."""
+        return [self.proposal, *self.attempts, *self.points, *([self.ending] if self.ending else [])]
+
+    @property
     def outcome(self) -> Outcome | None:
         """How it ended, or None while it is under way."""
         return self.ending.outcome if self.ending else None
@@ -201,6 +206,11 @@ class History:
 
     def _merit(self, trial: Trial) -> tuple[float, int]:
         return self.objective.cost(trial.score), trial.number
+
+    def part(self, trials: Iterable[Trial]) -> History:
+        """Return the history of some of its trials."""
+        records = sorted((it for trial in trials for it in trial.records), key=lambda it: it.seq)
+        return History(self.objective, records, self._lag)
 
     @property
     def glance(self) -> Glance:

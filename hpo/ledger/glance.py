@@ -46,8 +46,9 @@ class _Look:
         return endings.c.search_id == self._search.id, endings.c.trial.not_in(self._proofs)
 
     def _counts(self) -> dict[str, int]:
-        chosen = select(endings.c.outcome, func.count()).where(*self._of_search())
-        return dict(self._connection.execute(chosen.group_by(endings.c.outcome)).tuples().all())
+        chosen = select(endings.c.outcome, func.count().label("trials")).where(*self._of_search())
+        rows = self._connection.execute(chosen.group_by(endings.c.outcome))
+        return {row.outcome: row.trials for row in rows}
 
     def _best(self) -> Trial | None:
         """Return the finished trial with the best score; databases differ in where they sort NaN."""
