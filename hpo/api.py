@@ -50,6 +50,8 @@ class SearchWords(TrainingWords, total=False):
     workers_per_trial: int
     parallel: str
     deterministic: bool
+    confirm: int
+    confirm_seeds: int | str
     report_within: float
     overrides: Mapping[str, object]
     """Places in the space, as plain values: {"optimizer": "sgd"}, {"clip_norm": {"log": [0.1, 10]}}."""

@@ -39,6 +39,11 @@ Given = TypeVar("Given", bound=Value)
 _ROUNDS: Final = 4
 """So often, at least, a sampler that learns is to learn something before it proposes again."""
 
+_FEWEST_SEEDS: Final = 2
+"""With one there is no interval."""
+_MOST_SEEDS: Final = 5
+_TRIALS_TO_EACH: Final = 3
+
 _LIBRARIES: Final = ("hpo", "torch", "optuna", "ray", "scikit-learn", "numpy")
 
 
@@ -79,6 +84,29 @@ class Plan:
         """
         rounds = 1 if self.setting("sampler") in ("random", "qmc") else _ROUNDS
         return max(1, int(self.setting("trials")) // (rounds * self.at_work))
+
+    @property
+    def confirm(self) -> int:
+        """How many of the best, and the baseline beside them, are trained again with fresh seeds."""
+        return 0 if self.search.given else int(self.setting("confirm"))
+
+    @property
+    def fresh_seeds(self) -> range:
+        """The seeds that they are trained with, each one for all of them."""
+        first, asked = int(self.setting("seed")) + 1, self.setting("confirm_seeds")
+        count = self._seeds_paid_for if asked == "auto" else int(asked)
+        return range(first, first + (count if self.confirm else 0))
+
+    @property
+    def _seeds_paid_for(self) -> int:
+        """As many as make one training for each three trials, so that a glance stays one."""
+        seeds = min(_MOST_SEEDS, int(self.setting("trials")) // (_TRIALS_TO_EACH * (self.confirm + 1)))
+        return seeds if seeds >= _FEWEST_SEEDS else 0
+
+    @property
+    def confirmations(self) -> int:
+        """How many trainings with fresh seeds there will be at most."""
+        return (self.confirm + 1) * len(self.fresh_seeds)
 
     def setting(self, name: str) -> Any:
         """Return one of the words that the search was started with; one that is younger has its default."""

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hpo import recipe
+from hpo import confirmation, recipe
 from hpo.config import Config, Value
 from hpo.errors import InputError
 from hpo.history import FORKED_FROM, History, Search, State, Trial
@@ -54,6 +54,7 @@ def describe_briefly(search: Search, history: History) -> dict[str, Any]:
         "unsent": unsent(search, history),
         "counts": ({"running": len(history.running)} if history.running else {}) | dict(history.counts),
         "best": best and describe_trial(best, search.objective),
+        "confirmed": confirmation.describe(history),
         "proof": history.proof and describe_trial(history.proof, search.objective),
         "at_once": {"most": history.at_once, "because": history.because, "live": history.occupancy},
     }
@@ -77,6 +78,7 @@ def describe_trial(trial: Trial, objective: Objective) -> dict[str, Any]:
         "epochs": trial.epochs,
         "seconds": seconds(trial),
         "origin": trial.proposal.origin,
+        "seed": trial.proposal.seed,
         "at_once": trial.at_once,
         "memory": {name: dict(parts) for name, parts in trial.memory.items()},
         "config": dict(trial.proposal.config),
@@ -178,7 +180,7 @@ _ALWAYS = (*_PLAIN, "optimizer.lr")
 _NICKNAMES = {"clip_norm": "clip", "clip_value": "clip value", "batch_size": "batch"}
 
 
-def brief(value: Value) -> str:
+def brief(value: Value, digits: int = 3) -> str:
     """Return a value in at most about eight characters: `0.05`, `1.2e-5`, `false`.
 
     >>> brief(0.000012345)
@@ -186,4 +188,8 @@ def brief(value: Value) -> str:
     """
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e") if isinstance(value, float) else str(value)
+    return (
+        f"{value:.{digits}g}".replace("e-0", "e-").replace("e+0", "e")
+        if isinstance(value, float)
+        else str(value)
+    )

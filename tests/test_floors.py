@@ -12,11 +12,13 @@ ROOT = Path(__file__).parent.parent
 
 FLOORS = {
     0: ["errors", "config", "trial", "stopping", "shipped", "signature", "recipe", "vocabulary", "history"],
-    1: ["space", "training", "hardware", "settings", "contradictions", "summary"],
+    1: ["space", "training", "hardware", "settings", "contradictions", "confirmation", "summary"],
     2: [
         "advice",
         "export",
         "plan",
+        "rounds",
+        "verdict",
         "cause",
         "cohort",
         "job",

@@ -44,6 +44,13 @@ def _workers(value: object) -> int | str:
         raise ValueError(f"must be a whole number ≥ 1, or auto, got {str(value)!r}.") from None
 
 
+def _seeds(value: object) -> int | str:
+    try:
+        return "auto" if value == "auto" else _whole(1)(value)
+    except ValueError:
+        raise ValueError(f"must be auto or a whole number ≥ 1, got {str(value)!r}.") from None
+
+
 def _fuse(value: object) -> int | str:
     try:
         return str(value) if value in ("auto", "off") else _whole(1)(value)
@@ -147,6 +154,7 @@ FormName = Literal["code", "optuna", "csv", "parquet"]
 Count = Annotated[int, BeforeValidator(_whole(1))]
 Number = Annotated[int, BeforeValidator(_whole(0))]
 Workers = Annotated[int | Literal["auto"], BeforeValidator(_workers)]
+Seeds = Annotated[int | Literal["auto"], BeforeValidator(_seeds)]
 Fuse = Annotated[int | Literal["auto", "off"], BeforeValidator(_fuse)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Gpus = Annotated[float, BeforeValidator(_gpus)]

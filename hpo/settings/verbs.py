@@ -29,6 +29,7 @@ from hpo.settings.values import (
     Sampler,
     SamplerName,
     Seconds,
+    Seeds,
     Tracking,
     Weights,
     Workers,
@@ -121,6 +122,8 @@ class SearchSettings(TrialSettings):
     workers_per_trial: Count = Field(default=1, description="Processes that train a trial together")
     parallel: Parallel = Field(default="ddp", description="How they do: ddp copies, fsdp shards the model")
     seed: Number = Field(default=0, description="The same seed, the same search")
+    confirm: Number = Field(default=3, description="Train so many of the best, and the baseline, again")
+    confirm_seeds: Seeds = Field(default="auto", description="With so many fresh seeds (5, by the trials)")
     deterministic: Flag = Field(default=False, description="Go by a rule, never by who was faster")
     report_within: Seconds | None = Field(
         default=None, description="A worker silent for longer hangs (10m, or 20 epochs)"

@@ -49,8 +49,7 @@ class LineView:
         self._seen = len(history.ended)
         self._notices.start(history)
         search = plan.search
-        trials = f"{search.settings['trials']} trials of {plan.epochs} epochs"
-        self._say(f"{search.name}  {search.recipe} · {search.objective} · {trials}")
+        self._say(f"{search.name}  {search.recipe} · {search.objective} · {wording.ordered(plan)}")
 
     def update(self, history: History) -> None:
         """Print how many trials train at once, and those that ended since the last time."""
@@ -107,7 +106,8 @@ class Picture:
 
     def __init__(self, plan: Plan, history: History, clock: Clock) -> None:
         self._search, self._epochs, self._clock = plan.search, plan.epochs, clock
-        self._trials = cast("int", plan.search.settings["trials"])
+        self._trials, self._confirmations = cast("int", plan.search.settings["trials"]), plan.confirmations
+        self._ordered = wording.ordered(plan)
         self._started = clock()
         self._before = self._progress(history)  # by earlier sessions, which tells nothing about our speed
 
@@ -122,15 +122,19 @@ class Picture:
 
     def _title(self) -> Text:
         search = self._search
-        return _line((search.name, "bold"), f"  {search.recipe} · {search.objective}")
+        return _line((search.name, "bold"), f"  {search.recipe} · {search.objective} · {self._ordered}")
 
     def _bar(self, history: History) -> RenderableType:
         row = Table.grid(padding=(0, 1), expand=True)
         for ratio in (None, 1, None):
             row.add_column(ratio=ratio, no_wrap=True)
         ended = sum(trial.ending is not None for trial in history.searched)
-        bar = ProgressBar(total=self._trials, completed=self._progress(history), width=None)
-        row.add_row(f"{ended}/{self._trials}", bar, self._times(history))
+        count = f"{ended}/{self._trials}"
+        if history.confirmations:
+            again = sum(trial.ending is not None for trial in history.confirmations)
+            count = f"again {again}/{len(history.confirmations)}"
+        bar = ProgressBar(total=self._all, completed=self._progress(history), width=None)
+        row.add_row(count, bar, self._times(history))
         waiting = "no trial has ended yet" if history.trials else "starting the workers"
         return Group(row, _line(wording.tally(history.counts) or waiting, style="dim"))
 
@@ -140,13 +144,18 @@ class Picture:
         gained = progress - self._before
         if gained < 1:  # less says nothing yet about the rest
             return wording.duration(elapsed)
-        left = elapsed * max(self._trials - progress, 0) / gained
+        left = elapsed * max(self._all - progress, 0) / gained
         return f"{wording.duration(elapsed)}, {wording.duration(left)} left"
 
     def _progress(self, history: History) -> float:
         """Return the trials done, with the parts done of those under way."""
         parts = (min(trial.epochs / self._epochs, 1) for trial in history.running)
-        return min(self._trials, len(history.ended) + sum(parts))
+        return min(self._all, len(history.ended) + sum(parts))
+
+    @property
+    def _all(self) -> int:
+        """All that is to be trained."""
+        return self._trials + self._confirmations
 
     def _best(self, history: History) -> Iterator[Text]:
         best = history.best

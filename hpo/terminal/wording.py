@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from hpo import summary
 from hpo.history import Trial
 from hpo.recipe import Objective
 from hpo.trial import Outcome
+
+if TYPE_CHECKING:
+    from hpo.plan import Plan
 
 
 def number(value: float) -> str:
@@ -60,6 +64,14 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
+def ordered(plan: Plan) -> str:
+    """Return what a search is to train, with what comes after it."""
+    trials = f"{plan.search.settings['trials']} trials of {plan.epochs} epochs"
+    seeds = "a fresh seed" if len(plan.fresh_seeds) == 1 else f"{len(plan.fresh_seeds)} fresh seeds"
+    again = f"the best {plan.confirm} and the baseline again with {seeds}"
+    return f"{trials}, then {again}" if plan.confirmations else trials
+
+
 def tally(counts: Mapping[str, int]) -> str:
     """Return the number of trials by outcome.
 
@@ -95,6 +107,7 @@ def ended(trial: Trial, objective: Objective) -> str:
         f"{trial.outcome or '':<8}",
         f"epoch {trial.epochs:>2}",
         measured(trial, objective, width=7),
+        "" if trial.proposal.seed is None else f"seed {trial.proposal.seed}",
         cause(trial) or summary.short(trial.proposal.config),
     ]
     return "  ".join(filter(None, facts))

@@ -15,6 +15,7 @@ from hpo.config import Value
 from hpo.history import History, Search, State, Trial
 from hpo.recipe import Objective
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
+from hpo.verdict import sentences
 
 STATUS: Final = {
     Outcome.FINISHED: "FINISHED",
@@ -83,6 +84,7 @@ def tell_trial(message: Message, record: Record, trial: Trial, objective: Object
     match record:
         case Proposal():
             message.configure(record.config)
+            message.tag({"hpo.seed": "" if record.seed is None else str(record.seed)})
         case Attempt():
             message.tag({"hpo.worker": record.worker, "hpo.attempts": str(len(trial.attempts))})
             message.tag({"hpo.at_once": str(trial.at_once)})
@@ -93,6 +95,8 @@ def tell_trial(message: Message, record: Record, trial: Trial, objective: Object
             if record.score is not None and math.isfinite(record.score):
                 message.measure({"final_score": record.score}, trial.epochs, record.at)
             message.measure(_memory(trial), trial.epochs, record.at)
+            tested = {f"test_{name}": value for name, value in trial.test.items()}
+            message.measure(tested, trial.epochs, record.at)
             message.tag({"hpo.alone": trial.alone, "hpo.start": str(record.notes.get("start", ""))})
             message.tag({"hpo.outcome": record.outcome.value, "hpo.reason": record.reason})
             message.status, message.ended = STATUS[record.outcome], record.at
@@ -113,6 +117,8 @@ def tell_search(message: Message, ending: Ending, history: History) -> None:
     standings: dict[str, float] = {f"trials_{outcome}": counts[outcome] for outcome in Outcome}
     if best is not None and best.score is not None:
         standings["best_score"] = best.score
+    standings |= {f"confirmed_{history.objective.metric}": it.median for it in history.standings[:1]}
+    standings |= {f"test_{name}": value for name, value in history.test.items()}
     message.measure(standings, len(history.ended), ending.at)
 
 
@@ -127,6 +133,7 @@ def note(search: Search, history: History) -> str:
         parts.append(f"Trained {history.because}.")
     if history.best:
         rows = [f"| {name} | {value} |" for name, value in history.best.proposal.config.items()]
+        parts += sentences(history)
         parts.append(f"Best: trial {history.best.number}, score {history.best.score}")
         parts.append("\n".join(["| name | value |", "| --- | --- |", *rows]))
     return "\n\n".join(parts)

@@ -149,6 +149,9 @@ class Storm:
             assert not faults, faults
             ended = {trial["number"] for trial in found.trials if trial["outcome"]}
             assert self.safe <= ended, f"lost: {self.safe - ended}"
+            ledger = Ledger(self.url)
+            best = ledger.history(ledger.search("hit")).best
+            assert found.winner == (best.number if best else None)
 
     @contextmanager
     def weather(self) -> Iterator[None]:
@@ -342,10 +345,18 @@ def words(path: Path, seed: int, chance: random.Random) -> list[str]:
         f"sampler={chance.choice(['random', 'random', 'qmc', 'tpe'])}",
         f"pruner={chance.choice(['halving', 'none'])}",
         *chance.choice([[], [], ["timeout=20s"]]),
+        *chance.choice([[], ["confirm_seeds=2"], ["confirm=1", "confirm_seeds=3"]]),
     ]
 
 
-QUIET = ["trials=4", "epochs=2", "sampler=random", "pruner=none"]  # what a trial is follows from its number
+QUIET = [
+    "trials=4",
+    "epochs=2",
+    "sampler=random",
+    "pruner=none",
+    "confirm=1",
+    "confirm_seeds=2",
+]  # what a trial is follows from its number
 
 
 def strike(number: int, fate: Fate | None, *, commits: bool) -> tuple[bool, list[tuple[Any, ...]]]:

@@ -48,7 +48,9 @@ def search(state: State = State.RUNNING, **changes: object) -> Search:
 
 def plan(state: State = State.RUNNING) -> SimpleNamespace:
     """What the views ask of a plan."""
-    return SimpleNamespace(search=search(state), epochs=EPOCHS)
+    return SimpleNamespace(
+        search=search(state), epochs=EPOCHS, confirm=3, fresh_seeds=range(1, 6), confirmations=20
+    )
 
 
 class Story:
