@@ -9,20 +9,22 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
 from hpo import __version__, settings, shipped
-from hpo.errors import HpoError, InputError, Problem, did_you_mean
+from hpo.errors import HpoError, InputError, Problem, SearchError, did_you_mean
 from hpo.terminal import help as pages
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from hpo.history import History, Search
+    from hpo.requirement import Judgement
 
 Words = Annotated[list[str] | None, typer.Argument(metavar="key=value")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -133,8 +135,11 @@ def search(words: Words = None, *, as_json: Json = False) -> None:
     from hpo.api import run
     from hpo.terminal.live import viewer
 
-    found = run(ordered, chosen.store, viewer)
+    with _told_to_builds(chosen.junit, chosen.name or ordered.recipe) as judged:
+        found = run(ordered, chosen.store, viewer)
+        judged.extend(found.requirements)
     _show(found.search, found.history, chosen, as_json=as_json, briefly=True)
+    _demand(judged)
 
 
 @app.command(cls=_Verb)
@@ -162,10 +167,14 @@ def resume(words: Words = None) -> None:
         typer.echo(f"{chosen.search} is submitted. {_at(chosen.service, chosen.search)}")
         return
     from hpo.conductor import resume as go_on
+    from hpo.summary import required
     from hpo.terminal.live import viewer
 
-    found, history = go_on(chosen, viewer)
+    with _told_to_builds(chosen.junit, chosen.search) as judged:
+        found, history = go_on(chosen, viewer)
+        judged.extend(required(found, history))
     _show(found, history, chosen, as_json=False, briefly=True)
+    _demand(judged)
 
 
 @app.command(cls=_Verb)
@@ -430,6 +439,25 @@ def version(words: Words = None) -> None:
     """Print the version of hpo."""
     settings.Settings.from_words(words or ())
     typer.echo(f"hpo {__version__}")
+
+
+@contextmanager
+def _told_to_builds(path: str, name: str) -> Iterator[list[Judgement]]:
+    """Write a JUnit file, if one is wanted, with what is judged within or why the search failed."""
+    from hpo import junit
+
+    judged: list[Judgement] = []
+    try:
+        yield judged
+    except SearchError as failure:
+        junit.write(path, name, judged, str(failure))
+        raise
+    junit.write(path, name, judged)
+
+
+def _demand(judged: Sequence[Judgement]) -> None:
+    if not all(it.passed for it in judged):
+        raise typer.Exit(1)
 
 
 def _show(

@@ -22,6 +22,7 @@ from hpo.contradictions import contradictions
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import GIVEN, Search
 from hpo.recipe import Recipe
+from hpo.requirement import parse
 from hpo.settings import SearchSettings, TrainSettings
 from hpo.space import Space
 from hpo.training.checkpoint import CHECKPOINT_SUFFIX, CheckpointError, read_whole
@@ -99,7 +100,12 @@ class Plan:
 
     @property
     def _seeds_paid_for(self) -> int:
-        """As many as make one training for each three trials, so that a glance stays one."""
+        """As many as make one training for each three trials, so that a glance stays one.
+
+        Where something is required of the winner, as many as are of use.
+        """
+        if self.setting("require"):
+            return _MOST_SEEDS
         seeds = min(_MOST_SEEDS, int(self.setting("trials")) // (_TRIALS_TO_EACH * (self.confirm + 1)))
         return seeds if seeds >= _FEWEST_SEEDS else 0
 
@@ -145,7 +151,7 @@ def order(settings: SearchSettings, recipe: Recipe | None = None, space_text: st
     """
     recipe = recipe or recipes.find(settings.recipe)
     options, problems = _options(recipe, settings.recipe_options)
-    problems += contradictions(settings)
+    problems += contradictions(settings) + _not_measured(recipe, settings.require)
     vocabulary = vocabulary_of(recipe, settings.parallel)
     fixed = _of_model_or_loss(recipe, {name: settings.recipe_options[name] for name in options})
     problems += vocabulary.check(recipe.baseline, f"{shipped.near(recipe.path)}  baseline")
@@ -227,7 +233,7 @@ def _search(
 
 def _words(settings: SearchSettings | TrainSettings) -> dict[str, Value]:
     """Return the settings that shape the search itself, not where it is kept."""
-    elsewhere = {"recipe", "name", "store", "service", "recipe_options", "space_overrides", "config"}
+    elsewhere = {"recipe", "name", "store", "service", "junit", "recipe_options", "space_overrides", "config"}
     of_one = {"trials": 1, "timeout": None, "sampler": GIVEN, "pruner": "none"}
     return {**of_one, **settings.model_dump(exclude=elsewhere)}
 
@@ -282,6 +288,15 @@ def _said_twice(fixed: Mapping[str, Value], others: Mapping[str, str], prefix: s
     return [
         Problem(f"{prefix}{name}", message.format(name.partition(".")[2], f"{prefix}{name}"))
         for name in twice
+    ]
+
+
+def _not_measured(recipe: Recipe, required: str) -> list[Problem]:
+    known = {"loss", recipe.objective.metric, *recipe.metrics}
+    return [
+        Problem(f"require={it}", f"This recipe does not measure {it.metric}.{did_you_mean(it.metric, known)}")
+        for it in parse(required)
+        if it.metric not in known
     ]
 
 

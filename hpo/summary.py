@@ -12,6 +12,7 @@ from hpo.config import Config, Value
 from hpo.errors import InputError
 from hpo.history import FORKED_FROM, History, Search, State, Trial
 from hpo.recipe import Objective
+from hpo.requirement import Judgement, judge, parse
 from hpo.training.words import VOCABULARY
 from hpo.trial import Point
 
@@ -54,10 +55,16 @@ def describe_briefly(search: Search, history: History) -> dict[str, Any]:
         "unsent": unsent(search, history),
         "counts": ({"running": len(history.running)} if history.running else {}) | dict(history.counts),
         "best": best and describe_trial(best, search.objective),
+        "required": [it.describe() for it in required(search, history)],
         "confirmed": confirmation.describe(history),
         "proof": history.proof and describe_trial(history.proof, search.objective),
         "at_once": {"most": history.at_once, "because": history.because, "live": history.occupancy},
     }
+
+
+def required(search: Search, history: History) -> list[Judgement]:
+    """Return whether the winner does what was required of it, as far as anything was."""
+    return judge(history, parse(str(search.settings.get("require") or "")))
 
 
 def unsent(search: Search, history: History) -> int | None:

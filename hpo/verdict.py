@@ -8,9 +8,9 @@ from typing import Final
 
 from hpo.confirmation import Interval, flattery, interval, lead, like_the_winner
 from hpo.history import History, Standing
-from hpo.summary import brief, short
+from hpo.summary import brief
 
-COLUMNS: Final = ("trial", "median", "95 % of means", "in the search", "flattered by", "config")
+COLUMNS: Final = ("trial", "median", "mean, 95 %", "in the search", "flattered by")
 
 
 def rows(history: History) -> list[tuple[str, ...]]:
@@ -26,7 +26,6 @@ def _row(history: History, standing: Standing) -> tuple[str, ...]:
         _within(found) if found else "",
         _number(standing.trial.score),
         _number(flattery(history, standing)),
-        short(standing.trial.proposal.config),
     )
 
 
@@ -39,7 +38,8 @@ def _sentences(history: History) -> Iterator[str]:
     first, *others = history.standings
     metric, seeds = history.objective.metric, list(first.again)
     with_seeds = f"{len(seeds)} fresh seeds" if len(seeds) > 1 else "one fresh seed"
-    yield f"With {with_seeds}, trial {first.number} is the best: {metric} {_number(first.median)} (median)."
+    how = "is the best:" if others else "comes to"
+    yield f"With {with_seeds}, trial {first.number} {how} {metric} {_number(first.median)} (median)."
     alike = like_the_winner(history)
     if alike:
         yield f"{_listed([first, *alike])} cannot be told apart."

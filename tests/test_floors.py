@@ -12,13 +12,23 @@ ROOT = Path(__file__).parent.parent
 
 FLOORS = {
     0: ["errors", "config", "trial", "stopping", "shipped", "signature", "recipe", "vocabulary", "history"],
-    1: ["space", "training", "hardware", "settings", "contradictions", "confirmation", "summary"],
+    1: [
+        "space",
+        "training",
+        "hardware",
+        "settings",
+        "contradictions",
+        "confirmation",
+        "requirement",
+        "summary",
+    ],
     2: [
         "advice",
         "export",
         "plan",
         "rounds",
         "verdict",
+        "junit",
         "cause",
         "cohort",
         "job",

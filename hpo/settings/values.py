@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BeforeValidator
 
+from hpo import requirement
 from hpo.errors import nearest, without_password
 from hpo.settings.words import shown
 
@@ -102,6 +103,21 @@ def _weights(value: object) -> str:
     return str(value)
 
 
+def _requirements(value: object) -> str:
+    try:
+        return ",".join(map(str, requirement.parse(str(value))))
+    except ValueError:
+        form = "be a bound such as 'accuracy>=0.97', several with commas between"
+        raise ValueError(f"must {form}, got {str(value)!r}.") from None
+
+
+def _file(value: object) -> str:
+    folder = os.path.dirname(os.path.abspath(str(value)))
+    if value and not os.path.isdir(folder):
+        raise ValueError(f"must be a file in a folder that is there, got {str(value)!r}.")
+    return str(value)
+
+
 def _folder(value: object) -> str:
     if "://" in str(value):
         raise ValueError(f"must be a folder of this machine, got {str(value)!r}.")
@@ -162,6 +178,8 @@ Cluster = Annotated[str, BeforeValidator(_cluster)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Name = Annotated[str, BeforeValidator(_name)]
 Weights = Annotated[str, BeforeValidator(_weights)]
+Requirements = Annotated[str, BeforeValidator(_requirements)]
+File = Annotated[str, BeforeValidator(_file)]
 Folder = Annotated[str, BeforeValidator(_folder)]
 Database = Annotated[str, BeforeValidator(_database)]
 Tracking = Annotated[str, BeforeValidator(_tracking)]

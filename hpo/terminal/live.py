@@ -113,7 +113,8 @@ class Picture:
 
     def of(self, history: History) -> RenderableType:
         """Return the picture of a search: progress, the best so far, what each worker does."""
-        rows = [self._title(), self._bar(history), *self._company(history), *self._best(history)]
+        rows = [self._title(), *self._after(), self._bar(history)]
+        rows += [*self._company(history), *self._best(history)]
         return Group(*rows, *self._workers(history))
 
     def _company(self, history: History) -> Iterator[Text]:
@@ -122,7 +123,12 @@ class Picture:
 
     def _title(self) -> Text:
         search = self._search
-        return _line((search.name, "bold"), f"  {search.recipe} · {search.objective} · {self._ordered}")
+        return _line((search.name, "bold"), f"  {search.recipe} · {search.objective}")
+
+    def _after(self) -> Iterator[Text]:
+        """Say what will be trained after the search."""
+        if self._confirmations:
+            yield _line(self._ordered, style="dim")
 
     def _bar(self, history: History) -> RenderableType:
         row = Table.grid(padding=(0, 1), expand=True)

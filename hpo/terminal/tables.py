@@ -16,6 +16,7 @@ from rich.text import Text
 from hpo import summary, verdict
 from hpo.audit.check import Check
 from hpo.history import FORKED_FROM, History, Search, State, Trial
+from hpo.requirement import Judgement
 from hpo.terminal import wording
 from hpo.trial import Outcome
 
@@ -40,6 +41,7 @@ def show(
         said = [*(verdict.sentences(history) or [_gain(history)]), _proof(history)]
         parts += [_ranking(history), *_confirmed(history), Text(" ".join(filter(None, said)))]
         parts += _memory(history.proof or history.best)
+    parts += [_required(it) for it in summary.required(search, history)]
     parts += [*(Text(line) for line in _complaints(history)), *advice]
     return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts), next_steps(search, history, words))
 
@@ -92,6 +94,11 @@ def _ranking(history: History) -> Table:
         numbers = [wording.number(values[name]) if name in values else "" for name in names]
         table.add_row(*map(Text, (str(trial.number), *numbers, summary.short(trial.proposal.config))))
     return table
+
+
+def _required(judgement: Judgement) -> Text:
+    mark, style = ("✓", "green") if judgement.passed else ("✗", "bold red")
+    return Text.assemble((f"{mark} required ", style), str(judgement))
 
 
 def _confirmed(history: History) -> list[RenderableType]:

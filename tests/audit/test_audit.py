@@ -319,11 +319,13 @@ def test_what_is_wrong_in_mlflow_is_named(folder: Path, check: str, damage: Call
 
 
 def test_a_winner_that_the_ledger_no_longer_has_is_noticed(folder: Path) -> None:
-    """The winner is computed from the ledger, so spoiling the scores there makes another one."""
+    """The winner is computed from the ledger, so spoiling its confirmations there makes another one."""
+    winner = "(SELECT config FROM proposals WHERE origin = 'proof')"
+    again = f"(SELECT number FROM proposals WHERE origin = 'confirmation' AND config = {winner})"
     spoil(
         folder / "hpo.db",
-        "UPDATE endings SET score = 1e9 WHERE score = (SELECT min(score) FROM endings)",
-        "UPDATE points SET score = 1e9 WHERE epoch = 4 AND score = (SELECT min(score) FROM points)",
+        f"UPDATE endings SET score = 1e9 WHERE trial IN {again}",
+        f"UPDATE points SET score = 1e9 WHERE epoch = {EPOCHS} AND trial IN {again}",
     )
     assert "MLflow: the winner is the ledger's" in failed(folder)
 
