@@ -215,7 +215,7 @@ class _Quiet:
     def start(self, plan: object, history: History) -> None:
         """Nothing is shown."""
 
-    def update(self, history: History) -> None:
+    def update(self, search: Search, history: History) -> None:
         """Nothing is shown."""
 
     def finish(self) -> None:

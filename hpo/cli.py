@@ -11,6 +11,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -100,6 +101,9 @@ app = typer.Typer(
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status."""
     words = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a page with a "?" in it is better than none
     try:
         # Not a short option of typer's, which would find an h in -epochs=3 as well.
         app(["--help" if word == "-h" else word for word in words], prog_name="hpo")
@@ -221,15 +225,14 @@ def list_(words: Words = None, *, as_json: Json = False) -> None:
 def export(words: Words = None) -> None:
     """Write plain PyTorch code, tables, a study."""
     chosen = settings.ExportSettings.from_words(words or ())
-    if chosen.form != "code":
+    if chosen.of_search:
         from hpo.departure import hand_over
 
         typer.echo(hand_over(chosen))
         return
     from hpo.handover import export as write
 
-    path = write(chosen.name, chosen.store, chosen.trial, chosen.to, chosen.weights)
-    typer.echo(f"Written. Run it: python {path}")
+    typer.echo(write(chosen, lambda line: typer.echo(line, err=True)))
 
 
 @app.command(cls=_Verb)

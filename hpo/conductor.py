@@ -27,6 +27,7 @@ from hpo.settings import ResumeSettings, StoreSettings
 from hpo.shelf import Shelf
 from hpo.stopping import GRACE_SECONDS, stoppable, undisturbed
 from hpo.trial import TIMEOUT
+from hpo.wish import Wish
 
 _GLANCE_SECONDS: Final = 0.25
 _BEAT_SECONDS: Final = 5.0
@@ -39,8 +40,11 @@ class Viewer(Protocol):
     def start(self, plan: Plan, history: History) -> None:
         """The search begins, or goes on from what `history` holds."""
 
-    def update(self, history: History) -> None:
-        """This is what is known now; called a few times a second."""
+    def update(self, search: Search, history: History) -> Wish | None:
+        """This is what is known now; called a few times a second.
+
+        Return what the person who looks on asks of the search, if anything.
+        """
 
     def finish(self) -> None:
         """Nothing more will come."""
@@ -275,12 +279,18 @@ class _Conductor:
                 if time.monotonic() > beat + _BEAT_SECONDS:
                     self.ledger.beat(session)
                     beat = time.monotonic()
-            self.viewer.update(self.history)
+            self._pass_on(self.viewer.update(self.search, self.history))
             if self.history.epochs and not self.tracker:
                 # Not before the first epoch is in: MLflow takes long to import, and start-up is busy.
                 self.tracker = self._track()
 
+    def _pass_on(self, wish: Wish | None) -> None:
+        if wish:
+            with suppress(UnreachableError):  # a key can be pressed again
+                self.patience.once(lambda: self.ledger.note_wish(self.search, wish))
+
     def _catch_up(self) -> None:
+        self.search = self.ledger.search(self.search.name)
         for record in self.ledger.records(self.search, self.history.seq):
             self.history.add(record)
 

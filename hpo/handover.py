@@ -1,45 +1,185 @@
-"""From a search to code that no longer needs it: a trial as a plain PyTorch script."""
+"""From a search to code that no longer needs it: a trial as a plain PyTorch script, or as a folder."""
 
 from __future__ import annotations
 
+import json
+import math
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from hpo.errors import InputError, Problem
-from hpo.export import script
+from hpo.errors import HpoError, InputError, Problem
+from hpo.export import TARGETS, Proof, Run, card, folder, script
+from hpo.export.parts.comparing import compare
 from hpo.history import History, Trial
 from hpo.ledger import Ledger
 from hpo.plan import Plan
+from hpo.replay.training import ROUNDING
+from hpo.settings import ExportSettings
+from hpo.summary import measures
+from hpo.training.checkpoint import split_safetensors
 
 _IN_ONE_PROCESS: Final = """One process adds up in another order, so
 losses may differ by a ten-thousandth, and with dropout, which draws other masks, by more."""
 
 
-def export(name: str, store: str, trial: int | None, to: str, weights: str = "") -> Path:
-    """Write a trial, the winner if none is named, as a plain PyTorch script; return its path.
+def export(settings: ExportSettings, hear: Callable[[str], None]) -> str:
+    """Write a trial, the winner if none is named, and say what was written.
 
-    The script leaves what it trains in the file `weights`, if that is named.
+    That is a script, which leaves what it trains in the file `weights` if that is named. Where a folder is
+    named, it is that folder, for whose weights it is trained once more; `hear` is told the curve.
 
     Raises:
-        InputError: there is no such search or trial, or the file cannot be written.
+        InputError: there is no such search or trial, or it cannot be written there.
+        HpoError: what was written fails; it stays.
     """
-    ledger = Ledger(store)
-    search = ledger.search(name)
-    history = ledger.history(search)
-    chosen = _chosen(history, trial, name)
-    plan = Plan.of(search)
-    text = script(
-        plan.recipe,
-        plan.vocabulary.defaults(chosen.proposal.config),
+    ledger = Ledger(settings.store)
+    search = ledger.search(settings.name)
+    history, plan = ledger.history(search), Plan.of(search)
+    chosen = _chosen(history, settings.trial, settings.name)
+    run, to = _run(plan, history, chosen), Path(settings.to)
+    if settings.form != "code":
+        return _write_target(to, run, settings)
+    if settings.to.endswith("/") or to.is_dir():
+        _demand_room(settings)
+        return _write_folder(to, run, _proof(plan, history, chosen), hear)
+    return f"Written. Run it: python {write_new(to, script(run, settings.weights))}"
+
+
+def _write_target(to: Path, run: Run, settings: ExportSettings) -> str:
+    """Write a training for another trainer, or as data, and say what that cannot hold."""
+    if settings.weights:
+        message = f"as={settings.form} leaves no weights. Leave this out, or write as=code."
+        raise InputError(Problem(f"weights={settings.weights}", message))
+    target = TARGETS[settings.form]
+    written = f"Written: {write_new(to, target.write(run))}"
+    return "\n".join((written, *(f"Not in it: {text}" for text in target.missing(run))))
+
+
+def _demand_room(settings: ExportSettings) -> None:
+    """Refuse a folder in which something lies already."""
+    if settings.weights:
+        message = "A folder gets its weights in any case, as model.safetensors. Leave this out."
+        raise InputError(Problem(f"weights={settings.weights}", message))
+    to = Path(settings.to)
+    try:
+        to.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(Problem(f"to={to}", f"Cannot write here: {error.strerror}.")) from None
+    if any(to.iterdir()):
+        message = "This folder is not empty, and is left as it is. Choose another name, or delete it."
+        raise InputError(Problem(f"to={settings.to}", message))
+
+
+def _write_folder(to: Path, run: Run, proof: Proof, hear: Callable[[str], None]) -> str:
+    """Write all texts, train once more with them for the weights, and write the card."""
+    for name, text in folder(run, proof).items():
+        write_new(to / name, text)
+    (to / "verify.sh").chmod(0o755)
+    hear(f"Written to {to}/. Training once more, for the weights:")
+    verdict = _verdict(proof, _train(to, run, hear))
+    header, notes = _noted(to / "model.safetensors")
+    figures = {
+        **proof.figures,
+        "numbers in the weights": f"{sum(math.prod(it['shape']) for it in header.values()):,}",
+        "data (SHA-256)": notes["data"] or "not in memory, so not hashed",
+    }
+    write_new(to / "README.md", card(run, proof, figures, verdict))
+    return f"{verdict}\nWritten: {to}/. Read {to}/README.md. Verify it: {to}/verify.sh"
+
+
+def _train(to: Path, run: Run, hear: Callable[[str], None]) -> str:
+    """Run train.py for model.safetensors, and return the curve that it prints."""
+    words = ["--weights", str(to / "model.safetensors"), "--device", _device(run)]
+    with subprocess.Popen(  # noqa: S603 - our own words, no shell
+        [sys.executable, str(to / "train.py"), *words], stdout=subprocess.PIPE, text=True, encoding="utf-8"
+    ) as process:
+        lines = []
+        for line in process.stdout or ():
+            lines.append(line)
+            hear(line.rstrip())
+    if process.returncode:
+        raise HpoError(f"{to}/train.py failed, as told above; there are no weights.")
+    return "".join(lines)
+
+
+def _device(run: Run) -> str:
+    """Return the device of the search, if this machine has it."""
+    if run.device == "cpu":
+        return run.device
+    import torch
+
+    return run.device if torch.cuda.is_available() else "cpu"
+
+
+def _noted(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return what a file of weights says of its tensors, and its notes."""
+    header, _ = split_safetensors(path.read_bytes())
+    return header, json.loads(header.pop("__metadata__")["notes"])
+
+
+def _verdict(proof: Proof, trained: str) -> str:
+    gap, where = compare(proof.curve, trained)
+    if gap == 0:
+        return "Trained once more, it has repeated the search's curve to the last digit."
+    told = f"it differs from the search's curve by {gap:.2g} of its value ({where})"
+    if gap <= proof.tolerance:
+        return f"Trained once more, {told}; {proof.tolerance:g} is tolerated: {'; '.join(proof.reasons)}."
+    return f"NOT repeated: trained once more, {told}. Are data, machine and versions the same?"
+
+
+def _proof(plan: Plan, history: History, chosen: Trial) -> Proof:
+    """Return what the ledger knows of a trial, and how nearly it will be repeated."""
+    trial = history.proof if chosen is history.best and history.proof else chosen
+    reasons = tuple(_reasons(plan, trial))
+    objective = plan.search.objective
+    figures = {f"validation {name}": f"{it:.6g}" for name, it in measures(trial, objective).items()}
+    figures = {str(objective): f"{trial.score:.6g}", **figures}
+    baseline = history.trials.get(0)
+    if baseline and baseline is not chosen and baseline.score is not None:
+        figures[f"{objective.metric} of the baseline"] = f"{baseline.score:.6g}"
+    figures["trials"] = str(len(history.searched))
+    return Proof(
+        curve="".join(f"{'  '.join(row)}\n" for row in _curve(plan, trial)),
+        figures=figures,
+        versions=plan.search.versions,
+        tolerance=ROUNDING if reasons else 0.0,
+        reasons=reasons,
+    )
+
+
+def _curve(plan: Plan, trial: Trial) -> Iterator[list[str]]:
+    """Yield rows of words, as train.py prints them."""
+    metrics = plan.recipe.metrics
+    yield ["epoch", "train_loss", "loss", *metrics, "lr"]
+    for point in trial.points:
+        measured = [point.metrics[name] for name in metrics]
+        yield [str(point.epoch), *map(repr, (point.train_loss, point.loss, *measured, point.lr))]
+
+
+def _reasons(plan: Plan, trial: Trial) -> Iterator[str]:
+    """Say what adds up in another order in one process of its own."""
+    if trial.at_once > 1:
+        yield f"the search trained {trial.at_once} at once"
+    if plan.setting("workers_per_trial") > 1:
+        yield f"{plan.setting('workers_per_trial')} workers trained it"
+    if plan.setting("device") != "cpu":
+        yield "GPUs add up in an order of their own"
+
+
+def _run(plan: Plan, history: History, chosen: Trial) -> Run:
+    return Run(
+        recipe=plan.recipe,
+        config=plan.vocabulary.defaults(chosen.proposal.config),
         epochs=plan.epochs,
         seed=plan.setting("seed"),
         threads=plan.setting("threads"),
-        data_options=plan.data_options,
         device=plan.setting("device"),
+        data_options=plan.data_options,
         origin=_origin(plan, history, chosen),
-        weights=weights,
     )
-    return write_new(Path(to), text)
 
 
 def _origin(plan: Plan, history: History, chosen: Trial) -> str:

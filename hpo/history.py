@@ -24,6 +24,7 @@ from hpo.trial import (
     Proposal,
     Record,
 )
+from hpo.wish import Wish
 
 FAILURES: Final = 3
 """So many equal failures in a row, and a search gives up."""
@@ -51,7 +52,8 @@ class Search:
     `source` is the recipe's text, `space` the space as YAML with every override in it, `settings` the
     other words (`trials`, `epochs`, `seed`, `sampler`, `pruner` …), `versions` the libraries' versions.
     `created` is in seconds since 1970, UTC; `session` is the number of its latest session; `uploaded` is the
-    number of the last record that is known to be in MLflow, None for searches that are older than this note.
+    number of the last record that is known to be in MLflow, None for searches that are older than this note;
+    `wish` is what people ask of that session.
     """
 
     name: str
@@ -68,6 +70,7 @@ class Search:
     id: int = 0
     uploaded: int | None = None
     session: int = 0
+    wish: Wish = field(default_factory=Wish)
 
     @property
     def lag(self) -> int:

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any, Final, Protocol
 
 import torch
 
 from hpo.config import Value
+from hpo.errors import LedgerError
 from hpo.line import Line
 from hpo.trial import Divergence, Ending, Point, Proposal, Stopped
+from hpo.wish import Wish
 
 # How long a report may wait to become durable; it is answered at once.
 _FLUSH_SECONDS: Final = 0.1
@@ -38,6 +41,16 @@ class Referee(Protocol):
 
     def flush(self) -> None:
         """Make everything answered so far durable."""
+
+    @property
+    def paused(self) -> bool:
+        """Whether training is to wait."""
+
+    def wished(self) -> Wish:
+        """Return what people ask of the training, which is read from the ledger."""
+
+    def heed(self, wish: Wish) -> None:
+        """Do what people ask."""
 
 
 def machine() -> dict[str, Value]:
@@ -67,8 +80,10 @@ def train(
         def call(method: str, *words: Any) -> Any:
             answer = getattr(referee, method)(*words)
             check()
-            if method == "report" and stopping():
-                raise Stopped
+            if method == "report":
+                _wait_while(lambda: referee.paused and not stopping(), check)
+                if stopping():
+                    raise Stopped
             return answer
 
         try:
@@ -94,3 +109,11 @@ def _flushed(referee: Referee) -> Iterator[Callable[[], None]]:
 def _flush(referee: Referee, over: threading.Event) -> None:
     while not over.wait(_FLUSH_SECONDS):
         referee.flush()
+        with suppress(LedgerError):  # there is a next time
+            referee.heed(referee.wished())
+
+
+def _wait_while(paused: Callable[[], bool], check: Callable[[], None]) -> None:
+    while paused():
+        check()
+        time.sleep(_FLUSH_SECONDS)

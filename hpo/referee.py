@@ -32,6 +32,7 @@ from hpo.trial import (
     Proposal,
     Record,
 )
+from hpo.wish import Wish
 
 if TYPE_CHECKING:
     from hpo.study import Study
@@ -60,6 +61,7 @@ class Referee:
 
     def __init__(self, store: str, name: str, session: int) -> None:
         ledger = Ledger(store)
+        self._ledger, self._session = ledger, session
         self._plan = Plan.of(ledger.search(name))
         self._study = proposer(self._plan)
         self._history = History(self._plan.search.objective, lag=self._plan.search.lag)
@@ -79,6 +81,8 @@ class Referee:
         self._timeout = self._plan.setting("timeout") or math.inf
         self._deadline = time.monotonic() + self._timeout
         self._kept = 0.0  # of that time, for confirming
+        self._trials: int = self._plan.setting("trials")
+        self.paused, self._heard = False, time.monotonic()
 
     def flush(self) -> None:
         """Make everything answered so far durable."""
@@ -178,11 +182,28 @@ class Referee:
     @property
     def _proposes(self) -> bool:
         searching = not self._over and time.monotonic() <= self._deadline - self._kept
-        return searching and len(self._history.searched) < self._plan.setting("trials")
+        return searching and len(self._history.searched) < self._trials
 
     @property
     def _over(self) -> bool:
         return time.monotonic() > self._deadline or self._history.hopeless is not None
+
+    def wished(self) -> Wish:
+        """Return what people ask of this session."""
+        return self._ledger.wish(self._session)
+
+    def heed(self, wish: Wish) -> None:
+        """Do what people ask: note how many trials there shall be, and whether training is `paused`.
+
+        The clock of a search stands still while it is paused; call this about once a second.
+        """
+        now = time.monotonic()
+        self._deadline += now - self._heard if self.paused else 0.0
+        self.paused, self._heard = wish.paused, now
+        trials = self._trials if wish.trials is None else max(wish.trials, len(self._history.searched))
+        if trials != self._trials:
+            self._ledger.note_settings(self._ledger.search(self._plan.search.name), {"trials": trials})
+            self._trials = trials
 
     def attempt(self, cohort: str, trials: Iterable[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note that a worker took up these trials for a cohort, in what way, and why the last one died."""

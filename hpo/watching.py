@@ -37,7 +37,9 @@ def watch(name: str, store: str, viewing: Viewing) -> Result:
     viewer.start(plan, history)
     try:
         for now in _glances(ledger, search, history):
-            viewer.update(history)
+            wish = viewer.update(now, history)
+            if wish:
+                ledger.note_wish(now, wish)
             search = now
     finally:
         viewer.finish()

@@ -11,7 +11,18 @@ import pytest
 ROOT = Path(__file__).parent.parent
 
 FLOORS = {
-    0: ["errors", "config", "trial", "stopping", "shipped", "signature", "recipe", "vocabulary", "history"],
+    0: [
+        "errors",
+        "config",
+        "trial",
+        "stopping",
+        "shipped",
+        "signature",
+        "recipe",
+        "vocabulary",
+        "history",
+        "wish",
+    ],
     1: [
         "space",
         "training",
@@ -21,6 +32,7 @@ FLOORS = {
         "confirmation",
         "requirement",
         "summary",
+        "usage",
     ],
     2: [
         "advice",

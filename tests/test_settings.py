@@ -199,7 +199,7 @@ def test_bad_words_are_refused_with_the_fix(words, where, message):
         (SearchSettings, ["--recipe", "cnn"], "--recipe cnn\n    Write recipe=cnn."),
         (NameSettings, [], "NAME\n    Missing: the name of a search; `hpo list` shows them."),
         (NameSettings, ["a", "b"], "b\n    name is given twice: a and b."),
-        (ExportSettings, ["a"], "to=…\n    Missing: the file to write, such as to=train.py."),
+        (ExportSettings, ["a"], "to=…\n    Missing: the file to write, such as train.py, or folder/."),
         (Settings, ["x=1"], "x=1\n    Unknown key. Known: none."),
     ],
 )

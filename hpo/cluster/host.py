@@ -12,7 +12,9 @@ from ray.exceptions import RayError
 from hpo.cluster.last_words import kill, read_last_words
 from hpo.cluster.node import Place, do_there
 from hpo.cluster.watch import Watch
+from hpo.errors import LedgerError
 from hpo.trial import Divergence, Ending, Point, Proposal, Stopped
+from hpo.wish import Wish
 
 # How long a report may wait to become durable; it is answered at once.
 _FLUSH_SECONDS: Final = 0.03
@@ -56,13 +58,24 @@ class Referee(Protocol):
     def flush(self) -> None:
         """Make everything answered so far durable."""
 
+    @property
+    def paused(self) -> bool:
+        """Whether nobody is to train for now."""
+
+    def wished(self) -> Wish:
+        """Return what people ask of the search, which is read from the ledger."""
+
+    def heed(self, wish: Wish) -> None:
+        """Do what people ask."""
+
 
 class Host:
     """The referee as a Ray actor: one thread, and commits in groups beside it.
 
     A report is answered from memory (`hpo.line` says why nothing is lost by that), unless it ends a trial.
     That, an ask, an attempt, a telling or a loss is answered once it is durable; whatever arrives while one
-    commit is under way goes into the next. Beside that it watches who hangs, and ends that process.
+    commit is under way goes into the next. Beside that it watches who hangs, and ends that process; and it
+    heeds what people ask. In a pause, answers wait, and the workers with them.
 
     Args:
         make: makes the referee.
@@ -87,6 +100,7 @@ class Host:
     async def outlook(self, alive: list[str]) -> tuple[bool, bool]:
         """Return whether there is a trial to hand out, and whether nothing is left; take in who works."""
         self._referee.reclaim(alive, _DEATH)
+        self._attend()
         self._soon()
         return self._referee.ready, self._referee.exhausted
 
@@ -94,7 +108,7 @@ class Host:
         """Take in who trains a cohort, and watch it from now on."""
         self._places[cohort] = place
         self._watch.hear(cohort)
-        self._looking = self._looking or asyncio.create_task(self._look())
+        self._attend()
 
     async def leave(self, cohort: str) -> None:
         """Take in that a cohort is done with."""
@@ -108,6 +122,7 @@ class Host:
 
     async def ask(self, cohort: str, size: int) -> list[Proposal]:
         """Return trials for a cohort."""
+        await self._going(cohort)
         trials = [] if self._stopping else self._referee.ask(cohort, size)
         self._cohort_of |= {trial.number: cohort for trial in trials}
         self._watch.hear(cohort)
@@ -129,12 +144,13 @@ class Host:
         for cohort in {self._cohort_of.get(report.trial) for report in reports} - {None}:
             self._watch.hear(str(cohort))
         kept = self._referee.report(reports)
+        self._soon()
+        await self._going(*{self._cohort_of[number] for number in kept if number in self._cohort_of})
         if self._stopping:
             await self._durable()
             raise Stopped
         if len(kept) < len(reports):
             await self._durable()  # a trial has ended, and its worker will not speak of it again
-        self._soon()
         return kept
 
     async def tell(self, endings: list[Ending]) -> None:
@@ -163,9 +179,21 @@ class Host:
         """Return once everything answered so far is durable."""
         await self._durable()
 
+    def _attend(self) -> None:
+        self._looking = self._looking or asyncio.create_task(self._look())
+
+    async def _going(self, *cohorts: str) -> None:
+        """Return once the search is not paused; who waits here does not hang."""
+        while self._referee.paused and not self._stopping:
+            for cohort in cohorts:
+                self._watch.hear(cohort)
+            await asyncio.sleep(_FLUSH_SECONDS)
+
     async def _look(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_SECONDS)
+            with suppress(LedgerError):  # there is a next look
+                self._referee.heed(await asyncio.to_thread(self._referee.wished))
             for cohort in self._watch.look():
                 self._hung[cohort] = f"no report for {self._watch.limit:.0f} s"
                 self._watch.forget(cohort)

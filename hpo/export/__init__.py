@@ -1,5 +1,9 @@
-"""Export: a recipe and a configuration as one readable file of plain torch code."""
+"""Export: a recipe and a configuration as readable files of plain torch code."""
 
+from hpo.export.card import Proof, card
+from hpo.export.folder import folder
+from hpo.export.run import Run
 from hpo.export.script import script
+from hpo.export.targets import TARGETS
 
-__all__ = ["script"]
+__all__ = ["TARGETS", "Proof", "Run", "card", "folder", "script"]

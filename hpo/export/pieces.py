@@ -7,8 +7,12 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass, replace
+from typing import Final
 
 Drop = Callable[[ast.stmt], bool]
+
+BESIDE: Final = ("optim",)
+"""Modules that are exported together."""
 
 
 @dataclass(frozen=True, order=True)
@@ -51,7 +55,7 @@ class Piece:
 
     def __add__(self, other: Piece) -> Piece:
         """Put another piece below this one."""
-        body = f"{self.body}\n\n\n{other.body}"
+        body = "\n\n\n".join(part.body for part in (self, other) if part.body)
         return Piece(self.imports | other.imports, body, self.names | other.names)
 
 
@@ -84,13 +88,13 @@ def needed(source: str, names: Collection[str]) -> Piece:
 
 def used(piece: Piece) -> Piece:
     """Return the piece with only those imports that its body mentions."""
-    words = set(re.findall(r"(?<![\w.])\w+", piece.body))  # what comes after a dot is an attribute
-    return replace(piece, imports=frozenset(item for item in piece.imports if item.bound in words))
+    names = {node.id for node in ast.walk(ast.parse(piece.body)) if isinstance(node, ast.Name)}
+    return replace(piece, imports=frozenset(item for item in piece.imports if item.bound in names))
 
 
 def import_block(imports: Iterable[Import]) -> str:
-    """Print imports in the usual order: future, standard library, others; `import` before `from`."""
-    sections: dict[int, list[Import]] = {0: [], 1: [], 2: []}
+    """Print imports in the usual order: future, standard library, others, files beside; `import` first."""
+    sections: dict[int, list[Import]] = {0: [], 1: [], 2: [], 3: []}
     for item in imports:
         sections[_section(item)].append(item)
     return "\n\n".join("\n".join(_statements(section)) for section in sections.values() if section)
@@ -98,7 +102,9 @@ def import_block(imports: Iterable[Import]) -> str:
 
 def _section(item: Import) -> int:
     top = item.module.partition(".")[0]
-    return 0 if top == "__future__" else 1 if top in sys.stdlib_module_names else 2
+    if top in sys.stdlib_module_names:
+        return 0 if top == "__future__" else 1
+    return 3 if top in BESIDE else 2
 
 
 def _statements(section: Iterable[Import]) -> Iterator[str]:

@@ -8,7 +8,7 @@ import os
 import socket
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -37,6 +37,7 @@ from hpo.ledger.schema import RECORDS, from_row, searches, sessions
 from hpo.ledger.trouble import damage, explain, file_of
 from hpo.recipe import Objective
 from hpo.trial import Record
+from hpo.wish import Wish
 
 _FORM: Final = "an address such as sqlite:///hpo.db or postgresql://user:password@host/database"
 _WAIT_SECONDS: Final = 30
@@ -181,6 +182,16 @@ class Ledger:
         settings = json.dumps({**search.settings, **changed})
         self._execute(update(searches).where(searches.c.id == search.id).values(settings=settings))
 
+    def note_wish(self, search: Search, wish: Wish) -> None:
+        """Note what is asked of the search's latest session, in place of what was asked before."""
+        text = json.dumps(asdict(wish))
+        self._execute(update(sessions).where(sessions.c.id == search.session).values(wish=text))
+
+    def wish(self, session: int) -> Wish:
+        """Return what is asked of a session."""
+        with self.engine.connect() as connection:
+            return _wish(connection.scalar(select(sessions.c.wish).where(sessions.c.id == session)))
+
     def close_session(self, session: int, state: State, reason: str = "") -> None:
         """Note how the session ended."""
         change = update(sessions).where(sessions.c.id == session)
@@ -235,6 +246,7 @@ class Ledger:
             id=row.id,
             uploaded=row.uploaded,
             session=session.id if session else 0,
+            wish=_wish(session.wish if session else None),
         )
 
     def driver(self, search: Search) -> tuple[str, int]:
@@ -281,6 +293,10 @@ class Ledger:
     def close(self) -> None:
         """Let go of the database."""
         self.engine.dispose()
+
+
+def _wish(text: str | None) -> Wish:
+    return Wish(**json.loads(text)) if text else Wish()
 
 
 def _engine(url: str) -> Engine:

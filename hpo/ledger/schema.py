@@ -41,6 +41,7 @@ revisions = Table("hpo_revision", metadata, Column("version_num", String(32), pr
 
 # One row for each time that a driver worked on a search; `state` is null until it stops. `born` is when its
 # process began, in seconds since the machine did: it tells the process from another one of the same number.
+# `wish` is what people ask of it (`hpo.wish.Wish`), as JSON.
 sessions = Table(
     "sessions",
     metadata,
@@ -54,6 +55,7 @@ sessions = Table(
     Column("reason", Text),
     Column("born", Float),
     Column("heartbeat", Float),
+    Column("wish", Text),
 )
 
 

@@ -76,7 +76,7 @@ def factors(config: Config) -> list[float]:
     for step in range(_STEPS):
         found.append(schedule.factor(step, _STEPS))
         if (step + 1) % (_STEPS // _EPOCHS) == 0:
-            schedule.hear(1.0)
+            schedule.hear(1.0, step + 1, _STEPS)
     return found
 
 

@@ -11,7 +11,7 @@ from typing import Any, Final, Protocol
 from hpo.changes import changed_versions
 from hpo.cohort import run
 from hpo.errors import InputError, Problem
-from hpo.history import GIVEN, History, Trial
+from hpo.history import GIVEN, History, Search, State, Trial
 from hpo.job import Job
 from hpo.ledger import Ledger
 from hpo.plan import Plan
@@ -30,7 +30,7 @@ class Viewer(Protocol):
     def start(self, plan: Plan, history: History) -> None:
         """The training begins."""
 
-    def update(self, history: History) -> None:
+    def update(self, search: Search, history: History) -> object:
         """This is what is known now."""
 
     def finish(self) -> None:
@@ -131,7 +131,7 @@ class _Again:
         """Return the search as a training of this one trial, for its viewer."""
         settings = {**plan.search.settings, "sampler": GIVEN, "epochs": self._goal}
         name = f"{plan.search.name}, trial {self._trial.number}"
-        search = replace(plan.search, name=name, settings=settings)
+        search = replace(plan.search, name=name, settings=settings, state=State.FINISHED)
         return replace(plan, search=search, baseline=self._trial.proposal.config)
 
     @property
@@ -146,7 +146,7 @@ class _Again:
             self.ending = f"{Outcome.DIVERGED}: {report.reason}"
             return []
         self._history.add(report)
-        self._viewer.update(self._history)
+        self._viewer.update(self._plan.search, self._history)
         return [report.trial] if report.epoch < self._goal else []
 
     def tell(self, endings: Sequence[Ending]) -> None:

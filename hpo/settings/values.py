@@ -165,7 +165,7 @@ def choice(kind: object) -> Callable[[object], object]:
 SamplerName = Literal["blend", "tpe", "random", "qmc", "gp", "cmaes"]
 PrunerName = Literal["ladder", "halving", "hyperband", "median", "none"]
 ParallelName = Literal["ddp", "fsdp"]
-FormName = Literal["code", "optuna", "csv", "parquet"]
+FormName = Literal["code", "lightning", "huggingface", "yaml", "json", "toml", "optuna", "csv", "parquet"]
 
 Count = Annotated[int, BeforeValidator(_whole(1))]
 Number = Annotated[int, BeforeValidator(_whole(0))]

@@ -19,7 +19,6 @@ from hpo.settings.values import (
     Flag,
     Folder,
     Form,
-    FormName,
     Fuse,
     Gpus,
     Name,
@@ -72,10 +71,17 @@ class NameSettings(StoreSettings):
 class ExportSettings(NameSettings):
     """The keys of `hpo export`."""
 
-    to: str = Field(description="The file to write, such as to=train.py")
-    form: Form = Field(default="code", alias="as", description="Write: " + ", ".join(get_args(FormName)))
+    to: str = Field(description="The file to write, such as train.py, or folder/")
+    form: Form = Field(
+        default="code", alias="as", description="Write: code, lightning, huggingface, yaml, optuna, csv …"
+    )
     trial: Number | None = Field(default=None, description="Trial to export (the winner)")
     weights: Weights = Field(default="", description="File in which the script leaves its weights (none)")
+
+    @property
+    def of_search(self) -> bool:
+        """Whether a whole search is written, not one trial."""
+        return self.form in ("optuna", "csv", "parquet")
 
 
 class TrackingSettings(Settings):

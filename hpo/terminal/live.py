@@ -3,25 +3,22 @@
 from __future__ import annotations
 
 import time
-from collections import defaultdict
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Final, cast
+from dataclasses import replace
+from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
-from hpo import summary
-from hpo.history import History, Trial
-from hpo.terminal import training, wording
+from hpo.history import History, Search, State
+from hpo.terminal import training, wishing, wording
+from hpo.terminal.keys import Keys
 from hpo.terminal.notices import Notices
+from hpo.terminal.picture import Picture, line
+from hpo.wish import Wish
 
 if TYPE_CHECKING:
     from hpo.plan import Plan
-
-Clock = Callable[[], float]
 
 PAUSE: Final = 0.25  # seconds between two pictures; more often only flickers
 
@@ -42,7 +39,7 @@ class LineView:
     def __init__(self, console: Console) -> None:
         self._console, self._notices = console, Notices(console)
         self._seen = 0
-        self._told = ""
+        self._told = self._standing = ""
 
     def start(self, plan: Plan, history: History) -> None:
         """Say what starts, or goes on: the trials of earlier sessions are not told again."""
@@ -51,9 +48,13 @@ class LineView:
         search = plan.search
         self._say(f"{search.name}  {search.recipe} · {search.objective} · {wording.ordered(plan)}")
 
-    def update(self, history: History) -> None:
-        """Print how many trials train at once, and those that ended since the last time."""
+    def update(self, search: Search, history: History) -> None:
+        """Print what is new: a pause, how many trials train at once, and those that ended."""
         self._notices.tell(history)
+        standing = wishing.standing(search, history)
+        if standing != self._standing:
+            self._standing = standing
+            self._say(standing or "going on")
         if history.because != self._told:
             self._told = history.because
             self._say(self._told)
@@ -64,133 +65,54 @@ class LineView:
     def finish(self) -> None:
         """Nothing is left to do: every line is out already."""
 
-    def _say(self, line: str) -> None:
-        self._console.print(_line(line), no_wrap=True, overflow="ellipsis")
+    def _say(self, text: str) -> None:
+        self._console.print(line(text), no_wrap=True, overflow="ellipsis")
 
 
 class LiveView:
-    """A picture of the search that is drawn over itself and leaves nothing behind."""
+    """A picture of the search that is drawn over itself and leaves nothing behind; keys are heeded."""
 
     def __init__(
         self,
         console: Console,
-        clock: Clock = time.monotonic,
+        clock: Callable[[], float] = time.monotonic,
         picture: type[Picture | training.Picture] | None = None,
     ) -> None:
         self._clock, self._make = clock, picture or Picture
         self._drawn, self._notices = -PAUSE, Notices(console)
         self._live = Live(console=console, auto_refresh=False, transient=True)
+        self._keys, self._more = Keys(), 0
         self._picture: Picture | training.Picture | None = None
 
     def start(self, plan: Plan, history: History) -> None:
         """Draw the first picture."""
-        self._picture = self._make(plan, history, self._clock)
+        self._picture, self._more = self._make(plan, history, self._clock), wishing.step(plan.search)
+        self._keys.start()
         self._live.start()
         self._notices.start(history)
-        self.update(history)
+        self.update(plan.search, history)
 
-    def update(self, history: History) -> None:
-        """Draw the search as it stands, unless that was done a moment ago."""
+    def update(self, search: Search, history: History) -> Wish | None:
+        """Draw the search as it stands, unless that was done a moment ago; return what a key asks for."""
         self._notices.tell(history)
-        if self._picture and self._clock() - self._drawn >= PAUSE:
+        running = search.state is State.RUNNING
+        wish = wishing.wish(self._keys.pressed(), search, self._more) if running else None
+        search = replace(search, wish=wish or search.wish)
+        if self._picture and (wish or self._clock() - self._drawn >= PAUSE):
             self._drawn = self._clock()
-            self._live.update(self._picture.of(history), refresh=True)
+            self._live.update(
+                Group(self._picture.of(search, history), *self._below(search, history)), refresh=True
+            )
+        return wish
+
+    def _below(self, search: Search, history: History) -> Iterator[RenderableType]:
+        standing = wishing.standing(search, history)
+        if standing:
+            yield line(standing, style="bold yellow")
+        if self._keys.heard and search.state is State.RUNNING:
+            yield line(wishing.legend(search, self._more), style="dim")
 
     def finish(self) -> None:
         """Take the picture away."""
         self._live.stop()
-
-
-class Picture:
-    """Draws a search as it stands; made when a session of it begins."""
-
-    def __init__(self, plan: Plan, history: History, clock: Clock) -> None:
-        self._search, self._epochs, self._clock = plan.search, plan.epochs, clock
-        self._trials, self._confirmations = cast("int", plan.search.settings["trials"]), plan.confirmations
-        self._ordered = wording.ordered(plan)
-        self._started = clock()
-        self._before = self._progress(history)  # by earlier sessions, which tells nothing about our speed
-
-    def of(self, history: History) -> RenderableType:
-        """Return the picture of a search: progress, the best so far, what each worker does."""
-        rows = [self._title(), *self._after(), self._bar(history)]
-        rows += [*self._company(history), *self._best(history)]
-        return Group(*rows, *self._workers(history))
-
-    def _company(self, history: History) -> Iterator[Text]:
-        if history.because:
-            yield _line(history.because, style="dim")
-
-    def _title(self) -> Text:
-        search = self._search
-        return _line((search.name, "bold"), f"  {search.recipe} · {search.objective}")
-
-    def _after(self) -> Iterator[Text]:
-        """Say what will be trained after the search."""
-        if self._confirmations:
-            yield _line(self._ordered, style="dim")
-
-    def _bar(self, history: History) -> RenderableType:
-        row = Table.grid(padding=(0, 1), expand=True)
-        for ratio in (None, 1, None):
-            row.add_column(ratio=ratio, no_wrap=True)
-        ended = sum(trial.ending is not None for trial in history.searched)
-        count = f"{ended}/{self._trials}"
-        if history.confirmations:
-            again = sum(trial.ending is not None for trial in history.confirmations)
-            count = f"again {again}/{len(history.confirmations)}"
-        bar = ProgressBar(total=self._all, completed=self._progress(history), width=None)
-        row.add_row(count, bar, self._times(history))
-        waiting = "no trial has ended yet" if history.trials else "starting the workers"
-        return Group(row, _line(wording.tally(history.counts) or waiting, style="dim"))
-
-    def _times(self, history: History) -> str:
-        elapsed = self._clock() - self._started
-        progress = self._progress(history)
-        gained = progress - self._before
-        if gained < 1:  # less says nothing yet about the rest
-            return wording.duration(elapsed)
-        left = elapsed * max(self._all - progress, 0) / gained
-        return f"{wording.duration(elapsed)}, {wording.duration(left)} left"
-
-    def _progress(self, history: History) -> float:
-        """Return the trials done, with the parts done of those under way."""
-        parts = (min(trial.epochs / self._epochs, 1) for trial in history.running)
-        return min(self._all, len(history.ended) + sum(parts))
-
-    @property
-    def _all(self) -> int:
-        """All that is to be trained."""
-        return self._trials + self._confirmations
-
-    def _best(self, history: History) -> Iterator[Text]:
-        best = history.best
-        if best is None:
-            return
-        yield _line(
-            ("best", "bold green"), f"  trial {best.number}  {wording.measured(best, history.objective)}"
-        )
-        yield _line(("      " + summary.short(best.proposal.config), "green"))
-
-    def _workers(self, history: History) -> Iterator[Text]:
-        teams: dict[str, list[Trial]] = defaultdict(list)
-        for trial in history.running:
-            if trial.attempts:
-                teams[trial.attempts[-1].worker].append(trial)
-        for worker, trials in sorted(teams.items()):
-            yield self._worker(worker, trials, history)
-
-    def _worker(self, worker: str, trials: list[Trial], history: History) -> Text:
-        first, more = trials[0], len(trials) - 1
-        facts = [
-            f"trial {first.number}" + (f" and {more} more" if more else ""),
-            f"epoch {first.epochs}/{self._epochs}",
-            wording.measured(first, history.objective),
-            summary.short(first.proposal.config),
-        ]
-        return _line((f"{worker}  ", "dim"), "  ".join(filter(None, facts)))
-
-
-def _line(*parts: str | tuple[str, str], style: str = "") -> Text:
-    """Return text that stays on one line, cut off where the line ends."""
-    return Text.assemble(*parts, style=style, no_wrap=True, overflow="ellipsis")
+        self._keys.finish()

@@ -14,7 +14,7 @@ from rich.text import Text
 from hpo import summary
 from hpo.history import History, Search, Trial
 from hpo.recipe import Objective
-from hpo.terminal import tables, wording
+from hpo.terminal import tables, wishing, wording
 from hpo.terminal.notices import Notices
 from hpo.trial import Point
 
@@ -117,7 +117,7 @@ class Lines:
 
     def __init__(self, console: Console) -> None:
         self._console, self._notices = console, Notices(console)
-        self._told, self._stride, self._headed = 0, 1, False
+        self._told, self._stride, self._headed, self._standing = 0, 1, False, ""
         self._history: History | None = None
 
     def start(self, plan: Plan, history: History) -> None:
@@ -128,11 +128,15 @@ class Lines:
         for line in _opening(plan):
             self._console.print(Text(line))
 
-    def update(self, history: History) -> None:
-        """Print the epochs that are new."""
+    def update(self, search: Search, history: History) -> None:
+        """Print the epochs that are new, and that it pauses or goes on."""
         self._history = history
         self._notices.tell(history)
         self._tell(history, whole=False)
+        standing = wishing.standing(search, history)
+        if standing != self._standing:
+            self._standing = standing
+            self._say(standing or "going on")
 
     def finish(self) -> None:
         """Print the last epoch, if it was not yet."""
@@ -165,7 +169,7 @@ class Picture:
         self._before = history.epochs
         self._opening = [Text(line) for line in _opening(plan)]
 
-    def of(self, history: History) -> RenderableType:
+    def of(self, search: Search, history: History) -> RenderableType:  # noqa: ARG002 - as Picture.of
         """Return the opening, the epochs so far and the time left."""
         curves = [
             curve(trial, history.objective, self._epochs) for trial in history.trials.values() if trial.points

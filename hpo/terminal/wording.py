@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter, defaultdict
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from hpo import summary
-from hpo.history import Trial
+from hpo.history import History, Trial
 from hpo.recipe import Objective
 from hpo.trial import Outcome
+from hpo.usage import Use
+
+_REASONS: Final = 3
+_GIB: Final = 2**30
 
 if TYPE_CHECKING:
     from hpo.plan import Plan
@@ -79,6 +84,39 @@ def tally(counts: Mapping[str, int]) -> str:
     '12 finished · 20 pruned'
     """
     return " · ".join(f"{counts[outcome]} {outcome}" for outcome in Outcome if counts.get(outcome))
+
+
+def outcomes(history: History) -> str:
+    """Return the number of trials by outcome, each with its commonest reasons: epochs of prunings, errors."""
+    counts, reasons = history.counts, defaultdict[str, Counter[str]](Counter)
+    for trial in history.searched:
+        if trial.outcome and (reason := _reason(trial)):
+            reasons[trial.outcome][reason] += 1
+    return " · ".join(
+        f"{counts[outcome]} {outcome}{_commonest(reasons[outcome])}" for outcome in Outcome if counts[outcome]
+    )
+
+
+def _reason(trial: Trial) -> str:
+    """Say why a trial ended, in words that others share."""
+    if trial.outcome is Outcome.PRUNED:
+        return first_line(trial.ending.reason if trial.ending else "") or f"at epoch {trial.epochs}"
+    return "" if trial.outcome is Outcome.DIVERGED else cause(trial)
+
+
+def _commonest(reasons: Counter[str]) -> str:
+    several = len(reasons) > 1
+    told = (f"{number} {reason}" if several else reason for reason, number in reasons.most_common(_REASONS))
+    return f" ({', '.join(told)})" if reasons else ""
+
+
+def use(name: str, found: Use) -> str:
+    """Return how busy a processor is.
+
+    >>> use("cpu", Use(0.97, 3 * 2**30, 24 * 2**30))
+    'cpu 97% memory 3.0 of 24.0 GiB'
+    """
+    return f"{name} {found.share:.0%} memory {found.used / _GIB:.1f} of {found.total / _GIB:.1f} GiB"
 
 
 def measured(trial: Trial, objective: Objective, width: int = 0) -> str:

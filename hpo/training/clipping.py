@@ -14,23 +14,22 @@ class Clipping(NamedTuple):
     norm: float | None = None
     value: float | None = None
 
+    def __call__(self, parameters: Iterable[nn.Parameter]) -> tuple[float, float]:
+        """Clip all gradients and return their common 2-norm before and after; without limits only measure.
 
-def clip_gradients(parameters: Iterable[nn.Parameter], clipping: Clipping) -> tuple[float, float]:
-    """Clip all gradients and return their common 2-norm before and after; without limits only measure.
-
-    By norm c, g <- g min(1, c / |g|), as `torch.nn.utils.clip_grad_norm_` does it; by value c,
-    g <- max(-c, min(c, g)) in each entry, as `clip_grad_value_` does it.
-    """
-    parameters = list(parameters)
-    total = total_norm(gradients(parameters))
-    norm = clipped = total.item()
-    if clipping.norm is not None:
-        nn.utils.clip_grads_with_norm_(parameters, clipping.norm, total)
-        clipped = norm * min(1.0, clipping.norm / (norm + 1e-6))
-    if clipping.value is not None:
-        nn.utils.clip_grad_value_(parameters, clipping.value)
-        clipped = total_norm(gradients(parameters)).item()
-    return norm, clipped
+        By norm c, g <- g min(1, c / |g|), as `torch.nn.utils.clip_grad_norm_` does it; by value c,
+        g <- max(-c, min(c, g)) in each entry, as `clip_grad_value_` does it.
+        """
+        parameters = list(parameters)
+        total = total_norm(gradients(parameters))
+        norm = clipped = total.item()
+        if self.norm is not None:
+            nn.utils.clip_grads_with_norm_(parameters, self.norm, total)
+            clipped = norm * min(1.0, self.norm / (norm + 1e-6))
+        if self.value is not None:
+            nn.utils.clip_grad_value_(parameters, self.value)
+            clipped = total_norm(gradients(parameters)).item()
+        return norm, clipped
 
 
 def gradients(parameters: Iterable[nn.Parameter]) -> list[Tensor]:

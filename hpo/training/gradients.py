@@ -8,6 +8,7 @@ import math
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -34,6 +35,13 @@ class Gradient:
         """Let the optimizer take a step, for which it looks at loss and gradient."""
         optimizer.step(look)
 
+    def state_dict(self) -> dict[str, Any]:
+        """Return what it keeps from step to step."""
+        return {}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Take over what another has kept."""
+
 
 @dataclass
 class Wrapped(Gradient):
@@ -44,6 +52,14 @@ class Wrapped(Gradient):
     def step(self, optimizer: torch.optim.Optimizer, look: Callable[[], float]) -> None:
         """Leave the step to the inner one."""
         self.inner.step(optimizer, look)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what the inner one keeps."""
+        return self.inner.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Leave it to the inner one."""
+        self.inner.load_state_dict(state)
 
 
 @dataclass
@@ -149,6 +165,14 @@ class Scaled(Wrapped):
         look()
         self.scaler.step(optimizer)
         self.scaler.update()
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the scale, and since when it holds."""
+        return self.scaler.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on with another's scale."""
+        self.scaler.load_state_dict(state)
 
 
 def weighted(loss: Loss, factor: float) -> Loss:

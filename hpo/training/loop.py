@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
 
-from hpo.training.clipping import Clipping, clip_gradients
+from hpo.training.clipping import Clipping
 from hpo.training.gradients import Batch, Gradient, Loss
-from hpo.training.schedules import Schedule
+from hpo.training.scheduler import Scheduler
 
 BatchSize = int | Literal["full"]
 Split = Any  # a Dataset with a length, which torch's own type lacks, or a DataLoader
@@ -81,28 +81,21 @@ def load(split: Split, batch_size: BatchSize, seed: int | None = None) -> Iterab
     return DataLoader(split, batch_sampler=[part.tolist() for part in parts], generator=chance)
 
 
-def epoch_factors(schedule: Schedule, epoch: int, steps: int, epochs: int) -> list[float]:
-    """Return the factors of an epoch's `steps`, the epoch counted from 1, by a schedule of all epochs."""
-    first = (epoch - 1) * steps
-    return [schedule.factor(step, epochs * steps) for step in range(first, first + steps)]
-
-
 def train_epoch(
     model: nn.Module,
     loss: Loss,
     optimizer: torch.optim.Optimizer,
+    scheduler: Scheduler,
     gradient: Gradient,
-    clipping: Clipping,
-    batches: Iterable[tuple[float, Batch]],
+    clip: Clipping,
+    batches: Iterable[Batch],
 ) -> Iterator[Step]:
-    """Take one step for each batch, at the learning rate times the factor that comes with it."""
+    """Take one step for each batch."""
     device = next(model.parameters()).device
     model.train()
-    for factor, (inputs, targets) in batches:
-        for group in optimizer.param_groups:
-            rate = group.setdefault("initial_lr", group["lr"]) * factor
-            group["lr"] = rate * group.get("lr_factor", 1.0)
-        yield take_step(model, loss, optimizer, gradient, clipping, (inputs.to(device), targets.to(device)))
+    for inputs, targets in batches:
+        yield take_step(model, loss, optimizer, gradient, clip, (inputs.to(device), targets.to(device)))
+        scheduler.step()
 
 
 def take_step(
@@ -110,7 +103,7 @@ def take_step(
     loss: Loss,
     optimizer: torch.optim.Optimizer,
     gradient: Gradient,
-    clipping: Clipping,
+    clip: Clipping,
     batch: Batch,
 ) -> Step:
     """Let the optimizer look at the loss and gradient of a batch, once or more often, and step.
@@ -122,7 +115,7 @@ def take_step(
     def look() -> float:
         optimizer.zero_grad()
         value = gradient(optimizer, model, loss, batch)
-        looks.append((value, *clip_gradients(model.parameters(), clipping)))
+        looks.append((value, *clip(model.parameters())))
         return looks[-1][0]
 
     gradient.step(optimizer, look)

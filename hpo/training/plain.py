@@ -21,7 +21,6 @@ from hpo.training.loop import (
     Split,
     Step,
     count_batches,
-    epoch_factors,
     epoch_seed,
     load,
     mean_loss,
@@ -30,8 +29,9 @@ from hpo.training.loop import (
 )
 from hpo.training.memory import is_known, measure, predict
 from hpo.training.optimizers import optimizer_call, parameters_call
-from hpo.training.schedules import Schedule, schedule_call
-from hpo.training.snapshot import PLAIN, Parts, Snapshot, pack, retell, unpack
+from hpo.training.scheduler import Scheduler
+from hpo.training.schedules import schedule_call
+from hpo.training.snapshot import PLAIN, Parts, Snapshot, pack, unpack
 from hpo.training.transfer import Start
 from hpo.training.values import (
     average_calls,
@@ -98,7 +98,7 @@ def warn_of_few(trial: int, model: torch.nn.Module, samples: int, micro_batches:
 
 
 class _Training:
-    """One member under way: its model, its optimizer and its schedule."""
+    """One member under way: its model, its optimizer and its scheduler."""
 
     def __init__(self, task: Task, splits: Mapping[str, Split], member: Member) -> None:
         config = member.config
@@ -106,7 +106,7 @@ class _Training:
         self.tested = member.tested and TEST in splits
         self.batch_size = member.batch_size
         limits = (cast("float | None", config[name]) for name in ("clip_norm", "clip_value"))
-        self.clipping = Clipping(*limits)
+        self.clip = Clipping(*limits)
         self.loss: Loss = task.recipe.loss
         for call in loss_calls(config):
             self.loss = call.build(self.loss)
@@ -123,8 +123,9 @@ class _Training:
         self.evaluated = self.model
         for call in average_calls(config):
             self.evaluated = call.build(self.model, self.optimizer)
-        self.schedule: Schedule = schedule_call(config, task.recipe.__name__).build()
+        schedule = schedule_call(config, task.recipe.__name__).build()
         self.steps = count_batches(splits["train"], self.batch_size)
+        self.scheduler = Scheduler(self.optimizer, schedule, task.epochs * self.steps)
         self.limit = math.inf
         self.predicted = predict(config, self.model) if is_known(config) else None
         self.scores: list[float] = []
@@ -147,7 +148,8 @@ class _Training:
         self.scores, self.limit = list(past.scores), past.limit
         self.parts.load(unpack(past.tensors, past.facts))
         costs = map(self.task.objective.cost, past.scores)
-        retell(self.schedule, costs, self.steps, self.task.epochs)
+        heard = [(epoch * self.steps, cost) for epoch, cost in enumerate(costs, start=1)]
+        self.scheduler.load_state_dict({"taken": self.done * self.steps, "heard": heard})
 
     def epoch(self, epoch: int) -> Point | Divergence:
         """Train and evaluate for one epoch, counted from 1."""
@@ -163,7 +165,7 @@ class _Training:
         score = measured[self.task.objective.metric]
         if not (math.isfinite(measured["loss"]) and math.isfinite(score)):
             return self._divergence(epoch, steps, measured["loss"])
-        self.schedule.hear(self.task.objective.cost(score))
+        self.scheduler.hear(self.task.objective.cost(score))
         self.scores.append(score)
         grad_mean, grad_std = gradient_moments(self.model.parameters())
         return Point(
@@ -203,9 +205,10 @@ class _Training:
     def _steps(self, epoch: int) -> Iterator[Step]:
         seed = epoch_seed(self.task.seed, epoch)
         self.team.seed(seed)
-        factors = epoch_factors(self.schedule, epoch, self.steps, self.task.epochs)
-        batches = zip(factors, load(self.splits["train"], self.batch_size, seed), strict=True)
-        return train_epoch(self.spread, self.loss, self.optimizer, self.gradient, self.clipping, batches)
+        batches = load(self.splits["train"], self.batch_size, seed)
+        return train_epoch(
+            self.spread, self.loss, self.optimizer, self.scheduler, self.gradient, self.clip, batches
+        )
 
     def _divergence(self, epoch: int, steps: Sequence[Step], loss: float) -> Divergence:
         return Divergence(self.number, epoch, len(steps) - 1, loss, steps[-1].grad_norm)

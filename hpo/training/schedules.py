@@ -25,8 +25,8 @@ class Schedule:
         """Return the factor of one step of all `steps`; they are counted from 0 and asked for in order."""
         raise NotImplementedError
 
-    def hear(self, cost: float) -> None:
-        """Be told what an epoch came to, less being better."""
+    def hear(self, cost: float, step: int, steps: int) -> None:
+        """Be told what validation came to after `step` of all `steps`, less being better."""
 
 
 @dataclass
@@ -200,7 +200,7 @@ class PlateauSchedule(Schedule):
         """Return gamma^(plateaus so far)."""
         return self.level
 
-    def hear(self, cost: float) -> None:
+    def hear(self, cost: float, _step: int, _steps: int) -> None:
         """Count the epochs since the best one."""
         if math.isinf(self.best) or cost < self.best - self.threshold * abs(self.best):
             self.best, self.waited = cost, 0
@@ -231,20 +231,20 @@ class SequentialSchedule(Schedule):
     switch: float
     start_factor: float = 1.0
 
-    def __post_init__(self) -> None:
-        self.current = self.first
-
     def factor(self, step: int, steps: int) -> float:
         """Return the factor of the one whose turn it is."""
         switch = round(self.switch * steps)
         if step < switch:
             return self.first.factor(step, switch)
-        self.current = self.second
         return self.start_factor * self.second.factor(step - switch, steps - switch)
 
-    def hear(self, cost: float) -> None:
-        """Tell the one whose turn it is."""
-        self.current.hear(cost)
+    def hear(self, cost: float, step: int, steps: int) -> None:
+        """Tell the one whose turn it was."""
+        switch = round(self.switch * steps)
+        if step <= switch:
+            self.first.hear(cost, step, switch)
+        else:
+            self.second.hear(cost, step - switch, steps - switch)
 
 
 class OwnSchedule(Schedule):
@@ -264,7 +264,7 @@ class OwnSchedule(Schedule):
         """Ask for the factor."""
         return float(self.ask(step, steps))
 
-    def hear(self, cost: float) -> None:
+    def hear(self, cost: float, _step: int, _steps: int) -> None:
         """Pass it on."""
         if self.tell:
             self.tell(cost)

@@ -7,16 +7,14 @@ and its optimizer's state is not in it either.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from hpo.training.gradients import Gradient, Scaled, Wrapped
-from hpo.training.loop import epoch_factors
-from hpo.training.schedules import Schedule
+from hpo.training.gradients import Gradient
 
 PLAIN: Final = "plain"
 STACK: Final = "stack"
@@ -66,12 +64,11 @@ class Parts(NamedTuple):
 
     def tree(self) -> dict[str, Any]:
         """Return all of it as mappings and lists of tensors and plain values."""
-        scaler = _scaler(self.gradient)
         return {
             "model": dict(_kept(self.model)),
             "average": dict(_kept(self.average)) if self.average is not self.model else None,
             "optimizer": self.optimizer.state_dict(),
-            "scaler": scaler.state_dict() if scaler else None,
+            "scaler": self.gradient.state_dict() or None,
         }
 
     def load(self, tree: Mapping[str, Any]) -> None:
@@ -81,8 +78,8 @@ class Parts(NamedTuple):
             _fill(self.average, tree["average"])
         self.optimizer.load_state_dict(tree["optimizer"])
         _keep_types(self.optimizer, tree["optimizer"]["state"])
-        if scaler := _scaler(self.gradient):
-            scaler.load_state_dict(tree["scaler"])
+        if tree["scaler"]:
+            self.gradient.load_state_dict(tree["scaler"])
 
 
 def _kept(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
@@ -104,21 +101,6 @@ def _keep_types(optimizer: torch.optim.Optimizer, state: Mapping[int, Mapping[st
         for name, value in kept.items():
             if isinstance(value, Tensor) and value.dtype != own[name].dtype:
                 own[name] = value.to(parameters[number].device)
-
-
-def _scaler(gradient: Gradient) -> torch.amp.GradScaler | None:
-    while isinstance(gradient, Wrapped):
-        if isinstance(gradient, Scaled):
-            return gradient.scaler
-        gradient = gradient.inner
-    return None
-
-
-def retell(schedule: Schedule, costs: Iterable[float], steps: int, epochs: int) -> None:
-    """Bring a new schedule to where one is that was asked and told through these epochs, each of `steps`."""
-    for epoch, cost in enumerate(costs, start=1):
-        epoch_factors(schedule, epoch, steps, epochs)
-        schedule.hear(cost)
 
 
 def pack(tree: Any) -> tuple[dict[str, Tensor], Any]:

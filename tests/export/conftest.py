@@ -1,3 +1,4 @@
+import sys
 from pathlib import Path
 
 import pytest
@@ -6,6 +7,8 @@ import torch
 from hpo import recipe
 from hpo.training.checkpoint import write_checkpoint
 from hpo.training.execution import execute
+
+sys.path.insert(0, str(Path(__file__).parent))  # for repeating
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -2,15 +2,13 @@ import subprocess
 import sys
 
 import pytest
+from repeating import assert_formatted, complete, curve
 
 from hpo import recipe
-from hpo.config import Config
-from hpo.export import script
+from hpo.export import Run, script
 from hpo.training.checkpoint import read_checkpoint
-from hpo.training.engine import Member, Task
 from hpo.training.execution import execute
-from hpo.training.plain import train
-from hpo.training.words import VOCABULARY, vocabulary_of
+from hpo.training.words import VOCABULARY
 
 ROWS = [
     {"optimizer": "sgd", "optimizer.lr": 0.05},
@@ -42,7 +40,7 @@ ROWS = [
 
 # A recipe may use any name that the rest of the script uses, too.
 CROWDED = """
-cut = evaluate = load = Batch = main = EPOCHS = SEED = clip_gradients = nn = Iterable = "mine"
+cut = evaluate = load = Batch = main = EPOCHS = SEED = Scheduler = nn = Iterable = "mine"
 WEIGHTS = CONFIG = start = started = freeze = slow = write_checkpoint = Start = checksum = "mine"
 DEVICE = CosineSchedule = Schedule = Step = take_step = mean_loss = epoch_seed = place = train_epoch = "mine"
 WARMUP = CLIPPING = Clipping = BATCH_SIZE = THREADS = Split = Mapping = NamedTuple = Any = Callable = "mine"
@@ -51,14 +49,8 @@ AveragedModel = functools = dataclass = field = math = initialize = LAYERS = mat
 """
 
 
-def complete(recipe, values):
-    config = vocabulary_of(recipe).defaults(Config(values))
-    assert not vocabulary_of(recipe).check(config, "")
-    return config
-
-
-def export(recipe, config, **options):
-    return script(recipe, config, **{"epochs": 2, "seed": 3, "threads": 1, "data_options": {}} | options)
+def export(recipe, config, weights="", **options):
+    return script(Run(recipe, config, **{"epochs": 2, "seed": 3} | options), weights)
 
 
 def run(text, folder):
@@ -68,16 +60,6 @@ def run(text, folder):
     command = [sys.executable, "-I", "-W", "error::SyntaxWarning", str(path)]
     printed = subprocess.run(command, check=True, capture_output=True, text=True, cwd=folder).stdout
     return [line.split() for line in printed.splitlines()]
-
-
-def curve(recipe, config, data_options=None, epochs=2):
-    """Return the same rows from the engine."""
-    module = execute(recipe.source, recipe.path)
-    task = Task(module, module.data(**data_options or {}), recipe.objective, epochs, seed=3)
-    points = [points[0] for points in train(task, [Member(0, config)])]
-    rows = [[p.epoch, p.train_loss, p.loss, *p.metrics.values(), p.lr] for p in points]
-    names = ["epoch", "train_loss", "loss", *points[0].metrics, "lr"]
-    return [names, *([repr(value) for value in row] for row in rows)]
 
 
 @pytest.mark.parametrize("values", ROWS, ids=str)
@@ -201,12 +183,3 @@ def test_the_script_is_formatted(tiny, values, tmp_path):
     path = tmp_path / "train.py"
     path.write_text(export(tiny, complete(tiny, values), origin="Trial 7"))
     assert_formatted(path)
-
-
-def assert_formatted(path):
-    ruff = [sys.executable, "-m", "ruff"]
-    options = ["--isolated", "--line-length", "110"]
-    subprocess.run([*ruff, "format", "--check", *options, str(path)], check=True)
-    subprocess.run(
-        [*ruff, "check", "--select", "E,F,I,B,UP,D", *options, "--ignore", "D1,D2,D4", str(path)], check=True
-    )

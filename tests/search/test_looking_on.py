@@ -70,7 +70,7 @@ class Viewer:
         self.seen.append(len(history.ended))
         self.thread = later(self._running)
 
-    def update(self, history):
+    def update(self, search, history):
         self.seen.append(len(history.ended))
 
     def finish(self):

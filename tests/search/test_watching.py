@@ -37,7 +37,7 @@ class Seen:
     def start(self, plan, history):
         pass
 
-    def update(self, history):
+    def update(self, search, history):
         self.trials = len(history.trials)
         if self.trials == 3:
             self.whole.set()
@@ -47,7 +47,7 @@ class Seen:
 
 
 class Broken(Seen):
-    def update(self, history):
+    def update(self, search, history):
         raise BrokenPipeError("the terminal is gone")
 
 

@@ -29,8 +29,10 @@ ADAMW = Config(
 )
 
 
+SETTINGS = {"trials": 64, "sampler": "tpe", "pruner": "halving", "seed": 0, "timeout": None}
+
+
 def search(state: State = State.RUNNING, **changes: object) -> Search:
-    settings = {"trials": 64, "sampler": "tpe", "pruner": "halving", "seed": 0}
     facts = {
         "name": "cnn-1",
         "recipe": "cnn",
@@ -38,7 +40,7 @@ def search(state: State = State.RUNNING, **changes: object) -> Search:
         "source": "",
         "space": "",
         "objective": OBJECTIVE,
-        "settings": settings,
+        "settings": dict(SETTINGS),
         "versions": {},
         "created": 1_000.0,
         "state": state,
@@ -51,6 +53,7 @@ def plan(state: State = State.RUNNING, seeds: int = 0) -> SimpleNamespace:
     return SimpleNamespace(
         search=search(state),
         epochs=EPOCHS,
+        setting=SETTINGS.get,
         confirm=3,
         fresh_seeds=range(1, seeds + 1),
         confirmations=4 * seeds,

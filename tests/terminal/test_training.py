@@ -84,7 +84,7 @@ def test_lines_come_as_epochs_do_and_the_last_one_at_the_end(plan):
     view = training.Lines(screen)
     view.start(plan, History(OBJECTIVE))
     for epochs in (0, 3, 12, 12, 17):
-        view.update(history(epochs))
+        view.update(plan.search, history(epochs))
     view.finish()
     lines = screen.file.getvalue().splitlines()
     assert lines[0] == "line  linear · minimize loss · 30 epochs · cpu"
@@ -97,7 +97,7 @@ def test_a_resumed_training_goes_on_below_its_heading(plan):
     screen = console()
     view = training.Lines(screen)
     view.start(plan, history(12))
-    view.update(history(20))
+    view.update(plan.search, history(20))
     rows = screen.file.getvalue().splitlines()[3:]
     assert [line.split()[0] for line in rows] == ["epoch", "15", "20"]
 
@@ -105,7 +105,9 @@ def test_a_resumed_training_goes_on_below_its_heading(plan):
 def test_the_picture_tells_the_time_left(plan):
     clock = iter([0.0, 20.0])
     picture = training.Picture(plan, History(OBJECTIVE), lambda: next(clock))
-    assert page(picture.of(history(10))).splitlines()[-1].strip() == "epoch 10/30, 20 s, 40 s left"
+    assert (
+        page(picture.of(plan.search, history(10))).splitlines()[-1].strip() == "epoch 10/30, 20 s, 40 s left"
+    )
 
 
 def test_the_view_suits_the_plan(plan):

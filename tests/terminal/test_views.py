@@ -28,7 +28,7 @@ def text(console: Console) -> str:
 
 def drawn(history: History, width: int = 80) -> str:
     console = recorder(width)
-    console.print(Picture(plan(), History(OBJECTIVE), lambda: 0.0).of(history))
+    console.print(Picture(plan(), History(OBJECTIVE), lambda: 0.0).of(search(), history))
     return text(console)
 
 
@@ -36,7 +36,7 @@ def told(history: History, width: int = 80) -> str:
     console = recorder(width)
     view = LineView(console)
     view.start(plan(), History(OBJECTIVE))
-    view.update(history)
+    view.update(search(), history)
     view.finish()
     return text(console)
 
@@ -65,7 +65,7 @@ def test_a_warning_is_told_once_and_not_again_in_the_next_session(kind):
         view.start(plan(), history)
         for number in (0, 1):
             history.add(Attempt(number, "host/1", notes={WARNING: "Trial 0 is not saved: the disk is full."}))
-            view.update(history)
+            view.update(search(), history)
         view.finish()
     assert text(console).count("the disk is full") == 1
 
@@ -74,9 +74,10 @@ def test_the_picture_tells_progress_the_best_and_the_workers():
     assert [line.rstrip() for line in drawn(typical()).splitlines()] == [
         "cnn-1  cnn · minimize loss",
         "5/64 ━━━━╸                                                     0.0 s, 0.0 s left",
-        "2 finished · 1 pruned · 1 diverged · 1 failed",
-        "best  trial 2  loss 0.03125  accuracy 0.9688",
+        "2 finished · 1 pruned (at epoch 2) · 1 diverged · 1 failed (RuntimeError: mat1 …",
+        "best  trial 2  loss 0.03125  accuracy 0.9688  █████████████████▁",
         "      adamw lr=0.0012 weight_decay=0.02 · cosine",
+        "now   1 sgd lr 0.05 · 1 adamw lr 0.0012  (tpe 2)",
         "host/101  trial 5  epoch 3/18  loss 0.3  accuracy 0.7  sgd lr=0.05 momentum=0.9…",
         "host/102  trial 6  epoch 0/18  adamw lr=0.0012 weight_decay=0.02 · cosine",
     ]
@@ -95,7 +96,7 @@ def test_the_time_left_counts_what_this_session_did():
     story = Story()
     for _ in range(3):
         story.trial(Outcome.FINISHED, 0.5)
-    console.print(picture.of(story.history))
+    console.print(picture.of(search(), story.history))
     # Two trials in 100 seconds; 61 are left.
     assert "1 min 40 s, 50 min 50 s left" in text(console)
 
@@ -105,7 +106,7 @@ def test_lines_are_told_once_and_not_again_after_a_resume():
     view = LineView(console)
     view.start(plan(), Story().trial(Outcome.FINISHED, 0.5).history)
     for _ in range(3):
-        view.update(typical())
+        view.update(search(), typical())
     lines = text(console).splitlines()
     assert lines == [
         "cnn-1  cnn · minimize loss · 64 trials of 18 epochs",
@@ -123,12 +124,12 @@ def test_lines_are_told_once_and_not_again_after_a_resume():
 def test_the_live_view_draws_at_most_four_times_a_second_and_leaves_nothing(monkeypatch):
     now = 0.0
     drawings = []
-    monkeypatch.setattr(Picture, "of", lambda self, history: drawings.append(now) or "picture")
+    monkeypatch.setattr(Picture, "of", lambda self, search, history: drawings.append(now) or "picture")
     view = LiveView(recorder(terminal=True), clock=lambda: now)
     view.start(plan(), History(OBJECTIVE))
     for step in range(100):
         now = step / 50
-        view.update(typical())
+        view.update(search(), typical())
     view.finish()
     assert len(drawings) == 8
     assert all(later - earlier >= 0.25 for earlier, later in pairwise(drawings))

@@ -11,6 +11,8 @@ from hpo.training.clipping import Clipping
 from hpo.training.gradients import Accumulated, Autocast, Gradient, Penalized, Scaled
 from hpo.training.groups import decay_matrices
 from hpo.training.loop import evaluate, take_step, train_epoch
+from hpo.training.scheduler import Scheduler
+from hpo.training.schedules import ConstantSchedule
 
 INPUTS, TARGETS = torch.randn(13, 5, generator=torch.Generator().manual_seed(1)), torch.arange(13) % 3
 
@@ -123,9 +125,10 @@ def test_batch_norm_learns_its_statistics_in_training_and_uses_them_in_evaluatio
     norm = nn.BatchNorm1d(5)
     model = nn.Sequential(norm, nn.Linear(5, 3))
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
+    scheduler = Scheduler(optimizer, ConstantSchedule(), steps=1)
     cross_entropy, batches = nn.functional.cross_entropy, [(INPUTS, TARGETS)]
     model.eval()
-    list(train_epoch(model, cross_entropy, optimizer, Gradient(), NO_LIMIT, [(1.0, batches[0])]))
+    list(train_epoch(model, cross_entropy, optimizer, scheduler, Gradient(), NO_LIMIT, batches))
     assert norm.training
     assert torch.allclose(norm.running_mean, 0.1 * INPUTS.mean(0))
     assert torch.allclose(norm.running_var, 0.9 + 0.1 * INPUTS.var(0))

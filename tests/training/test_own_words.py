@@ -73,7 +73,7 @@ def test_own_schedules_are_asked_and_told(own, make_task):
     config = vocabulary_of(own).defaults(Config({"schedule": "Halving", "schedule.floor": 0.25}))
     schedule, factors = schedule_call(config, own.module).build(), []
     for cost in (3.0, 2.0, 2.5, 4.0, 5.0):
-        schedule.hear(cost)
+        schedule.hear(cost, 0, 9)
         factors.append(schedule.factor(0, 9))
     assert factors == [1.0, 1.0, 0.5, 0.25, 0.25]
 

@@ -148,7 +148,7 @@ def test_plateaus_are_those_of_torch(sign):
     mode = "min" if sign > 0 else "max"
     theirs = torchs.ReduceLROnPlateau(optimizer, mode, factor=0.5, patience=2, threshold=0.01)
     for step, score in enumerate(scores):
-        ours.hear(sign * score)
+        ours.hear(sign * score, step, STEPS)
         theirs.step(score)
         assert ours.factor(step, STEPS) == optimizer.param_groups[0]["lr"]
     assert ours.factor(STEPS, STEPS) < 1
@@ -158,7 +158,7 @@ def test_only_a_plateau_minds_what_it_hears():
     for name in SCHEDULES.keys() - {"plateau"}:
         told, untold = (build(schedule=name) for _ in range(2))
         for _ in range(20):
-            told.hear(1.0)
+            told.hear(1.0, 0, STEPS)
         assert factors(told) == factors(untold)
 
 
@@ -229,7 +229,7 @@ def test_a_plateau_in_the_middle_of_a_sequence_hears_only_its_turn():
     found = []
     for step in range(10):
         found.append(schedule.factor(step, 10))
-        schedule.hear(1.0)
+        schedule.hear(1.0, step + 1, 10)
     assert found == pytest.approx([1, 1, 1, 1, 1, 1, 1, 0.1, 0.01, 1])
 
 
@@ -238,7 +238,7 @@ def test_a_plateau_hears_only_what_happens_in_its_turn():
     found = []
     for step in range(10):
         found.append(schedule.factor(step, 10))
-        schedule.hear(1.0)
+        schedule.hear(1.0, step + 1, 10)
     assert found == pytest.approx([1 / 6, 2 / 6, 3 / 6, 4 / 6, 5 / 6, 1.0, 1.0, 1.0, 1.0, 1.0])
 
 

@@ -15,6 +15,8 @@ from hpo.training.gradients import Gradient
 from hpo.training.loop import train_epoch
 from hpo.training.optimizers import OPTIMIZERS, optimizer_call, parameters_call
 from hpo.training.plain import train
+from hpo.training.scheduler import Scheduler
+from hpo.training.schedules import ConstantSchedule
 from hpo.training.transfer import freeze, slow, start
 from hpo.training.values import slow_calls
 from hpo.training.words import VOCABULARY, vocabulary_of
@@ -125,10 +127,11 @@ def test_a_slowed_step_is_a_share_of_the_whole_one():
         model = nn.Sequential(nn.Linear(5, 4), nn.Linear(4, 3))
         before = [item.detach().clone() for item in model.parameters()]
         groups = slow(model.parameters(), model, ["0.weight", "0.bias"], factor)
-        batches = [(0.5, (torch.randn(9, 5), torch.randn(9, 3)))]
+        batches, mse_loss = [(torch.randn(9, 5), torch.randn(9, 3))], nn.functional.mse_loss
         optimizer = torch.optim.SGD(groups, 0.1)
-        [step] = train_epoch(model, nn.functional.mse_loss, optimizer, Gradient(), Clipping(), batches)
-        assert step.lr == 0.05
+        scheduler = Scheduler(optimizer, ConstantSchedule(), steps=1)
+        [step] = train_epoch(model, mse_loss, optimizer, scheduler, Gradient(), Clipping(), batches)
+        assert step.lr == 0.1
         moved.append([new.detach() - old for new, old in zip(model.parameters(), before, strict=True)])
     for position, (whole, slowed) in enumerate(zip(*moved, strict=True)):
         assert torch.allclose(slowed, whole * (0.25 if position < 2 else 1.0), atol=1e-7)

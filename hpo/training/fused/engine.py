@@ -24,9 +24,9 @@ from hpo.training.fused.record import Record, Report, Steps
 from hpo.training.fused.stack import Stack
 from hpo.training.fused.updates import Average, Updates
 from hpo.training.gradients import Batch
-from hpo.training.loop import Split, count_batches, epoch_factors, epoch_seed, load, place
-from hpo.training.schedules import schedule_call
-from hpo.training.snapshot import STACK, Snapshot, pack, retell, unpack
+from hpo.training.loop import Split, count_batches, epoch_seed, load, place
+from hpo.training.schedules import Schedule, schedule_call
+from hpo.training.snapshot import STACK, Snapshot, pack, unpack
 from hpo.training.values import ACCUMULATE
 from hpo.trial import ALONE, Point
 
@@ -136,8 +136,9 @@ class _Training:
         self.stack.load(row, found["stack"])
         self.updates.load(row, found["updates"])
         self.average.load(row, found["average"], self.stack.weights)
-        costs = map(self.task.objective.cost, past.scores)
-        retell(self.schedules[row], costs, self.steps, self.task.epochs)
+        for epoch, score in enumerate(past.scores, start=1):
+            self._ask(self.schedules[row], epoch)
+            self._tell(self.schedules[row], epoch, score)
 
     def _settle(self) -> None:
         """Make anew what depends on who is there, and keeps nothing."""
@@ -177,14 +178,23 @@ class _Training:
         objective = self.task.objective
         report = record.report(row, self.members[row], float(self.limits[row]), objective)
         if isinstance(report, Point):
-            self.schedules[row].hear(objective.cost(report.score))
+            self._tell(self.schedules[row], report.epoch, report.score)
             self.scores[row].append(report.score)
             report = replace(report, notes=self.notes[report.trial])
         return report
 
     def _factors(self, epoch: int) -> Tensor:
-        each = [epoch_factors(schedule, epoch, self.steps, self.task.epochs) for schedule in self.schedules]
+        each = [self._ask(schedule, epoch) for schedule in self.schedules]
         return torch.tensor(each, dtype=torch.float64).T
+
+    def _ask(self, schedule: Schedule, epoch: int) -> list[float]:
+        """Return the factors of all steps of an epoch."""
+        first, whole = (epoch - 1) * self.steps, self.task.epochs * self.steps
+        return [schedule.factor(step, whole) for step in range(first, first + self.steps)]
+
+    def _tell(self, schedule: Schedule, epoch: int, score: float) -> None:
+        cost = self.task.objective.cost(score)
+        schedule.hear(cost, epoch * self.steps, self.task.epochs * self.steps)
 
     def _begin(self, steps: Steps) -> None:
         """Note what the first step tells."""

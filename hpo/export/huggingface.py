@@ -1,0 +1,132 @@
+"""A training as Hugging Face's Trainer runs it, with the optimizer, schedule and clipping of the search."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from hpo.errors import InputError, Problem
+from hpo.export import lines
+from hpo.export.optim import configuring, hears
+from hpo.export.pieces import read, used
+from hpo.export.run import Run, document
+from hpo.training.calls import printed
+from hpo.training.values import slow_calls
+
+_MISSING: Final = {
+    "clip_value": (None, "the Trainer clips by the norm only"),
+    "accumulate": (1, "the Trainer accumulates whole batches, a search parts of one; the step is the same"),
+    "l1": (0.0, "the Trainer has no penalty; add it to the loss"),
+    "ema": (None, "the Trainer keeps no average of the weights"),
+}
+_NO_HEARING: Final = "the schedule minds what validation comes to, which the Trainer does not tell it"
+
+_ABOUT: Final = """Needs torch, transformers, accelerate and what the recipe imports, and no hpo.
+The Trainer gets this optimizer and this schedule; its own learning_rate, weight_decay and lr_scheduler_type
+are left alone, since they count warm-up otherwise and spare biases. The order of samples is the Trainer's."""
+
+_MAIN: Final = '''import functools
+import math
+
+import torch
+from torch import Tensor, nn
+from torch.utils.data import default_collate
+from transformers import Trainer, TrainingArguments
+
+
+class Network(nn.Module):
+    """The network in the form that the Trainer asks for: it takes named tensors and gives its loss, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+{network}
+    def forward(self, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
+        """Return loss and outputs; in evaluation the loss is without the options of training."""
+        outputs = self.network(inputs)
+{options}        measure = {criterion} if self.training else loss
+        return {{"loss": measure(outputs, targets), "logits": outputs}}
+
+
+def arguments(folder: str) -> TrainingArguments:
+    """Return what the Trainer is told."""
+    return TrainingArguments(
+        output_dir=folder,
+        num_train_epochs={epochs},
+        per_device_train_batch_size={size},
+        per_device_eval_batch_size={size},
+        max_grad_norm={norm},
+        seed={seed},
+        bf16={bf16},
+        fp16={fp16},
+        label_names=["targets"],
+        remove_unused_columns=False,
+        eval_strategy="epoch",
+        logging_strategy="epoch",
+        save_strategy="no",
+        report_to="none",
+    )
+
+
+def collate(samples: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+    """Return a batch of named tensors."""
+    inputs, targets = default_collate(samples)
+    return {{"inputs": inputs, "targets": targets}}
+
+
+def make_trainer(folder: str) -> Trainer:
+    """Return what trains as the search did, but for the order of the samples and other chance."""
+{splits}    torch.manual_seed({seed})
+    network = Network()
+    steps = {epochs} * math.ceil(len(splits["train"]) / {size})
+    optimizer, scheduler, _ = configure(network.network, steps{given})
+    return Trainer(
+        network,
+        arguments(folder),
+        data_collator=collate,
+        train_dataset=splits["train"],
+        eval_dataset=splits["validation"],
+        optimizers=(optimizer, scheduler),
+    )
+
+
+if __name__ == "__main__":
+    make_trainer("trained").train()'''
+
+
+def huggingface(run: Run) -> str:
+    """Return the file.
+
+    Raises:
+        InputError: the Trainer cannot step as this optimizer does.
+    """
+    if run.config["optimizer"] == "lbfgs":
+        message = (
+            "lbfgs looks at a batch several times for each step, which the Trainer cannot. Take as=lightning."
+        )
+        raise InputError(Problem("as=huggingface", message))
+    slow, names, config = bool(slow_calls(run.config)), lines.names(run), run.config
+    network = [f"network = {lines.model(run, {})}", *lines.preparation(run), "self.network = network"]
+    main = _MAIN.format(
+        network=lines.block([*network, *(["self.filled = started.filled"] if slow else [])], depth=2),
+        given=", network.filled" if slow else "",
+        options=lines.block(lines.criterion(run), depth=2),
+        criterion=names["criterion"],
+        splits=lines.block([f"splits = {lines.data(run, {})}"]),
+        size=_size(run),
+        norm=printed(config["clip_norm"] or 0.0),
+        seed=run.seed,
+        epochs=run.epochs,
+        bf16=config["precision"] == "bf16",
+        fp16=config["precision"] == "fp16",
+    )
+    ours = used(configuring(run) + lines.definitions_of(run) + read(main))
+    return document(run.own + ours.apart_from(run.own), run.about, _ABOUT, *not_in_huggingface(run))
+
+
+def _size(run: Run) -> str:
+    full = run.config["batch_size"] == "full"
+    return f'len({lines.data(run, {})}["train"])' if full else printed(run.config["batch_size"])
+
+
+def not_in_huggingface(run: Run) -> list[str]:
+    """Return what of this configuration is not in the file."""
+    return lines.missing(run, _MISSING) + ([f"schedule: {_NO_HEARING}."] if hears(run) else [])

@@ -1,0 +1,117 @@
+"""What steps: the function that gives a model its optimizer, its learning rates and its clipping."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import reduce
+from operator import add
+from textwrap import fill
+from typing import Final
+
+from hpo.export.pieces import Piece, needed, read, used
+from hpo.export.run import Run, definitions, document
+from hpo.training.calls import Call, printed
+from hpo.training.optimizers import OPTIMIZERS, optimizer_call, parameters_call
+from hpo.training.schedules import SEQUELS, schedule_call
+from hpo.training.values import slow_calls
+from hpo.vocabulary import position_of
+
+_SCHEDULER: Final = "hpo.training.scheduler.Scheduler"
+_ALWAYS: Final = {"hpo.training.clipping": {"Clipping"}, "hpo.training.scheduler": {"Scheduler"}}
+
+_CONFIGURE: Final = '''{imports}
+
+def configure({arguments}) -> tuple[torch.optim.Optimizer, Scheduler, Clipping]:
+    """Return what trains a model for `total_steps`: its optimizer, its scheduler, and what clips gradients.
+
+    Of each step, after backward(): `clip(model.parameters())`, `optimizer.step()`, `scheduler.step()`.{hears}
+    """
+    optimizer = {optimizer}
+    scheduler = {scheduler}
+    return optimizer, scheduler, {clip}
+'''
+_HEARS: Final = """
+    After each validation: `scheduler.hear(cost)`, less being better."""
+_ARGUMENTS: Final = "model: nn.Module, total_steps: int"
+_FILLED: Final = f"""
+    {_ARGUMENTS}, filled: Collection[str]
+"""
+
+_ABOUT: Final = """Drop it into other code; it needs torch, and no hpo:
+
+    optimizer, scheduler, clip = configure(model, total_steps{filled})"""
+
+_ELSEWHERE: Final = {
+    "l1": 0.0,
+    "accumulate": 1,
+    "precision": "fp32",
+    "ema": None,
+    "init": "default",
+    "freeze": None,
+}
+"""What changes a training and is no matter of these three, with the value that means: not at all."""
+
+
+def optim(run: Run) -> str:
+    """Return optim.py."""
+    own = [needed(run.recipe.source, {name}) for name in _own_words(run)]
+    ours = configuring(run)
+    parts = [used(whole) + ours.apart_from(whole) for whole in [reduce(add, own)]] if own else [ours]
+    about = f"The optimizer, schedule and clipping of {run.recipe.name}."
+    filled = ", filled" if slow_calls(run.config) else ""
+    return document(parts[0], about, run.origin, _ABOUT.format(filled=filled), _elsewhere(run))
+
+
+def configuring(run: Run) -> Piece:
+    """Return `configure` and what it relies on, but for what the recipe itself defines."""
+    config, module = run.config, run.recipe.module
+    optimizer, schedule = optimizer_call(config, module), schedule_call(config, module)
+    parameters, slow = parameters_call(config), slow_calls(config)
+    listed = parameters.source("model")
+    for call in slow:
+        listed = call.source(listed, "model", "filled")
+    clip = Call("hpo.training.clipping.Clipping", _limits(run))
+    lines = {
+        "optimizer": optimizer.source(listed),
+        "scheduler": Call(_SCHEDULER).source("optimizer", schedule.source(), "total_steps"),
+        "clip": clip.source(),
+    }
+    text = _CONFIGURE.format(
+        imports="import torch\nfrom torch import nn"
+        + ("\nfrom collections.abc import Collection" if slow else ""),
+        arguments=_FILLED if slow else _ARGUMENTS,
+        hears=_HEARS if hears(run) else "",
+        **{name: line.replace("\n", "\n    ") for name, line in lines.items()},
+    )
+    return used(definitions((*slow, parameters, optimizer, schedule), _ALWAYS) + read(text))
+
+
+def hears(run: Run) -> bool:
+    """Whether the schedule minds what validation comes to."""
+    return any(word == "plateau" or word not in SEQUELS for word in _schedules(run))
+
+
+def _schedules(run: Run) -> list[str]:
+    heads = [
+        name for name in run.config if name == "schedule" or ("." not in name and position_of(name, "then"))
+    ]
+    return [str(run.config[head]) for head in heads]
+
+
+def _own_words(run: Run) -> Iterator[str]:
+    """Yield the recipe's own optimizer and schedules, by the names of their definitions."""
+    if run.config["optimizer"] not in OPTIMIZERS:
+        yield str(run.config["optimizer"])
+    yield from (word for word in _schedules(run) if word not in SEQUELS)
+
+
+def _limits(run: Run) -> dict[str, object]:
+    limits = {"norm": run.config["clip_norm"], "value": run.config["clip_value"]}
+    return {name: limit for name, limit in limits.items() if limit is not None}
+
+
+def _elsewhere(run: Run) -> str:
+    """Say what else this configuration changes."""
+    others = {name: run.config[name] for name, off in _ELSEWHERE.items() if run.config[name] != off}
+    words = ", ".join(f"{name}={printed(value)}" for name, value in others.items())
+    return fill(f"Of this configuration, train.py has besides: {words}.", 100) if words else ""

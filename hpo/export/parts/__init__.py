@@ -1,0 +1,1 @@
+"""Plain torch that only an exported train.py needs: it is printed there, word for word."""

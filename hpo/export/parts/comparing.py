@@ -1,0 +1,43 @@
+"""Two curves, as train.py prints them, compared number by number."""
+
+import math
+import sys
+from pathlib import Path
+
+
+def compare(logged: str, trained: str) -> tuple[float, str]:
+    """Return the largest relative difference of two curves, and where that is.
+
+    Learning rates count as well. The logged one may have been cut short; a curve that is shorter than that,
+    or has other columns, differs infinitely.
+    """
+    (names, *rows), (others, *found) = (
+        [line.split() for line in text.strip().splitlines()] for text in (logged, trained)
+    )
+    if names != others or len(rows) > len(found):
+        return math.inf, f"{len(found)} epochs of {', '.join(others)}"
+    gaps = [
+        (difference(float(one), float(other)), f"{name}, epoch {row[0]}")
+        for row, again in zip(rows, found, strict=False)
+        for name, one, other in zip(names, row, again, strict=True)
+    ]
+    return max(gaps, key=lambda gap: gap[0])
+
+
+def difference(one: float, other: float) -> float:
+    """Return how far apart two numbers are, as a share of the larger one."""
+    return abs(one - other) / max(abs(one), abs(other)) if one != other else 0.0
+
+
+def main(logged: str, trained: str, tolerance: str) -> int:
+    """Compare two files, say what came of it, and return 0 if they agree."""
+    gap, where = compare(Path(logged).read_text("utf-8"), Path(trained).read_text("utf-8"))
+    agrees = gap <= float(tolerance)
+    told = f"differs by {gap:.2g} of its value ({where})" if gap else "is repeated to the last digit"
+    verdict = "verified" if agrees else "NOT verified"
+    sys.stdout.write(f"The curve {told}; the tolerance is {tolerance}: {verdict}.\n")
+    return 0 if agrees else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

@@ -1,0 +1,103 @@
+"""What an export repeats: one training of a recipe, with the code that it consists of."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from importlib.resources import files
+from operator import add
+from typing import Final
+
+from hpo.config import Config, Value
+from hpo.export.pieces import Drop, Piece, import_block, needed, read
+from hpo.recipe import Recipe
+from hpo.training.calls import Call
+
+_SEARCHED: Final = {"objective", "epochs", "baseline", "optimizers", "schedules", "checkpoints"}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A training: `config` is complete, `origin` says which trial it was and how good."""
+
+    recipe: Recipe
+    config: Config
+    epochs: int
+    seed: int
+    threads: int = 1
+    device: str = "cpu"
+    data_options: Mapping[str, Value] = field(default_factory=dict)
+    origin: str = ""
+
+    @property
+    def about(self) -> str:
+        """What the recipe says of itself, and where this training comes from."""
+        told = ast.get_docstring(ast.parse(self.recipe.source)) or ""
+        return "\n\n".join(
+            text for text in (f"Train {self.recipe.name}. {told}".strip(), self.origin) if text
+        )
+
+    @property
+    def own(self) -> Piece:
+        """The recipe's source, without what only a search reads."""
+        return read(self.recipe.source, _is_of_search(self.recipe.source))
+
+
+NOTHING: Final = Piece(frozenset(), "", frozenset())
+
+
+def definitions(calls: Iterable[Call], others: Mapping[str, set[str]]) -> Piece:
+    """Return hpo's definitions that these calls rely on, and others, by module, each once."""
+    wanted: dict[str, set[str]] = {}
+    for module, name in (pair for call in calls for pair in call.ours):
+        wanted.setdefault(module, set()).add(name)
+    for module, names in others.items():
+        wanted.setdefault(module, set()).update(names)
+    pieces = [needed(source(module), names) for module, names in wanted.items() if names]
+    return without_ours(reduce(add, pieces, NOTHING))
+
+
+def whole(module: str) -> Piece:
+    """Return all of one of hpo's modules."""
+    return without_ours(read(source(module)))
+
+
+def without_ours(piece: Piece) -> Piece:
+    """Return the piece without imports of hpo's, whose definitions stand beside it."""
+    return replace(piece, imports=frozenset(it for it in piece.imports if not it.module.startswith("hpo.")))
+
+
+def source(module: str) -> str:
+    """Return the source text of one of hpo's modules, without importing it."""
+    package, _, name = module.rpartition(".")
+    return files(package).joinpath(f"{name}.py").read_text("utf-8")
+
+
+def document(piece: Piece, *about: str) -> str:
+    """Return a module: paragraphs as its docstring, its imports, its body."""
+    text = "\n\n".join(paragraph for paragraph in about if paragraph)
+    docstring = '"""' + text.replace("\\", "\\\\").replace('"""', "'''") + '\n"""'
+    gap = "\n" if piece.body.startswith(("def ", "class ", "@")) else ""
+    return f"{docstring}\n\n{import_block(piece.imports)}\n\n{gap}{piece.body}\n"
+
+
+def _is_of_search(text: str) -> Drop:
+    """Return what tells the parts of a recipe that only a search reads, or that run when it runs itself."""
+    read_names = {
+        node.id
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Load)
+    }
+    unread = _SEARCHED - read_names
+
+    def is_of_search(statement: ast.stmt) -> bool:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
+                return name in unread
+            case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
+                return True
+        return False
+
+    return is_of_search

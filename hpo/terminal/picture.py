@@ -1,0 +1,173 @@
+"""A search as it stands, on less than a screen: how far it is, the best so far, what is tried and by whom."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Final
+
+from rich.console import Group, RenderableType
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from hpo import summary, usage
+from hpo.history import History, Search, Trial
+from hpo.terminal import wording
+from hpo.terminal.spark import Curve
+
+if TYPE_CHECKING:
+    from hpo.plan import Plan
+
+Clock = Callable[[], float]
+
+_WORKERS: Final = 8  # lines, which leave room for the rest on a screen of 24
+_LOOK_SECONDS: Final = 2.0
+
+
+class Picture:
+    """Draws a search as it stands; made when a session of it begins."""
+
+    def __init__(self, plan: Plan, history: History, clock: Clock = time.monotonic) -> None:
+        self._epochs, self._clock = plan.epochs, clock
+        self._confirmations, self._ordered = plan.confirmations, wording.ordered(plan)
+        self._timeout: float | None = plan.setting("timeout")
+        self._started = clock()
+        self._before = _progress(
+            history, self._epochs
+        )  # by earlier sessions, which tells nothing of our speed
+        self._load = LoadLine(clock)
+
+    def of(self, search: Search, history: History) -> RenderableType:
+        """Return the picture: progress, outcomes, the best so far, what is tried, what each worker does."""
+        return Group(
+            line((search.name, "bold"), f"  {search.recipe} · {search.objective}"),
+            *([line(self._ordered, style="dim")] if self._confirmations else []),
+            self._bar(int(str(search.settings["trials"])), history),
+            line(wording.outcomes(history) or _waiting(history), style="dim"),
+            *([line(history.because, style="dim")] if history.because else []),
+            *_best(history),
+            *_tried(history),
+            *self._load.of(history),
+            *self._workers(history),
+        )
+
+    def _bar(self, trials: int, history: History) -> RenderableType:
+        row = Table.grid(padding=(0, 1), expand=True)
+        for ratio in (None, 1, None):
+            row.add_column(ratio=ratio, no_wrap=True)
+        total = trials + self._confirmations
+        done = min(_progress(history, self._epochs), total)
+        row.add_row(
+            _count(trials, history),
+            ProgressBar(total=total, completed=done, width=None),
+            self._times(total, done),
+        )
+        return row
+
+    def _times(self, trials: int, done: float) -> str:
+        elapsed, gained = self._clock() - self._started, done - self._before
+        whole = f" of {wording.duration(self._timeout)}" if self._timeout else ""
+        rest = self._timeout - elapsed if self._timeout else None
+        if gained >= 1:  # less says nothing yet about the rest
+            left = elapsed * (trials - done) / gained
+            rest = left if rest is None else min(left, rest)
+        left_over = "" if rest is None else f", {wording.duration(max(rest, 0.0))} left"
+        return f"{wording.duration(elapsed)}{whole}{left_over}"
+
+    def _workers(self, history: History) -> Iterator[Text]:
+        teams: dict[str, list[Trial]] = defaultdict(list)
+        for trial in history.running:
+            if trial.attempts:
+                teams[trial.attempts[-1].worker].append(trial)
+        for worker, trials in sorted(teams.items())[:_WORKERS]:
+            yield self._worker(worker, trials, history)
+        if len(teams) > _WORKERS:
+            yield line(f"and {len(teams) - _WORKERS} more workers", style="dim")
+
+    def _worker(self, worker: str, trials: list[Trial], history: History) -> Text:
+        first, more = trials[0], len(trials) - 1
+        facts = [
+            f"trial {first.number}" + (f" and {more} more" if more else ""),
+            f"epoch {first.epochs}/{self._epochs}",
+            wording.measured(first, history.objective),
+            summary.short(first.proposal.config),
+        ]
+        return line((f"{worker}  ", "dim"), "  ".join(filter(None, facts)))
+
+
+class LoadLine:
+    """How busy this machine is, if trials train here."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock, self._looked, self._said = clock, -_LOOK_SECONDS, ""
+        usage.processors()
+
+    def of(self, history: History) -> Iterator[Text]:
+        """Return one line, or none."""
+        workers = {trial.attempts[-1].worker for trial in history.running if trial.attempts}
+        if any(worker.startswith(f"{platform.node()}/") for worker in workers):
+            yield line(self._look(), style="dim")
+
+    def _look(self) -> str:
+        if self._clock() - self._looked >= _LOOK_SECONDS:
+            self._looked = self._clock()
+            uses = [
+                ("cpu", usage.processors()),
+                *((f"gpu {number}", it) for number, it in enumerate(usage.gpus())),
+            ]
+            self._said = " · ".join(wording.use(name, use) for name, use in uses)
+        return self._said
+
+
+def line(*parts: str | tuple[str, str], style: str = "") -> Text:
+    """Return text that stays on one line, cut off where the line ends."""
+    return Text.assemble(*parts, style=style, no_wrap=True, overflow="ellipsis")
+
+
+def _progress(history: History, epochs: int) -> float:
+    """Return the trials done, with the parts done of those under way."""
+    return len(history.ended) + sum(min(trial.epochs / epochs, 1) for trial in history.running)
+
+
+def _count(trials: int, history: History) -> str:
+    """Say how many trials have ended, or how many of the best have trained again."""
+    if history.confirmations:
+        again = sum(trial.ending is not None for trial in history.confirmations)
+        return f"again {again}/{len(history.confirmations)}"
+    return f"{sum(trial.ending is not None for trial in history.searched)}/{trials}"
+
+
+def _waiting(history: History) -> str:
+    return "no trial has ended yet" if history.trials else "starting the workers"
+
+
+def _best(history: History) -> Iterator[RenderableType]:
+    best = history.best
+    if best is None:
+        return
+    words = line(
+        ("best", "bold green"), f"  trial {best.number}  {wording.measured(best, history.objective)}"
+    )
+    yield Curve(words, [point.score for point in best.points])
+    yield line(("      " + summary.short(best.proposal.config), "green"))
+
+
+def _tried(history: History) -> Iterator[Text]:
+    """Say what is tried now, optimizer by optimizer, and on whose word."""
+    rates: dict[str, list[float]] = defaultdict(list)
+    for trial in history.running:
+        config = trial.proposal.config
+        rates[str(config.get("optimizer"))].append(float(str(config.get("optimizer.lr", "nan"))))
+    if rates:
+        kinds = " · ".join(f"{len(its)} {name} lr {_span(its)}" for name, its in rates.items())
+        origins = Counter(trial.proposal.origin for trial in history.running)
+        told = ", ".join(f"{name} {number}" for name, number in origins.most_common())
+        yield line(("now", "bold"), f"   {kinds}  ({told})")
+
+
+def _span(values: list[float]) -> str:
+    ends = dict.fromkeys(wording.number(value) for value in (min(values), max(values)))
+    return " to ".join(ends)

@@ -1,0 +1,178 @@
+"""Exports for other trainers, each run in the real library and compared with the engine step for step."""
+
+import importlib.util
+import json
+import pkgutil
+import sys
+import tomllib
+
+import pytest
+import torch
+import yaml
+from repeating import assert_formatted, complete
+
+from hpo import recipe
+from hpo.errors import InputError
+from hpo.export import TARGETS, Run
+from hpo.training.engine import Member, Task
+from hpo.training.execution import execute
+from hpo.training.plain import _Training
+from hpo.training.schedules import schedule_call
+
+EPOCHS = 4
+# Always the whole data in a batch, so that the order of samples does not matter, and nothing else of chance.
+STILL = {"batch_size": "full", "model.dropout": 0.0}
+ROWS = [
+    {"optimizer": "sgd", "optimizer.momentum": 0.9, "schedule": "cosine", "warmup": 0.5, "clip_norm": 0.1},
+    {"optimizer": "adamw", "optimizer.lr": 0.01, "schedule": "one_cycle", "weight_decay_on": "matrices"},
+    {"schedule": "plateau", "schedule.patience": 0, "schedule.threshold": 1.0, "clip_value": 0.01},
+]
+
+
+@pytest.fixture
+def plain(tiny):
+    """Without normalization, behind which a bias has a gradient of noise alone."""
+    return recipe.read(tiny.source.replace("nn.BatchNorm1d(width)", "nn.Identity()"), tiny.path)
+
+
+def written(name, recipe, values):
+    return TARGETS[name].write(
+        Run(recipe, complete(recipe, STILL | values), EPOCHS, seed=3, origin="trial 7")
+    )
+
+
+def engine(recipe, values):
+    """Return rates and final weights as the plain engine has them."""
+    module = execute(recipe.source, recipe.path)
+    config = complete(recipe, STILL | values)
+    task = Task(module, module.data(), recipe.objective, EPOCHS, seed=3)
+    training = _Training(task, task.splits, Member(0, config))
+    rates = [training.epoch(epoch).lr for epoch in range(1, EPOCHS + 1)]
+    return rates, training.model.state_dict()
+
+
+@pytest.fixture
+def load(tmp_path, monkeypatch):
+    """Return a file's text as a module."""
+    monkeypatch.chdir(tmp_path)
+
+    def loaded(text):
+        path = tmp_path / "exported.py"
+        path.write_text(text)
+        assert_formatted(path)
+        assert "hpo" not in {name.partition(".")[0] for name in _imported(text)}
+        spec = importlib.util.spec_from_file_location("exported", path)
+        module = importlib.util.module_from_spec(spec)
+        monkeypatch.setitem(sys.modules, "exported", module)
+        spec.loader.exec_module(module)
+        return module
+
+    return loaded
+
+
+def _imported(text):
+    return [line.split()[1] for line in text.splitlines() if line.startswith(("import ", "from "))]
+
+
+def assert_close(found, expected):
+    for name, item in expected.items():
+        torch.testing.assert_close(found[name], item, msg=lambda text, name=name: f"{name}: {text}")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("values", ROWS, ids=str)
+def test_lightning_takes_the_steps_of_the_engine(plain, values, load):
+    import lightning
+
+    module, rates = load(written("lightning", plain, values)), []
+
+    class Watch(lightning.Callback):
+        def on_train_batch_start(self, trainer, *_):
+            rates.append(trainer.optimizers[0].param_groups[0]["lr"])
+
+    torch.manual_seed(3)
+    made = module.Module()
+    trainer = lightning.Trainer(
+        max_epochs=EPOCHS,
+        accelerator="cpu",
+        logger=False,
+        enable_checkpointing=False,
+        callbacks=[Watch()],
+        enable_progress_bar=False,
+        num_sanity_val_steps=0,
+    )
+    trainer.fit(made, module.loader("train", shuffle=True), module.loader("validation"))
+    expected, weights = engine(plain, values)
+    assert rates == expected
+    assert_close(made.network.state_dict(), weights)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("values", ROWS[:2], ids=str)
+def test_huggingface_takes_the_steps_of_the_engine(plain, values, load):
+    from transformers import TrainerCallback
+
+    module, rates = load(written("huggingface", plain, values)), []
+
+    class Watch(TrainerCallback):
+        def on_step_begin(self, *_, optimizer, **__):
+            rates.append(optimizer.param_groups[0]["lr"])
+
+    trainer = module.make_trainer("trained")
+    trainer.add_callback(Watch())
+    trainer.train()
+    expected, weights = engine(plain, values)
+    assert rates == expected
+    assert_close(trainer.model.network.state_dict(), weights)
+
+
+def built(tree):
+    """Make the calls that a file of plain data tells."""
+    if not isinstance(tree, dict):
+        return tree
+    arguments = {name: built(value) for name, value in tree.items() if name != "_target_"}
+    return pkgutil.resolve_name(tree["_target_"])(**arguments)
+
+
+@pytest.mark.parametrize(
+    ("name", "read"), [("yaml", yaml.safe_load), ("json", json.loads), ("toml", tomllib.loads)]
+)
+@pytest.mark.parametrize("values", ROWS, ids=str)
+def test_plain_data_says_the_same_optimizer_schedule_and_clipping(tiny, values, name, read):
+    found = read(written(name, tiny, values))
+    config = complete(tiny, STILL | values)
+    assert complete(tiny, found["config"]) == config
+    calls = found["optimizer"]
+    parameters = [torch.zeros(1)]
+    optimizer = pkgutil.resolve_name(calls.pop("_target_"))(parameters, **calls)
+    assert optimizer.param_groups[0]["lr"] == config["optimizer.lr"]
+    ours, theirs = schedule_call(config).build(), built(found["schedule"])
+    assert [ours.factor(step, 9) for step in range(9)] == [theirs.factor(step, 9) for step in range(9)]
+    assert found["clip"].get("norm") == config["clip_norm"]
+    assert found["clip"].get("value") == config["clip_value"]
+
+
+@pytest.mark.parametrize("name", ["lightning", "huggingface"])
+def test_what_a_target_cannot_say_is_told_in_the_file_too(tiny, name):
+    values = {"ema": 0.5, "l1": 0.1, "accumulate": 2, "clip_value": 0.1}
+    run = Run(tiny, complete(tiny, values), EPOCHS, seed=3)
+    told, text = TARGETS[name].missing(run), TARGETS[name].write(run)
+    assert {it.partition("=")[0] for it in told} == values.keys() - (
+        {"clip_value"} if name == "lightning" else set()
+    )
+    assert all(it in text for it in told)
+    assert "average(" not in text
+
+
+def test_nothing_is_dropped_in_toml_without_a_word(tiny):
+    run = Run(tiny, complete(tiny, {}), EPOCHS, seed=3)
+    [told] = TARGETS["toml"].missing(run)
+    assert all(name in told for name, value in run.config.items() if value is None)
+    assert told in TARGETS["toml"].write(run)
+
+
+def test_an_optimizer_that_looks_twice_is_refused_where_it_cannot(tiny):
+    with pytest.raises(InputError, match="as=lightning"):
+        written("huggingface", tiny, {"optimizer": "lbfgs"})

@@ -1,0 +1,164 @@
+"""What people ask of a search that runs: a pause, no more trials, more of them."""
+
+import asyncio
+import time
+
+import pytest
+from simulation import Workers, measured, referee, started
+
+from hpo import inprocess, watching
+from hpo.cluster import host
+from hpo.cluster.host import Host
+from hpo.history import State
+from hpo.ledger import Ledger
+from hpo.trial import Ending, Outcome
+from hpo.wish import Wish
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/hpo.db"
+
+
+@pytest.fixture
+def ask(url):
+    """Note a wish in the ledger, as a view does."""
+    ledger = Ledger(url)
+    yield lambda name, wish: ledger.note_wish(ledger.search(name), wish)
+    ledger.close()
+
+
+def trials_of(url, name):
+    ledger = Ledger(url)
+    search = ledger.search(name)
+    history = ledger.history(search)
+    ledger.close()
+    return search.settings["trials"], len(history.searched)
+
+
+def finish(judge, epochs):
+    workers = Workers(2, epochs)
+    while workers.turn(judge, 0) | workers.turn(judge, 1):
+        judge.heed(judge.wished())
+    judge.flush()
+
+
+@pytest.mark.parametrize(("wish", "trials"), [(Wish(1), 5), (Wish(9), 9), (Wish(), 7)])
+def test_there_are_as_many_trials_as_people_ask_for(url, ask, wish, trials):
+    name = started(url, "trials=7", "epochs=2", "pruner=none", "sampler=random")
+    judge = referee(url, name)
+    first = judge.ask("first", 5)
+    ask(name, wish)
+    judge.heed(judge.wished())
+    for epoch in (1, 2):
+        judge.report([measured(it.number, it.config, epoch) for it in first])
+    judge.tell([Ending(it.number, Outcome.FINISHED) for it in first])
+    finish(judge, 2)
+    assert trials_of(url, name) == (trials, trials)
+    assert judge.exhausted
+
+
+def test_a_referee_that_is_made_again_knows_it(url, ask):
+    name = started(url, "trials=7")
+    judge = referee(url, name)
+    judge.ask("first", 2)
+    judge.flush()
+    ask(name, Wish(1))
+    judge.heed(judge.wished())
+    assert not referee(url, name).ready
+
+
+def test_a_wish_is_for_the_session_that_runs(url, ask):
+    name = started(url)
+    referee(url, name)
+    ask(name, Wish(paused=True))
+    assert not referee(url, name).wished().paused
+
+
+def test_the_clock_of_a_search_stands_still_in_a_pause(url, monkeypatch):
+    name, now = started(url, "timeout=10s"), 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now)
+    judge = referee(url, name)
+    judge.heed(Wish(paused=True))
+    now += 3600
+    judge.heed(Wish())
+    now += 9
+    judge.heed(Wish())
+    assert judge.ready
+    now += 2
+    assert not judge.ready
+
+
+def test_workers_wait_in_a_pause_and_do_not_hang(url, monkeypatch):
+    monkeypatch.setattr(host, "_LOOK_SECONDS", 0.01)
+    name = started(url)
+    judge = referee(url, name)
+    ledger = Ledger(url)
+
+    async def story():
+        here = Host(lambda: judge, within=0.3)
+        (trial,) = await here.ask("c", 1)
+        here._attend()
+        ledger.note_wish(ledger.search(name), Wish(paused=True))
+        while not judge.paused:
+            await asyncio.sleep(0.01)
+        waiting = asyncio.create_task(here.report([measured(trial.number, trial.config, 1)]))
+        await asyncio.sleep(0.6)
+        assert not waiting.done()
+        assert here._watch.look() == []
+        assert len(ledger.history(ledger.search(name)).trials[trial.number].points) == 1
+        ledger.note_wish(ledger.search(name), Wish())
+        assert await asyncio.wait_for(waiting, 20) == [trial.number]
+        ledger.note_wish(ledger.search(name), Wish(paused=True))
+        while not judge.paused:
+            await asyncio.sleep(0.01)
+        waiting = asyncio.create_task(here.report([measured(trial.number, trial.config, 2)]))
+        here._stopping = True
+        with pytest.raises(host.Stopped):
+            await asyncio.wait_for(waiting, 20)
+        here._looking.cancel()
+
+    asyncio.run(story())
+    ledger.close()
+
+
+def test_a_training_in_this_process_waits_too(url, ask):
+    name = started(url, "trials=1", "epochs=3")
+    judge, times = referee(url, name), []
+
+    def work(cohort, line):
+        (trial,) = line.ask(cohort, 1)
+        for epoch in (1, 2, 3):
+            ask(name, Wish(paused=epoch == 2))
+            deadline = time.monotonic() + 20
+            while judge.paused != (epoch == 2) and time.monotonic() < deadline:
+                time.sleep(0.01)
+            times.append(time.monotonic())
+            line.report([measured(trial.number, trial.config, epoch)])
+
+    stop = iter([False] * 3 + [True] * 9)
+    with pytest.raises(KeyboardInterrupt):
+        inprocess.train(judge, work, lambda: next(stop), resumed=False)
+    assert len(times) == 2
+
+
+def test_who_watches_from_elsewhere_can_ask(url, ask, monkeypatch):
+    monkeypatch.setattr(watching, "GLANCE_SECONDS", 0.02)
+    name = started(url)
+    judge, ledger = referee(url, name), Ledger(url)
+
+    class Viewer:
+        def start(self, plan, history):
+            self.wishes = iter([None, Wish(9)])
+
+        def update(self, search, history):
+            if search.wish == Wish(9):
+                ledger.close_session(search.session, State.FINISHED)
+            return next(self.wishes, None)
+
+        def finish(self):
+            pass
+
+    found, _ = watching.watch(name, url, lambda plan: Viewer())
+    assert found.wish == judge.wished() == Wish(9)
+    ledger.close()

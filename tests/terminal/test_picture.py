@@ -1,0 +1,52 @@
+"""The parts of the live view: outcomes with their reasons, a curve in a row, how busy the machine is."""
+
+import math
+
+import pytest
+from made_up import Story
+
+from hpo import usage
+from hpo.terminal import spark, wording
+from hpo.trial import Outcome
+
+
+def test_the_outcomes_are_told_with_their_commonest_reasons():
+    story = Story().trial(Outcome.FINISHED, 0.5)
+    for epochs in (2, 2, 4):
+        story.trial(Outcome.PRUNED, *[0.5] * epochs)
+    story.trial(Outcome.FAILED, reason="RuntimeError: out of memory\nmore")
+    told = "1 finished · 3 pruned (2 at epoch 2, 1 at epoch 4) · 1 failed (RuntimeError: out of memory)"
+    assert wording.outcomes(story.history) == told
+
+
+@pytest.mark.parametrize(
+    ("values", "width", "row"),
+    [
+        ([4, 2, 1, 0], 10, "█▅▃▁"),
+        ([1, 1], 10, "▁▁"),
+        ([0, 1, 2, 3], 2, "▁█"),
+        ([2, math.nan, 1, math.inf], 9, "█ ▁ "),
+        ([math.nan], 9, " "),
+        ([], 9, ""),
+    ],
+)
+def test_a_curve_is_a_row_of_bars(values, width, row):
+    assert spark.bars(values, width) == row
+
+
+def test_the_machine_tells_how_busy_it_is(tmp_path, monkeypatch):
+    use = usage.processors()
+    assert 0 <= use.share <= 1
+    assert 0 < use.used <= use.total
+    program = tmp_path / "nvidia-smi"
+    program.write_text("#!/bin/sh\necho 87, 3072, 81920\necho 0, 0, 81920\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert [wording.use("gpu", it) for it in usage.gpus()] == [
+        "gpu 87% memory 3.0 of 80.0 GiB",
+        "gpu 0% memory 0.0 of 80.0 GiB",
+    ]
+    program.write_text("#!/bin/sh\necho Failed to initialize NVML: Driver/library version mismatch\n")
+    assert usage.gpus() == []
+    monkeypatch.setenv("PATH", "")
+    assert usage.gpus() == []
