@@ -1,9 +1,9 @@
 """Does a search survive? Real searches are struck at random moments, resumed where needed, and judged.
 
 Each run starts `hpo search` on a small network in an empty folder, waits for a random moment, strikes with
-one kind of fault (`benchmarks/kinds.py`), calls `hpo resume` if the search has not come to its end by
-itself, and then asks `hpo audit` and compares every trial with an undisturbed search of the same words: the
-same proposals, the same losses of each epoch to the last bit, the same endings.
+one kind of fault (`benchmarks/kinds.py`), once or again and again, calls `hpo resume` whenever the search
+does not go on by itself, and then asks `hpo audit` and compares every trial with an undisturbed search of the
+same words: the same proposals, the same losses of each epoch to the last bit, the same endings.
 
     python benchmarks/faults.py [--runs 200] [--seed 0] [--kinds driver,worker] [--jobs 2]
     python benchmarks/faults.py --runs 0 --page docs/faults.md    only write the table
@@ -32,8 +32,8 @@ from pathlib import Path
 from typing import Any
 
 from kinds import KINDS, Kind
-from scene import NAME, PATIENCE_SECONDS, RESUMES, ROOT, Scene, epoch_of, scene, until
-from verdict import Found, judge
+from scene import NAME, PATIENCE_SECONDS, RESUMES, ROOT, Scene, scene, until
+from verdict import Blow, Found, judge
 
 WORDS = [
     f"recipe={ROOT / 'benchmarks' / 'recipes' / 'small.py'}",
@@ -95,10 +95,8 @@ def run(references: References, number: int, name: str, seed: int) -> Found:
             it.start("search", *it.words)
             if not kind.at_start:
                 await_moment(it, kind, chance, sum(len(trial[-1]) for trial in reference.values()))
-            before, since = it.ended(), it.count("SELECT coalesce(max(seq), 0) FROM attempts")
-            it.saved = {trial: epoch_of(paths[-1]) for trial, paths in it.shelf().items()}
-            endure(it, kind, chance, found)
-            judge(it, found, reference, before, since)
+            blows = endure(it, kind, chance, found)
+            judge(it, found, reference, blows)
         except Exception as error:  # noqa: BLE001 - it counts against hpo, and the other runs go on
             found.trouble = f"{type(error).__name__}: {error}"
         if not found.sound:
@@ -106,17 +104,39 @@ def run(references: References, number: int, name: str, seed: int) -> Found:
     return found
 
 
-def endure(it: Scene, kind: Kind, chance: random.Random, found: Found) -> None:
-    """Strike, and see the search to its end; note how long nothing was trained."""
+def endure(it: Scene, kind: Kind, chance: random.Random, found: Found) -> list[Blow]:
+    """Strike so often as the kind says, and see the search to its end; return what each blow met."""
+    blows: list[Blow] = []
+    while len(blows) < kind.times and (it.alive or not blows):
+        blows.append(Blow.on(it))
+        found.strikes += 1
+        go_on(it, kind, chance, found)
+        time.sleep(chance.uniform(0, 3) if kind.times > 1 else 0)
+    while wait(it) != 0:
+        resume(it, found)
+    return blows
+
+
+def go_on(it: Scene, kind: Kind, chance: random.Random, found: Found) -> None:
+    """Strike, resume where the driver is gone, and note how long nothing was trained."""
     retries, epochs = it.retries, it.epochs
     kind.strike(it, chance)
-    if not kind.at_start:
-        found.seconds = recovery(it, lambda: it.retries > retries if kind.worker else it.epochs > epochs)
-    while wait(it) != 0:
-        assert found.resumes < RESUMES, f"exit {it.process and it.process.returncode}: {output(it)}"
-        found.resumes, sessions = found.resumes + 1, it.sessions()
-        it.start("resume", NAME)
-        found.seconds = recovery(it, lambda: it.sessions() > sessions and it.epochs_of_this_session())  # noqa: B023
+    if kind.at_start:
+        return
+    seconds = recovery(it, lambda: it.retries > retries if kind.worker else it.epochs > epochs)
+    found.seconds += [] if seconds is None else [seconds]
+    while not it.alive and wait(it) != 0 and kind.times > 1:
+        resume(it, found)
+
+
+def resume(it: Scene, found: Found) -> None:
+    """Resume a search whose driver is gone, and note how long it takes to train on."""
+    tried_enough = found.resumes >= RESUMES * found.strikes
+    assert not tried_enough, f"exit {it.process and it.process.returncode}: {output(it)}"
+    found.resumes, sessions = found.resumes + 1, it.sessions()
+    it.start("resume", NAME)
+    seconds = recovery(it, lambda: it.sessions() > sessions and it.epochs_of_this_session())
+    found.seconds += [] if seconds is None else [seconds]
 
 
 def recovery(it: Scene, recovered: Callable[[], object]) -> float | None:
@@ -166,9 +186,9 @@ def table(to: Path) -> str:
     lines = to.read_text(encoding="utf-8").splitlines() if to.exists() else []
     found = [Found(**json.loads(line)) for line in lines]
     rows = [
-        "| fault | runs | not ended | lost | double | unequal | audit | epochs repeated | resumed "
+        "| fault | runs | faults | not ended | lost | double | unequal | audit | epochs repeated | resumed "
         "| seconds to recover |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     kinds = [kind for kind in KINDS if any(it.kind == kind for it in found)]
     rows += [row(KINDS[kind].told, [it for it in found if it.kind == kind]) for kind in kinds]
@@ -176,15 +196,16 @@ def table(to: Path) -> str:
 
 
 def row(told: str, found: list[Found]) -> str:
-    seconds = [it.seconds for it in found if it.seconds is not None]
+    seconds = [each for it in found for each in it.seconds]
     span = f"{statistics.median(seconds):.1f}, at most {max(seconds):.1f}" if seconds else "-"
     counts = (
         len(found),
+        sum(it.strikes for it in found),
         sum(bool(it.trouble) for it in found),
         *(sum(getattr(it, name) for it in found) for name in ("lost", "double", "unequal")),
         sum(bool(it.audit) for it in found),
         sum(it.repeated for it in found),
-        sum(it.resumes > 0 for it in found),
+        sum(it.resumes for it in found),
     )
     return f"| {told} | {' | '.join(map(str, counts))} | {span} |"
 

@@ -15,6 +15,8 @@ SHORT = "trials=8 epochs=6 sampler=random pruner=none"  # what a trial is follow
 LONG = "trials=2 epochs=50 sampler=random pruner=none checkpoint_every=0.3s"
 RULED = "trials=14 epochs=4 sampler=tpe pruner=halving deterministic=true"
 HANGS = f"{LONG} report_within=20s"
+MANY = "trials=12 epochs=40 sampler=random pruner=none checkpoint_every=0.3s"
+MANY_RULED = "trials=30 epochs=8 sampler=tpe pruner=halving deterministic=true"
 
 
 @dataclass(frozen=True)
@@ -27,6 +29,7 @@ class Kind:
         stage: what must be there before the search starts.
         worker: whether it hits a worker, whose trial is taken up again; else any new epoch is a recovery.
         at_start: whether it is there from the start, so that there is no moment to choose.
+        times: how often it comes to one search.
         words: how the search is set.
     """
 
@@ -35,6 +38,7 @@ class Kind:
     stage: Callable[[Scene], None] = lambda _: None
     worker: bool = False
     at_start: bool = False
+    times: int = 1
     words: str = SHORT
 
     @property
@@ -49,8 +53,23 @@ def refusing(told: str, status: str, seconds: float = 0.0) -> Kind:
 
 
 _kill = strikes.of_ray
+_any = strikes.one_of(
+    strikes.driver,
+    strikes.everything,
+    strikes.asked_to_stop,
+    strikes.paused,
+    _kill("ray::Host"),
+    strikes.worker,
+    strikes.worker_paused,
+    _kill("raylet/raylet"),
+    strikes.tracker,
+)  # without Ray's head: to miss it takes Ray a minute
 
 KINDS = {
+    "many": Kind(_any, "one search, up to twelve faults of processes", times=12, words=MANY),
+    "many ruled": Kind(
+        _any, "one search, up to twelve faults of processes, `deterministic=true`", times=12, words=MANY_RULED
+    ),
     "driver": Kind(strikes.driver, "driver `kill -9`"),
     "driver saved": Kind(strikes.driver, "driver `kill -9`, long trials", words=LONG),
     "driver ruled": Kind(strikes.driver, "driver `kill -9`, `deterministic=true`", words=RULED),

@@ -42,6 +42,7 @@ class Scene:
             self.environment.pop(name, None)
         self.environment["MPLBACKEND"] = "none"  # to draw pictures takes longer than all else
         self.process: subprocess.Popen[bytes] | None = None
+        self.orphans: set[int] = set()  # what earlier drivers have left, which Ray ends after a while
         self.undo: list[Callable[[], Any]] = []  # what gives back what a fault took, last first
 
     def put_mlflow(self) -> None:
@@ -55,6 +56,7 @@ class Scene:
 
     def start(self, *words: str) -> subprocess.Popen[bytes]:
         """Run hpo; its words go to a file."""
+        self.orphans = set(self.processes())
         with (self.folder / "output.txt").open("ab") as output:
             self.process = subprocess.Popen(
                 [sys.executable, "-m", "hpo.cli", *words],

@@ -64,7 +64,7 @@ def asked_to_stop(it: Scene, chance: random.Random) -> None:
         raise AssertionError(f"asked to stop, it is there after {STOP_SECONDS} s")
     assert it.process is not None
     assert it.process.returncode in (130, 0)  # or it had just ended
-    assert not it.processes(), "asked to stop, it leaves processes behind"
+    assert set(it.processes()) <= it.orphans, "asked to stop, it leaves processes behind"
 
 
 def of_ray(title: str) -> Callable[[Scene, random.Random], None]:
@@ -95,3 +95,12 @@ def worker_paused(it: Scene, chance: random.Random) -> None:
 
 def tracker(it: Scene, _: random.Random) -> None:
     kill(there(it, lambda: it.processes("hpo.tracking")))
+
+
+def one_of(*faults: Callable[[Scene, random.Random], None]) -> Callable[[Scene, random.Random], None]:
+    """Return a strike of one of these, at random."""
+
+    def strike(it: Scene, chance: random.Random) -> None:
+        chance.choice(faults)(it, chance)
+
+    return strike

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hpo.config import Value
 from hpo.training.optimizers import OPTIMIZERS, Optimizer
-from hpo.training.schedules import SAME, SCHEDULES, SEQUELS
+from hpo.training.schedule_words import SAME, SCHEDULES, SEQUELS
 from hpo.training.words import VOCABULARY
 from hpo.vocabulary import Hyperparameter, Word
 

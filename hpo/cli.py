@@ -39,12 +39,15 @@ VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "watch": (settings.NameSettings, "hpo watch cnn-1"),
     "list": (settings.StoreSettings, "hpo list"),
     "export": (settings.ExportSettings, "hpo export cnn-1 to=train.py"),
+    "promote": (settings.PromoteSettings, "hpo promote cnn-1"),
+    "rollback": (settings.RollbackSettings, "hpo rollback cnn"),
     "plot": (settings.PlotSettings, "hpo plot cnn-1 to=pictures"),
     "report": (settings.ReportSettings, "hpo report cnn-1"),
     "ui": (settings.TrackingSettings, "hpo ui"),
     "sync": (settings.SyncSettings, "hpo sync cnn-1"),
     "audit": (settings.SyncSettings, "hpo audit cnn-1"),
     "replay": (settings.ReplaySettings, "hpo replay cnn-1"),
+    "diff": (settings.DiffSettings, "hpo diff cnn-1/0 cnn-1/7"),
     "space": (settings.SpaceSettings, "hpo space suggest cnn-1"),
     "check": (settings.SearchSettings, "hpo check recipe=cnn space=sgd"),
     "new": (settings.NewSettings, "hpo new recipe mine"),
@@ -137,10 +140,12 @@ def search(words: Words = None, *, as_json: Json = False) -> None:
 
     ordered = order(chosen)  # what is wrong is said before anything heavy is imported
     from hpo.api import run
+    from hpo.last_resort import last_resort
     from hpo.terminal.live import viewer
 
-    with _told_to_builds(chosen.junit, chosen.name or ordered.recipe) as judged:
-        found = run(ordered, chosen.store, viewer)
+    told = _told_to_builds(chosen.junit, chosen.name or ordered.recipe)
+    with told as judged, last_resort(viewer, chosen.store_words) as viewing:
+        found = run(ordered, chosen.store, viewing)
         judged.extend(found.requirements)
     _show(found.search, found.history, chosen, as_json=as_json, briefly=True)
     _demand(judged)
@@ -154,9 +159,11 @@ def train(words: Words = None, *, as_json: Json = False) -> None:
 
     ordered = order_training(chosen)
     from hpo.api import run
+    from hpo.last_resort import last_resort
     from hpo.terminal.live import viewer
 
-    found = run(ordered, chosen.store, viewer)
+    with last_resort(viewer, chosen.store_words) as viewing:
+        found = run(ordered, chosen.store, viewing)
     _show(found.search, found.history, chosen, as_json=as_json)
 
 
@@ -171,11 +178,13 @@ def resume(words: Words = None) -> None:
         typer.echo(f"{chosen.search} is submitted. {_at(chosen.service, chosen.search)}")
         return
     from hpo.conductor import resume as go_on
+    from hpo.last_resort import last_resort
     from hpo.summary import required
     from hpo.terminal.live import viewer
 
-    with _told_to_builds(chosen.junit, chosen.search) as judged:
-        found, history = go_on(chosen, viewer)
+    told = _told_to_builds(chosen.junit, chosen.search)
+    with told as judged, last_resort(viewer, chosen.store_words) as viewing:
+        found, history = go_on(chosen, viewing)
         judged.extend(required(found, history))
     _show(found, history, chosen, as_json=False, briefly=True)
     _demand(judged)
@@ -233,6 +242,24 @@ def export(words: Words = None) -> None:
     from hpo.handover import export as write
 
     typer.echo(write(chosen, lambda line: typer.echo(line, err=True)))
+
+
+@app.command(cls=_Verb)
+def promote(words: Words = None) -> None:
+    """Register the winner in MLflow as champion."""
+    chosen = settings.PromoteSettings.from_words(words or ())
+    from hpo.promotion import promote as crown
+
+    typer.echo(crown(chosen, lambda line: typer.echo(line, err=True)))
+
+
+@app.command(cls=_Verb)
+def rollback(words: Words = None) -> None:
+    """Let the champion before serve again."""
+    chosen = settings.RollbackSettings.from_words(words or ())
+    from hpo.promotion import step_back
+
+    typer.echo(step_back(chosen))
 
 
 @app.command(cls=_Verb)
@@ -309,6 +336,17 @@ def replay(words: Words = None, *, as_json: Json = False) -> None:
     _print(replaying.page(found), found.describe(), as_json=as_json)
     if not found.expected:
         raise typer.Exit(1)
+
+
+@app.command(cls=_Verb)
+def diff(words: Words = None, *, as_json: Json = False) -> None:
+    """Compare two searches, or two trials."""
+    chosen = settings.DiffSettings.from_words(words or ())
+    from hpo.differences import diff as compare
+    from hpo.terminal import differing
+
+    found = compare(chosen)
+    _print(differing.page(found), found.describe(), as_json=as_json)
 
 
 @app.command(cls=_Verb)

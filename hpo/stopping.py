@@ -11,7 +11,8 @@ from typing import Any, Final
 GRACE_SECONDS: Final = 3.0
 """What trials under way have to come to the end of an epoch and be saved."""
 
-_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""Requests to stop."""
 
 
 @contextmanager
@@ -29,7 +30,7 @@ def stoppable(grace: float = 0.0) -> Iterator[Callable[[], bool]]:
         requested = True
         signal.setitimer(signal.ITIMER_REAL, grace)
 
-    with _handled_by(stop, *_SIGNALS, *((signal.SIGALRM,) if grace else ())):
+    with _handled_by(stop, *SIGNALS, *((signal.SIGALRM,) if grace else ())):
         try:
             yield lambda: requested
         finally:
@@ -40,7 +41,7 @@ def stoppable(grace: float = 0.0) -> Iterator[Callable[[], bool]]:
 @contextmanager
 def undisturbed() -> Iterator[None]:
     """Let no request disturb what is needed to stop in order."""
-    with _handled_by(signal.SIG_IGN, *_SIGNALS):
+    with _handled_by(signal.SIG_IGN, *SIGNALS):
         yield
 
 

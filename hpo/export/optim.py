@@ -12,7 +12,7 @@ from hpo.export.pieces import Piece, needed, read, used
 from hpo.export.run import Run, definitions, document
 from hpo.training.calls import Call, printed
 from hpo.training.optimizers import OPTIMIZERS, optimizer_call, parameters_call
-from hpo.training.schedules import SEQUELS, schedule_call
+from hpo.training.schedule_words import SEQUELS, schedule_call
 from hpo.training.values import slow_calls
 from hpo.vocabulary import position_of
 

@@ -11,7 +11,7 @@ import yaml
 from hpo.export.run import Run
 from hpo.training.calls import Call, Name
 from hpo.training.optimizers import optimizer_call
-from hpo.training.schedules import schedule_call
+from hpo.training.schedule_words import schedule_call
 
 _HEADER: Final = """# {about}
 # `config` has the words of hpo. `optimizer` and `schedule` are the calls that these amount to, of what is

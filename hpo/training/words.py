@@ -10,7 +10,7 @@ from hpo.errors import InputError, Problem
 from hpo.recipe import Recipe
 from hpo.signature import Argument, Definition
 from hpo.training.optimizers import MATRICES, OPTIMIZERS, WEIGHT_DECAY_ON
-from hpo.training.schedules import SCHEDULES, SEQUELS, THEN, as_sequel
+from hpo.training.schedule_words import SCHEDULES, SEQUELS, THEN, as_sequel
 from hpo.training.values import (
     ACCUMULATE,
     BODY_LR,

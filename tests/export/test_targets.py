@@ -17,7 +17,7 @@ from hpo.export import TARGETS, Run
 from hpo.training.engine import Member, Task
 from hpo.training.execution import execute
 from hpo.training.plain import _Training
-from hpo.training.schedules import schedule_call
+from hpo.training.schedule_words import schedule_call
 
 EPOCHS = 4
 # Always the whole data in a batch, so that the order of samples does not matter, and nothing else of chance.

@@ -8,6 +8,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from hpo.ledger import Ledger
@@ -17,6 +18,7 @@ pytestmark = pytest.mark.slow
 
 FIRST_REVISION = Path(__file__).parent.parent / "ledger" / "revision_0001.sql"
 LONG = ("search", "recipe=cnn", "epochs=30", "name=broken", "space=sgd", "fuse=off")
+PROMISED_SECONDS = 10
 WORDS = ("search", "recipe=cnn", "trials=16", "epochs=6", "name=broken", "fuse=off", "pruner=none")
 
 
@@ -86,7 +88,7 @@ def processes_of(session):
             facts = (path / "stat").read_text(errors="replace").rpartition(")")[2].split()
             if int(facts[3]) == session and facts[0] not in "ZX":
                 found.append((path / "cmdline").read_text())
-    return found
+    return [command for command in found if command]  # what is just dying has none
 
 
 def wait_for_epochs(ledger, process):
@@ -109,7 +111,7 @@ def test_stopped_by_hand(folder, ledger, number, tell):
     process = folder.start(*LONG)
     wait_for_epochs(ledger, process)
     tell(process.pid, number)
-    _, err = process.communicate(timeout=60)
+    _, err = process.communicate(timeout=PROMISED_SECONDS)
     assert process.returncode == 130, err
     assert "hpo resume broken" in err
     assert "Traceback" not in err
@@ -119,6 +121,29 @@ def test_stopped_by_hand(folder, ledger, number, tell):
     saved = {path.stem: path for path in folder.path.glob("hpo.db.checkpoints/*/*.safetensors")}
     known = {f"{trial.number}-{trial.epochs}" for trial in history_of(ledger).running if trial.points}
     assert saved.keys() & known  # of an epoch that takes longer than the grace there is none
+
+
+# Ray's head, the referee: a driver waits for them in order to stop.
+@pytest.mark.parametrize("title", ["gcs_server", "ray::Host"])
+def test_stopped_by_hand_though_something_hangs(folder, ledger, title):
+    process = folder.start(*LONG)
+    wait_for_epochs(ledger, process)
+    (hanging,) = [it for it in psutil.Process(process.pid).children(recursive=True) if title in told(it)]
+    hanging.suspend()
+    process.send_signal(signal.SIGINT)
+    process.send_signal(signal.SIGINT)  # impatience puts nothing off
+    _, err = process.communicate(timeout=PROMISED_SECONDS)
+    assert process.returncode == 130, err
+    assert "hpo resume broken" in err
+    assert processes_of(process.pid) == []
+    assert ledger.search("broken").state == "interrupted"
+
+
+def told(process):
+    """Its command line, which what has just ended has no more."""
+    with suppress(psutil.NoSuchProcess):
+        return " ".join(process.cmdline())
+    return ""
 
 
 def test_a_trial_whose_worker_is_killed_goes_on_where_it_was_saved(folder, ledger):

@@ -16,7 +16,7 @@ from hpo.training.execution import execute
 from hpo.training.fused import grouping, probe
 from hpo.training.fused.rules import RULES
 from hpo.training.loop import load
-from hpo.training.schedules import SCHEDULES
+from hpo.training.schedule_words import SCHEDULES
 from hpo.training.words import VOCABULARY, vocabulary_of
 from hpo.trial import Divergence, Point
 

@@ -11,7 +11,7 @@ from hpo.space import read
 from hpo.summary import short
 from hpo.training.engine import Member
 from hpo.training.plain import train
-from hpo.training.schedules import schedule_call
+from hpo.training.schedule_words import schedule_call
 from hpo.training.words import vocabulary_of
 
 SPACE = """

@@ -8,7 +8,8 @@ from torch.optim import lr_scheduler as torchs
 
 from hpo.config import Config
 from hpo.training import schedules
-from hpo.training.schedules import SAME, SCHEDULES, SEQUELS, RiseSchedule, schedule_call
+from hpo.training.schedule_words import SAME, SCHEDULES, SEQUELS, schedule_call
+from hpo.training.schedules import RiseSchedule
 from hpo.training.words import VOCABULARY
 
 STEPS = 40

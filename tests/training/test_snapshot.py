@@ -17,7 +17,7 @@ from hpo.training.engine import Member
 from hpo.training.fused import grouping
 from hpo.training.fused.rules import RULES
 from hpo.training.optimizers import OPTIMIZERS
-from hpo.training.schedules import SCHEDULES
+from hpo.training.schedule_words import SCHEDULES
 from hpo.training.snapshot import Snapshot, pack, unpack
 from hpo.training.words import vocabulary_of
 from hpo.trial import ALONE, Point

@@ -25,7 +25,8 @@ from hpo.training.fused.stack import Stack
 from hpo.training.fused.updates import Average, Updates
 from hpo.training.gradients import Batch
 from hpo.training.loop import Split, count_batches, epoch_seed, load, place
-from hpo.training.schedules import Schedule, schedule_call
+from hpo.training.schedule_words import schedule_call
+from hpo.training.schedules import Schedule
 from hpo.training.snapshot import STACK, Snapshot, pack, unpack
 from hpo.training.values import ACCUMULATE
 from hpo.trial import ALONE, Point
