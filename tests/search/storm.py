@@ -355,14 +355,8 @@ def words(path: Path, seed: int, chance: random.Random) -> list[str]:
     ]
 
 
+# What a trial is follows from its number.
 QUIET = ["trials=2", "epochs=2", "sampler=random", "pruner=none", "confirm=1", "confirm_seeds=1"]
-    "trials=4",
-    "epochs=2",
-    "sampler=random",
-    "pruner=none",
-    "confirm=1",
-    "confirm_seeds=2",
-]  # what a trial is follows from its number
 
 
 def strike(number: int, fate: Fate | None, *, commits: bool) -> tuple[bool, list[tuple[Any, ...]]]:
