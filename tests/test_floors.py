@@ -48,6 +48,7 @@ FLOORS = {
         "check",
         "doctor",
         "handover",
+        "compression",
         "differences",
         "promotion",
         "departure",
@@ -74,7 +75,9 @@ RIMS = {
     "matplotlib": "pictures",
     "sklearn": "advice",
     "jinja2": "report",
+    "onnx": "serving",
     "onnxruntime": "serving",
+    "torch_pruning": "serving",
     "pandas": "api departure frames",
 }
 
