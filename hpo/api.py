@@ -13,7 +13,7 @@ from hpo.advice import Advice, advise
 from hpo.config import Config, Value
 from hpo.history import History, Search, State
 from hpo.ledger import Ledger
-from hpo.plan import order, order_training
+from hpo.plan import Plan, order, order_training
 from hpo.settings import SearchSettings, StoreSettings, TrainSettings
 from hpo.terminal.live import viewer
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hpo.conductor import Viewing
+    from hpo.pictures import Gallery
 
 
 class TrainingWords(TypedDict, total=False):
@@ -108,6 +109,13 @@ class Result:
     def advice(self) -> list[Advice]:
         """What the search has taught, each finding with its evidence."""
         return advise(self.search, self.history)
+
+    @property
+    def plot(self) -> Gallery:
+        """Its pictures, as matplotlib figures: `result.plot.losses().savefig("losses.png")`."""
+        from hpo.pictures import Gallery  # takes half a second
+
+        return Gallery(Plan.of(self.search), self.history)
 
     def report(self, to: str | Path = "") -> Path:
         """Write the report, to NAME.html if no file is named, and return its path.

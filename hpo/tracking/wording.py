@@ -11,7 +11,8 @@ from typing import Final
 
 from mlflow.entities import Metric, Param
 
-from hpo.config import Value
+from hpo import summary
+from hpo.config import Config, Value
 from hpo.history import History, Search, State, Trial
 from hpo.recipe import Objective
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
@@ -109,11 +110,28 @@ def _memory(trial: Trial) -> dict[str, float]:
 
 def tell_search(message: Message, ending: Ending, history: History) -> None:
     """Put the standings after one more trial ended into the message to the search's run."""
-    counts, best = history.counts, history.best
+    counts = history.counts
     standings: dict[str, float] = {f"trials_{outcome}": counts[outcome] for outcome in Outcome}
-    if best is not None and best.score is not None:
-        standings["best_score"] = best.score
+    standings |= _worth(history)
     message.measure(standings, len(history.ended), ending.at)
+
+
+def _worth(history: History) -> dict[str, float]:
+    """Return the best score, the baseline's, what was gained over it, and the winner's when trained alone."""
+    baseline = history.trials.get(0)
+    finished = baseline if baseline and baseline.outcome is Outcome.FINISHED else None
+    named = {"best_score": history.best, "baseline_score": finished, "proof_score": history.proof}
+    scores = {name: trial.score for name, trial in named.items() if trial and trial.score is not None}
+    if "best_score" in scores and "baseline_score" in scores:
+        cost = history.objective.cost
+        scores["gain"] = cost(scores["baseline_score"]) - cost(scores["best_score"])
+    return scores
+
+
+def gist(config: Config) -> str:
+    """Return what tells trials apart in a legend: `adamw 0.0063`."""
+    values = (config.get(name) for name in ("optimizer", "optimizer.lr"))
+    return " ".join(summary.brief(value) for value in values if value is not None)
 
 
 def note(search: Search, history: History) -> str:
