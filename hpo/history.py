@@ -3,15 +3,28 @@
 from __future__ import annotations
 
 import bisect
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from statistics import median
 from typing import Final
 
-from hpo.config import Value
+from hpo.config import Config, Value
 from hpo.recipe import Objective
-from hpo.trial import ALONE, WARNING, Attempt, Ending, Outcome, Point, Proposal, Record
+from hpo.trial import (
+    ALONE,
+    TEST,
+    TIMEOUT,
+    WARNING,
+    Attempt,
+    Ending,
+    Outcome,
+    Point,
+    Proposal,
+    Record,
+)
 from hpo.wish import Wish
 
 FAILURES: Final = 3
@@ -134,16 +147,47 @@ class Trial:
         notes: Mapping[str, Mapping[str, int]] = self.ending.notes.get("memory", {}) if self.ending else {}
         return notes
 
+    @property
+    def test(self) -> Mapping[str, float]:
+        """What was measured on test data after the last epoch; nothing, unless it is a proof."""
+        notes: Mapping[str, float] = self.ending.notes.get(TEST, {}) if self.ending else {}
+        return notes
+
+    @property
+    def settled(self) -> bool:
+        """Whether it ended by itself, and not because the time was over."""
+        return self.ending is not None and self.ending.reason != TIMEOUT
+
 
 @dataclass(frozen=True)
-class Glance:
-    """What a list says of a search: its last record, how many trials ended how, the winner and its proof."""
+class Standing:
+    """How one of the best, the search's `trial`, did with fresh seeds: its trainings `again`, by seed."""
 
-    seq: int
-    counts: Mapping[str, int]
-    open: int
-    best: Trial | None
-    proof: Trial | None
+    trial: Trial
+    again: Mapping[int, Trial]
+
+    @property
+    def number(self) -> int:
+        """The number of the search's trial."""
+        return self.trial.number
+
+    @property
+    def scores(self) -> dict[int, float]:
+        """The score with each seed; NaN where it did not come to its end."""
+        return {
+            seed: it.score if it.outcome is Outcome.FINISHED and it.score is not None else math.nan
+            for seed, it in self.again.items()
+        }
+
+    @property
+    def sound(self) -> bool:
+        """Whether it came to its end with every seed, and to a finite score."""
+        return all(map(math.isfinite, self.scores.values()))
+
+    @property
+    def median(self) -> float:
+        """The median of the scores it has; NaN if it has none."""
+        return median([it for it in self.scores.values() if math.isfinite(it)] or [math.nan])
 
 
 class History:
@@ -156,14 +200,16 @@ class History:
         self.objective, self._lag = objective, lag
         self.seq = 0
         self.trials: dict[int, Trial] = {}
-        self.searched: list[Trial] = []  # the trials of the search itself: all but the winner's proof
+        self.searched: list[Trial] = []  # the trials of the search itself
         self.ended: list[Trial] = []  # in the order in which they ended
-        self.ranking: list[Trial] = []  # finished trials, best first: only these trained for all epochs
-        self.counts: Counter[str] = Counter()  # of trials that were searched and have ended, by outcome
+        self.ranking: list[Trial] = []  # finished ones, best first: only these trained for all epochs
+        self.confirmations: list[Trial] = []  # trainings of the best with fresh seeds
+        self.counts: Counter[str] = Counter()  # of trials of the search itself that have ended, by outcome
         self.epochs = 0  # trained in all
         self.because = ""  # how many trials are trained at once and why, in words
         self.warnings: list[str] = []  # what a person should know of, as it was found, each once
         self._running: dict[int, Trial] = {}
+        self._over: list[Trial] = []  # those of the search itself that have ended
         self._proofs: list[Trial] = []
         for record in records:
             self.add(record)
@@ -186,7 +232,10 @@ class History:
 
     def _begin(self, trial: Trial) -> None:
         self.trials[trial.number] = self._running[trial.number] = trial
-        (self._proofs if trial.proposal.proves else self.searched).append(trial)
+        if trial.proposal.confirms:
+            self.confirmations.append(trial)
+        else:
+            (self._proofs if trial.proposal.proves else self.searched).append(trial)
 
     def _attempt(self, attempt: Attempt) -> None:
         self.trials[attempt.trial].attempts.append(attempt)
@@ -198,24 +247,20 @@ class History:
     def _end(self, trial: Trial, ending: Ending) -> None:
         trial.ending = ending
         self.ended.append(trial)
-        if trial.proposal.proves:
+        if not trial.proposal.searched:
             return
+        self._over.append(trial)
         self.counts[ending.outcome.value] += 1
         if ending.outcome is Outcome.FINISHED:
-            bisect.insort(self.ranking, trial, key=self._merit)
+            bisect.insort(self.ranking, trial, key=self._place)
 
-    def _merit(self, trial: Trial) -> tuple[float, int]:
+    def _place(self, trial: Trial) -> tuple[float, int]:
         return self.objective.cost(trial.score), trial.number
 
     def part(self, trials: Iterable[Trial]) -> History:
         """Return the history of some of its trials."""
         records = sorted((it for trial in trials for it in trial.records), key=lambda it: it.seq)
         return History(self.objective, records, self._lag)
-
-    @property
-    def glance(self) -> Glance:
-        """The search at a glance."""
-        return Glance(self.seq, self.counts, len(self._running), self.best, self.proof)
 
     @property
     def running(self) -> list[Trial]:
@@ -234,14 +279,51 @@ class History:
     def _latest(self) -> list[Trial]:
         """What decides whether to go on: the last that ended or, in a deterministic search, by its rule."""
         if not self._lag:
-            return self.ended[-FAILURES:]
+            return self._over[-FAILURES:]
         known = min(max(len(self.trials) - self._lag + 1, 0), len(self.searched))
         return self.searched[max(known - FAILURES, 0) : known]
 
     @property
     def best(self) -> Trial | None:
-        """The finished trial with the best score."""
-        return self.ranking[0] if self.ranking else None
+        """The winner: by fresh seeds where there are some, else the finished trial with the best score."""
+        first = next(iter(self.standings), None)
+        return first.trial if first else next(iter(self.ranking), None)
+
+    def candidates(self, count: int) -> list[Trial]:
+        """Return the best few configurations of the search, and the baseline if it finished, each once."""
+        first: dict[Config, Trial] = {}
+        for trial in self.ranking:
+            if math.isfinite(self.objective.cost(trial.score)):
+                first.setdefault(trial.proposal.config, trial)
+        sound, baseline = list(first.values()), self.trials.get(0)
+        others = (it for it in sound[count:] if baseline and it.proposal.config == baseline.proposal.config)
+        return [*sound[:count], *others]
+
+    @property
+    def standings(self) -> list[Standing]:
+        """The configurations that were trained with fresh seeds, best first.
+
+        A seed counts once all of them have trained with it, and no clock has stopped one. Who did not come
+        to its end with every seed stands behind those that did; then the median decides.
+        """
+        if not self.confirmations:
+            return []
+        again: dict[Config, dict[int, Trial]] = {}
+        for trial in self.confirmations:
+            again.setdefault(trial.proposal.config, {})[trial.proposal.seed or 0] = trial
+        common = set.intersection(
+            *({seed for seed, it in own.items() if it.settled} for own in again.values())
+        )
+        found = {trial.proposal.config: trial for trial in reversed(self.ranking)}
+        standings = [
+            Standing(found[config], {seed: own[seed] for seed in sorted(common)})
+            for config, own in again.items()
+            if common and config in found
+        ]
+        return sorted(standings, key=self._merit)
+
+    def _merit(self, standing: Standing) -> tuple[bool, float, int]:
+        return not standing.sound, self.objective.cost(standing.median), standing.number
 
     @property
     def at_once(self) -> int:
@@ -259,3 +341,8 @@ class History:
         """The winner trained once more, alone: what an export of it repeats digit for digit."""
         best = self.best
         return next((it for it in self._proofs if best and it.proposal.config == best.proposal.config), None)
+
+    @property
+    def test(self) -> dict[str, float]:
+        """What the winner came to on the test data, which were used for nothing else; empty if unknown."""
+        return dict(self.proof.test) if self.proof else {}

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hpo import recipe
+from hpo import confirmation, recipe
 from hpo.config import Config, Value
 from hpo.errors import InputError
-from hpo.history import FORKED_FROM, Glance, History, Search, State, Trial
+from hpo.history import FORKED_FROM, History, Search, State, Trial
 from hpo.recipe import Objective
+from hpo.requirement import Judgement, judge, parse
 from hpo.training.words import VOCABULARY
 from hpo.trial import Point
 
@@ -20,8 +21,7 @@ def describe(search: Search, history: History) -> dict[str, Any]:
     """Return all that is known of a search as strictly valid JSON; what is not a finite number is null."""
     baseline = history.trials.get(0)
     return {
-        **describe_briefly(search, history.glance),
-        "at_once": {"most": history.at_once, "because": history.because, "live": history.occupancy},
+        **describe_briefly(search, history),
         "baseline": baseline and describe_trial(baseline, search.objective),
         "trials": [
             describe_trial(trial, search.objective) | (_curve(trial) if search.given else {})
@@ -39,9 +39,9 @@ def _describe_point(point: Point) -> dict[str, Any]:
     return {"epoch": point.epoch} | {name: _finite(value) for name, value in point.curves.items()}
 
 
-def describe_briefly(search: Search, seen: Glance) -> dict[str, Any]:
-    """Return what is known at a glance, for a list of searches."""
-    best, proof = seen.best, seen.proof
+def describe_briefly(search: Search, history: History) -> dict[str, Any]:
+    """Return the same without the trials, for a list of searches."""
+    best = history.best
     return {
         "name": search.name,
         "recipe": search.recipe,
@@ -52,18 +52,26 @@ def describe_briefly(search: Search, seen: Glance) -> dict[str, Any]:
         "settings": dict(search.settings),
         "forked_from": search.settings.get(FORKED_FROM),
         "created": search.created,
-        "unsent": unsent(search, seen.seq),
-        "counts": ({"running": seen.open} if seen.open else {}) | dict(seen.counts),
+        "unsent": unsent(search, history),
+        "counts": ({"running": len(history.running)} if history.running else {}) | dict(history.counts),
         "best": best and describe_trial(best, search.objective),
-        "proof": proof and describe_trial(proof, search.objective),
+        "required": [it.describe() for it in required(search, history)],
+        "confirmed": confirmation.describe(history),
+        "proof": history.proof and describe_trial(history.proof, search.objective),
+        "at_once": {"most": history.at_once, "because": history.because, "live": history.occupancy},
     }
 
 
-def unsent(search: Search, seq: int) -> int | None:
+def required(search: Search, history: History) -> list[Judgement]:
+    """Return whether the winner does what was required of it, as far as anything was."""
+    return judge(history, parse(str(search.settings.get("require") or "")))
+
+
+def unsent(search: Search, history: History) -> int | None:
     """Return how many of its records MLflow lacks; None if that is unknown, or they are on the way."""
     if search.uploaded is None or search.state is State.RUNNING:
         return None
-    return max(seq - search.uploaded, 0)
+    return max(history.seq - search.uploaded, 0)
 
 
 def describe_trial(trial: Trial, objective: Objective) -> dict[str, Any]:
@@ -77,6 +85,7 @@ def describe_trial(trial: Trial, objective: Objective) -> dict[str, Any]:
         "epochs": trial.epochs,
         "seconds": seconds(trial),
         "origin": trial.proposal.origin,
+        "seed": trial.proposal.seed,
         "at_once": trial.at_once,
         "memory": {name: dict(parts) for name, parts in trial.memory.items()},
         "config": dict(trial.proposal.config),
@@ -178,7 +187,7 @@ _ALWAYS = (*_PLAIN, "optimizer.lr")
 _NICKNAMES = {"clip_norm": "clip", "clip_value": "clip value", "batch_size": "batch"}
 
 
-def brief(value: Value) -> str:
+def brief(value: Value, digits: int = 3) -> str:
     """Return a value in at most about eight characters: `0.05`, `1.2e-5`, `false`.
 
     >>> brief(0.000012345)
@@ -186,4 +195,8 @@ def brief(value: Value) -> str:
     """
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e") if isinstance(value, float) else str(value)
+    return (
+        f"{value:.{digits}g}".replace("e-0", "e-").replace("e+0", "e")
+        if isinstance(value, float)
+        else str(value)
+    )

@@ -1,9 +1,8 @@
 """The ledger: what happened in every search, written once, in order, and read by everything else."""
 
-from hpo.ledger.glance import glance
 from hpo.ledger.ledger import Ledger
 from hpo.ledger.patience import Patience, patiently
 from hpo.ledger.trouble import UnreachableError
 from hpo.ledger.writer import Writer
 
-__all__ = ["Ledger", "Patience", "UnreachableError", "Writer", "glance", "patiently"]
+__all__ = ["Ledger", "Patience", "UnreachableError", "Writer", "patiently"]

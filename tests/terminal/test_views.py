@@ -44,7 +44,7 @@ def told(history: History, width: int = 80) -> str:
 def shown(history: History, width: int = 80, state: State = State.FINISHED) -> str:
     console = recorder(width)
     console.print(tables.show(search(state), history))
-    console.print(tables.searches([summary.describe_briefly(search(state), history.glance)]))
+    console.print(tables.searches([summary.describe_briefly(search(state), history)]))
     return text(console)
 
 
