@@ -39,6 +39,7 @@ VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "watch": (settings.NameSettings, "hpo watch cnn-1"),
     "list": (settings.StoreSettings, "hpo list"),
     "export": (settings.ExportSettings, "hpo export cnn-1 to=train.py"),
+    "compress": (settings.CompressSettings, "hpo compress cnn-1"),
     "promote": (settings.PromoteSettings, "hpo promote cnn-1"),
     "rollback": (settings.RollbackSettings, "hpo rollback cnn"),
     "plot": (settings.PlotSettings, "hpo plot cnn-1 to=pictures"),
@@ -242,6 +243,17 @@ def export(words: Words = None) -> None:
     from hpo.handover import export as write
 
     typer.echo(write(chosen, lambda line: typer.echo(line, err=True)))
+
+
+@app.command(cls=_Verb)
+def compress(words: Words = None, *, as_json: Json = False) -> None:
+    """Quantize and prune the winner, and compare."""
+    chosen = settings.CompressSettings.from_words(words or ())
+    from hpo.compression import compress as make
+    from hpo.terminal import compressed
+
+    variants, kept = make(chosen, lambda line: typer.echo(line, err=True))
+    _print(compressed.page(variants, kept), [it.describe() for it in variants], as_json=as_json)
 
 
 @app.command(cls=_Verb)

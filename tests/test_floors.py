@@ -61,6 +61,7 @@ FLOORS = {
         "check",
         "doctor",
         "handover",
+        "compression",
         "differences",
         "promotion",
         "departure",
@@ -87,7 +88,9 @@ RIMS = {
     "matplotlib": "pictures",
     "sklearn": "advice",
     "jinja2": "report",
+    "onnx": "serving",
     "onnxruntime": "serving",
+    "torch_pruning": "serving",
     "pandas": "api departure frames",
 }
 

@@ -84,6 +84,13 @@ def _cluster(value: object) -> str:
     return text
 
 
+def _part(value: object) -> float:
+    share = float(str(value)) if re.fullmatch(_NUMBER, str(value)) else 0.0
+    if not 0 < share < 1:
+        raise ValueError(f"must be a share between 0 and 1, such as 0.5, got {str(value)!r}.")
+    return share
+
+
 def _flag(value: object) -> bool:
     if str(value).lower() not in ("true", "false"):
         raise ValueError(f"must be true or false, got {str(value)!r}.")
@@ -194,6 +201,7 @@ Fuse = Annotated[int | Literal["auto", "off"], BeforeValidator(_fuse)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Gpus = Annotated[float, BeforeValidator(_gpus)]
 Cluster = Annotated[str, BeforeValidator(_cluster)]
+Part = Annotated[float, BeforeValidator(_part)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Name = Annotated[str, BeforeValidator(_name)]
 Side = Annotated[str, BeforeValidator(_side)]
