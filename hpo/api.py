@@ -14,6 +14,7 @@ from hpo.config import Config, Value
 from hpo.history import History, Search, State
 from hpo.ledger import Ledger
 from hpo.plan import Plan, order, order_training
+from hpo.requirement import Judgement
 from hpo.settings import SearchSettings, StoreSettings, TrainSettings
 from hpo.terminal.live import viewer
 
@@ -51,6 +52,9 @@ class SearchWords(TrainingWords, total=False):
     workers_per_trial: int
     parallel: str
     deterministic: bool
+    confirm: int
+    confirm_seeds: int | str
+    require: str
     report_within: float
     overrides: Mapping[str, object]
     """Places in the space, as plain values: {"optimizer": "sgd"}, {"clip_norm": {"log": [0.1, 10]}}."""
@@ -104,6 +108,11 @@ class Result:
     def epochs(self) -> pd.DataFrame:
         """A row for each epoch of each trial."""
         return frames.epochs(self.history)
+
+    @property
+    def requirements(self) -> list[Judgement]:
+        """Whether the winner does what `require` says, one by one."""
+        return summary.required(self.search, self.history)
 
     @property
     def advice(self) -> list[Advice]:

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
 from hpo.errors import HpoError, InputError, Problem
@@ -21,6 +22,7 @@ from hpo.settings import ExportSettings
 from hpo.summary import measures
 from hpo.training.checkpoint import split_safetensors
 from hpo.trial import Point
+from hpo.verdict import sentences
 
 if TYPE_CHECKING:  # imports torch
     from hpo.serving import Served
@@ -49,7 +51,8 @@ def export(settings: ExportSettings, hear: Callable[[str], None]) -> str:
     if settings.form != "code":
         return _serve(plan, chosen, settings, hear)
     if settings.to.endswith("/") or to.is_dir():
-        _demand_room(settings)
+        _demand_no_weights(settings)
+        demand_room(to)
         return _write_folder(to, run, _proof(plan, history, chosen), hear)
     return f"Written. Run it: python {write_new(to, script(run, settings.weights))}"
 
@@ -71,7 +74,7 @@ def _serve(plan: Plan, chosen: Trial, settings: ExportSettings, hear: Callable[[
     from hpo.tracking import attach
 
     written = FORMS[settings.form](trained_again(plan, chosen, hear), Path(settings.to))
-    return f"{written}\n{attach(plan.search, written.path)}"
+    return f"{written}\n{attach(plan.search, [written.path])}"
 
 
 def trained_again(plan: Plan, trial: Trial, hear: Callable[[str], None]) -> Served:
@@ -99,19 +102,25 @@ def _demand_absent(settings: ExportSettings) -> None:
         raise InputError(Problem(f"to={settings.to}", message))
 
 
-def _demand_room(settings: ExportSettings) -> None:
-    """Refuse a folder in which something lies already."""
+def _demand_no_weights(settings: ExportSettings) -> None:
     if settings.weights:
         message = "A folder gets its weights in any case, as model.safetensors. Leave this out."
         raise InputError(Problem(f"weights={settings.weights}", message))
-    to = Path(settings.to)
+
+
+def demand_room(to: Path) -> None:
+    """Make a folder.
+
+    Raises:
+        InputError: something lies in it already, or it cannot be made.
+    """
     try:
         to.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(Problem(f"to={to}", f"Cannot write here: {error.strerror}.")) from None
     if any(to.iterdir()):
         message = "This folder is not empty, and is left as it is. Choose another name, or delete it."
-        raise InputError(Problem(f"to={settings.to}", message))
+        raise InputError(Problem(f"to={to}", message))
 
 
 def _write_folder(to: Path, run: Run, proof: Proof, hear: Callable[[str], None]) -> str:
@@ -233,8 +242,10 @@ def _origin(plan: Plan, history: History, chosen: Trial) -> str:
         how = ", trained among others, so equal but for rounding"
     if workers > 1:
         parallel = plan.setting("parallel")
-        caveat = f"\n\nThe search trained it with {workers} workers ({parallel}). {_IN_ONE_PROCESS}"
-    return f"trial {chosen.number} of {search.name}{how}: {search.objective.metric} {curve.score:.6g}{caveat}"
+        caveat = f"The search trained it with {workers} workers ({parallel}). {_IN_ONE_PROCESS}"
+    said = fill(" ".join(sentences(history) if chosen is history.best else []), width=100)
+    score = f"{search.objective.metric} {curve.score:.6g}"
+    return "\n\n".join(filter(None, (f"trial {chosen.number} of {search.name}{how}: {score}", said, caveat)))
 
 
 def chosen_trial(history: History, trial: int | None, name: str) -> Trial:

@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import bisect
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from statistics import median
 from typing import Final
 
-from hpo.config import Value
+from hpo.config import Config, Value
 from hpo.recipe import Objective
-from hpo.trial import ALONE, WARNING, Attempt, Ending, Outcome, Point, Proposal, Record
+from hpo.trial import (
+    ALONE,
+    TEST,
+    TIMEOUT,
+    WARNING,
+    Attempt,
+    Ending,
+    Outcome,
+    Point,
+    Proposal,
+    Record,
+)
 from hpo.wish import Wish
 
 FAILURES: Final = 3
@@ -85,6 +99,11 @@ class Trial:
         return self.proposal.number
 
     @property
+    def records(self) -> list[Record]:
+        """All that was written of it."""
+        return [self.proposal, *self.attempts, *self.points, *([self.ending] if self.ending else [])]
+
+    @property
     def outcome(self) -> Outcome | None:
         """How it ended, or None while it is under way."""
         return self.ending.outcome if self.ending else None
@@ -128,6 +147,48 @@ class Trial:
         notes: Mapping[str, Mapping[str, int]] = self.ending.notes.get("memory", {}) if self.ending else {}
         return notes
 
+    @property
+    def test(self) -> Mapping[str, float]:
+        """What was measured on test data after the last epoch; nothing, unless it is a proof."""
+        notes: Mapping[str, float] = self.ending.notes.get(TEST, {}) if self.ending else {}
+        return notes
+
+    @property
+    def settled(self) -> bool:
+        """Whether it ended by itself, and not because the time was over."""
+        return self.ending is not None and self.ending.reason != TIMEOUT
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one of the best, the search's `trial`, did with fresh seeds: its trainings `again`, by seed."""
+
+    trial: Trial
+    again: Mapping[int, Trial]
+
+    @property
+    def number(self) -> int:
+        """The number of the search's trial."""
+        return self.trial.number
+
+    @property
+    def scores(self) -> dict[int, float]:
+        """The score with each seed; NaN where it did not come to its end."""
+        return {
+            seed: it.score if it.outcome is Outcome.FINISHED and it.score is not None else math.nan
+            for seed, it in self.again.items()
+        }
+
+    @property
+    def sound(self) -> bool:
+        """Whether it came to its end with every seed, and to a finite score."""
+        return all(map(math.isfinite, self.scores.values()))
+
+    @property
+    def median(self) -> float:
+        """The median of the scores it has; NaN if it has none."""
+        return median([it for it in self.scores.values() if math.isfinite(it)] or [math.nan])
+
 
 class History:
     """The trials of one search, built up record by record, in the order they were written.
@@ -137,9 +198,19 @@ class History:
 
     def __init__(self, objective: Objective, records: Iterable[Record] = (), lag: int = 0) -> None:
         self.objective, self._lag = objective, lag
-        self.trials: dict[int, Trial] = {}
         self.seq = 0
+        self.trials: dict[int, Trial] = {}
+        self.searched: list[Trial] = []  # the trials of the search itself
         self.ended: list[Trial] = []  # in the order in which they ended
+        self.ranking: list[Trial] = []  # finished ones, best first: only these trained for all epochs
+        self.confirmations: list[Trial] = []  # trainings of the best with fresh seeds
+        self.counts: Counter[str] = Counter()  # of trials of the search itself that have ended, by outcome
+        self.epochs = 0  # trained in all
+        self.because = ""  # how many trials are trained at once and why, in words
+        self.warnings: list[str] = []  # what a person should know of, as it was found, each once
+        self._running: dict[int, Trial] = {}
+        self._over: list[Trial] = []  # those of the search itself that have ended
+        self._proofs: list[Trial] = []
         for record in records:
             self.add(record)
 
@@ -149,73 +220,115 @@ class History:
             return
         match record:
             case Proposal():
-                self.trials[record.number] = Trial(record)
+                self._begin(Trial(record))
             case Attempt():
-                self.trials[record.trial].attempts.append(record)
+                self._attempt(record)
             case Point():
                 self.trials[record.trial].points.append(record)
+                self.epochs += 1
             case Ending():
-                self.trials[record.trial].ending = record
-                self.ended.append(self.trials[record.trial])
+                self._end(self._running.pop(record.trial), record)
         self.seq = max(self.seq, record.seq)
 
-    @property
-    def counts(self) -> Counter[str]:
-        """The number of ended trials by outcome."""
-        return Counter(trial.outcome.value for trial in self.searched if trial.outcome)
+    def _begin(self, trial: Trial) -> None:
+        self.trials[trial.number] = self._running[trial.number] = trial
+        if trial.proposal.confirms:
+            self.confirmations.append(trial)
+        else:
+            (self._proofs if trial.proposal.proves else self.searched).append(trial)
+
+    def _attempt(self, attempt: Attempt) -> None:
+        self.trials[attempt.trial].attempts.append(attempt)
+        self.because = self.because or str(attempt.notes.get("because", ""))
+        warning = attempt.notes.get(WARNING)
+        if warning and warning not in self.warnings:
+            self.warnings.append(warning)
+
+    def _end(self, trial: Trial, ending: Ending) -> None:
+        trial.ending = ending
+        self.ended.append(trial)
+        if not trial.proposal.searched:
+            return
+        self._over.append(trial)
+        self.counts[ending.outcome.value] += 1
+        if ending.outcome is Outcome.FINISHED:
+            bisect.insort(self.ranking, trial, key=self._place)
+
+    def _place(self, trial: Trial) -> tuple[float, int]:
+        return self.objective.cost(trial.score), trial.number
+
+    def part(self, trials: Iterable[Trial]) -> History:
+        """Return the history of some of its trials."""
+        records = sorted((it for trial in trials for it in trial.records), key=lambda it: it.seq)
+        return History(self.objective, records, self._lag)
 
     @property
     def running(self) -> list[Trial]:
         """Trials that are proposed and not ended."""
-        return [trial for trial in self.trials.values() if trial.ending is None]
+        return list(self._running.values())
 
     @property
     def hopeless(self) -> str | None:
         """The reason that each of the last few trials failed for, if it is one and the same."""
-        last = [trial.ending for trial in self._known[-FAILURES:] if trial.ending]
+        last = [trial.ending for trial in self._latest if trial.ending]
         failed = all(ending.outcome in (Outcome.FAILED, Outcome.LOST) for ending in last)
         same = len({ending.reason for ending in last}) == 1
         return last[0].reason if len(last) == FAILURES and failed and same else None
 
     @property
-    def _known(self) -> list[Trial]:
-        """What decides whether to go on: all that ended or, in a deterministic search, what its rule says."""
-        return self.searched[: max(len(self.trials) - self._lag + 1, 0)] if self._lag else self.ended
-
-    @property
-    def searched(self) -> list[Trial]:
-        """The trials of the search itself: all but the winner's proof."""
-        return [trial for trial in self.trials.values() if not trial.proposal.proves]
-
-    @property
-    def ranking(self) -> list[Trial]:
-        """Finished trials, best first; only these trained for all epochs, so only these compare."""
-        finished = [trial for trial in self.searched if trial.outcome is Outcome.FINISHED]
-        return sorted(finished, key=lambda trial: (self.objective.cost(trial.score), trial.number))
+    def _latest(self) -> list[Trial]:
+        """What decides whether to go on: the last that ended or, in a deterministic search, by its rule."""
+        if not self._lag:
+            return self._over[-FAILURES:]
+        known = min(max(len(self.trials) - self._lag + 1, 0), len(self.searched))
+        return self.searched[max(known - FAILURES, 0) : known]
 
     @property
     def best(self) -> Trial | None:
-        """The finished trial with the best score."""
-        return next(iter(self.ranking), None)
+        """The winner: by fresh seeds where there are some, else the finished trial with the best score."""
+        first = next(iter(self.standings), None)
+        return first.trial if first else next(iter(self.ranking), None)
+
+    def candidates(self, count: int) -> list[Trial]:
+        """Return the best few configurations of the search, and the baseline if it finished, each once."""
+        first: dict[Config, Trial] = {}
+        for trial in self.ranking:
+            if math.isfinite(self.objective.cost(trial.score)):
+                first.setdefault(trial.proposal.config, trial)
+        sound, baseline = list(first.values()), self.trials.get(0)
+        others = (it for it in sound[count:] if baseline and it.proposal.config == baseline.proposal.config)
+        return [*sound[:count], *others]
+
+    @property
+    def standings(self) -> list[Standing]:
+        """The configurations that were trained with fresh seeds, best first.
+
+        A seed counts once all of them have trained with it, and no clock has stopped one. Who did not come
+        to its end with every seed stands behind those that did; then the median decides.
+        """
+        if not self.confirmations:
+            return []
+        again: dict[Config, dict[int, Trial]] = {}
+        for trial in self.confirmations:
+            again.setdefault(trial.proposal.config, {})[trial.proposal.seed or 0] = trial
+        common = set.intersection(
+            *({seed for seed, it in own.items() if it.settled} for own in again.values())
+        )
+        found = {trial.proposal.config: trial for trial in reversed(self.ranking)}
+        standings = [
+            Standing(found[config], {seed: own[seed] for seed in sorted(common)})
+            for config, own in again.items()
+            if common and config in found
+        ]
+        return sorted(standings, key=self._merit)
+
+    def _merit(self, standing: Standing) -> tuple[bool, float, int]:
+        return not standing.sound, self.objective.cost(standing.median), standing.number
 
     @property
     def at_once(self) -> int:
         """The most trials that a worker has trained at once."""
         return max((trial.at_once for trial in self.searched), default=1)
-
-    @property
-    def because(self) -> str:
-        """How many trials are trained at once and why, in words."""
-        noted = (trial.attempts[0].notes for trial in self.searched if trial.attempts)
-        return next((str(notes["because"]) for notes in noted if notes.get("because")), "")
-
-    @property
-    def warnings(self) -> list[str]:
-        """What a person should know of, in the order in which it was found, each once."""
-        attempts = sorted(
-            (it for trial in self.trials.values() for it in trial.attempts), key=lambda it: it.seq
-        )
-        return list(dict.fromkeys(it.notes[WARNING] for it in attempts if WARNING in it.notes))
 
     @property
     def occupancy(self) -> float:
@@ -227,10 +340,9 @@ class History:
     def proof(self) -> Trial | None:
         """The winner trained once more, alone: what an export of it repeats digit for digit."""
         best = self.best
-        proofs = (trial for trial in self.trials.values() if trial.proposal.proves)
-        return next((it for it in proofs if best and it.proposal.config == best.proposal.config), None)
+        return next((it for it in self._proofs if best and it.proposal.config == best.proposal.config), None)
 
     @property
-    def epochs(self) -> int:
-        """Epochs trained in all."""
-        return sum(trial.epochs for trial in self.trials.values())
+    def test(self) -> dict[str, float]:
+        """What the winner came to on the test data, which were used for nothing else; empty if unknown."""
+        return dict(self.proof.test) if self.proof else {}

@@ -16,6 +16,7 @@ from hpo.config import Config, Value
 from hpo.history import History, Search, State, Trial
 from hpo.recipe import Objective
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
+from hpo.verdict import sentences
 
 STATUS: Final = {
     Outcome.FINISHED: "FINISHED",
@@ -84,6 +85,7 @@ def tell_trial(message: Message, record: Record, trial: Trial, objective: Object
     match record:
         case Proposal():
             message.configure(record.config)
+            message.tag({"hpo.seed": "" if record.seed is None else str(record.seed)})
         case Attempt():
             message.tag({"hpo.worker": record.worker, "hpo.attempts": str(len(trial.attempts))})
             message.tag({"hpo.at_once": str(trial.at_once)})
@@ -94,6 +96,8 @@ def tell_trial(message: Message, record: Record, trial: Trial, objective: Object
             if record.score is not None and math.isfinite(record.score):
                 message.measure({"final_score": record.score}, trial.epochs, record.at)
             message.measure(_memory(trial), trial.epochs, record.at)
+            tested = {f"test_{name}": value for name, value in trial.test.items()}
+            message.measure(tested, trial.epochs, record.at)
             message.tag({"hpo.alone": trial.alone, "hpo.start": str(record.notes.get("start", ""))})
             message.tag({"hpo.outcome": record.outcome.value, "hpo.reason": record.reason})
             message.status, message.ended = STATUS[record.outcome], record.at
@@ -113,6 +117,8 @@ def tell_search(message: Message, ending: Ending, history: History) -> None:
     counts = history.counts
     standings: dict[str, float] = {f"trials_{outcome}": counts[outcome] for outcome in Outcome}
     standings |= _worth(history)
+    standings |= {f"confirmed_{history.objective.metric}": it.median for it in history.standings[:1]}
+    standings |= {f"test_{name}": value for name, value in history.test.items()}
     message.measure(standings, len(history.ended), ending.at)
 
 
@@ -145,6 +151,7 @@ def note(search: Search, history: History) -> str:
         parts.append(f"Trained {history.because}.")
     if history.best:
         rows = [f"| {name} | {value} |" for name, value in history.best.proposal.config.items()]
+        parts += sentences(history)
         parts.append(f"Best: trial {history.best.number}, score {history.best.score}")
         parts.append("\n".join(["| name | value |", "| --- | --- |", *rows]))
     return "\n\n".join(parts)
