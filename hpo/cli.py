@@ -37,12 +37,15 @@ VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "watch": (settings.NameSettings, "hpo watch cnn-1"),
     "list": (settings.StoreSettings, "hpo list"),
     "export": (settings.ExportSettings, "hpo export cnn-1 to=train.py"),
+    "promote": (settings.PromoteSettings, "hpo promote cnn-1"),
+    "rollback": (settings.RollbackSettings, "hpo rollback cnn"),
     "plot": (settings.PlotSettings, "hpo plot cnn-1 to=pictures"),
     "report": (settings.ReportSettings, "hpo report cnn-1"),
     "ui": (settings.TrackingSettings, "hpo ui"),
     "sync": (settings.SyncSettings, "hpo sync cnn-1"),
     "audit": (settings.SyncSettings, "hpo audit cnn-1"),
     "replay": (settings.ReplaySettings, "hpo replay cnn-1"),
+    "diff": (settings.DiffSettings, "hpo diff cnn-1/0 cnn-1/7"),
     "space": (settings.SpaceSettings, "hpo space suggest cnn-1"),
     "check": (settings.SearchSettings, "hpo check recipe=cnn space=sgd"),
     "new": (settings.NewSettings, "hpo new recipe mine"),
@@ -233,6 +236,24 @@ def export(words: Words = None) -> None:
 
 
 @app.command(cls=_Verb)
+def promote(words: Words = None) -> None:
+    """Register the winner in MLflow as champion."""
+    chosen = settings.PromoteSettings.from_words(words or ())
+    from hpo.promotion import promote as crown
+
+    typer.echo(crown(chosen, lambda line: typer.echo(line, err=True)))
+
+
+@app.command(cls=_Verb)
+def rollback(words: Words = None) -> None:
+    """Let the champion before serve again."""
+    chosen = settings.RollbackSettings.from_words(words or ())
+    from hpo.promotion import step_back
+
+    typer.echo(step_back(chosen))
+
+
+@app.command(cls=_Verb)
 def plot(words: Words = None) -> None:
     """Draw a search: curves, gradients, layers."""
     chosen = settings.PlotSettings.from_words(words or ())
@@ -306,6 +327,17 @@ def replay(words: Words = None, *, as_json: Json = False) -> None:
     _print(replaying.page(found), found.describe(), as_json=as_json)
     if not found.expected:
         raise typer.Exit(1)
+
+
+@app.command(cls=_Verb)
+def diff(words: Words = None, *, as_json: Json = False) -> None:
+    """Compare two searches, or two trials."""
+    chosen = settings.DiffSettings.from_words(words or ())
+    from hpo.differences import diff as compare
+    from hpo.terminal import differing
+
+    found = compare(chosen)
+    _print(differing.page(found), found.describe(), as_json=as_json)
 
 
 @app.command(cls=_Verb)

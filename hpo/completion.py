@@ -10,7 +10,7 @@ from typing import Any, Final, get_args
 
 from hpo import shipped
 from hpo.errors import HpoError
-from hpo.settings import LedSettings, NameSettings, ResumeSettings, Settings, StoreSettings
+from hpo.settings import DiffSettings, LedSettings, NameSettings, ResumeSettings, Settings, StoreSettings
 
 Verbs = Mapping[str, tuple[type[Settings], str]]
 
@@ -77,6 +77,8 @@ def _values(kind: type[Settings], key: str) -> list[str]:
         return list(shipped.available("recipes", ".py"))
     if key == "space":
         return list(shipped.available("search_spaces", ".yaml"))
+    if issubclass(kind, DiffSettings) and key in (kind.first, kind.bare):
+        return _searches(kind)
     if key == kind.bare and issubclass(kind, NameSettings | ResumeSettings):
         return _searches(kind)
     if key not in kind.known():

@@ -8,7 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hpo.errors import HpoError, InputError, Problem
 from hpo.export import TARGETS, Proof, Run, card, folder, script
@@ -20,6 +20,10 @@ from hpo.replay.training import ROUNDING
 from hpo.settings import ExportSettings
 from hpo.summary import measures
 from hpo.training.checkpoint import split_safetensors
+from hpo.trial import Point
+
+if TYPE_CHECKING:  # imports torch
+    from hpo.serving import Served
 
 _IN_ONE_PROCESS: Final = """One process adds up in another order, so
 losses may differ by a ten-thousandth, and with dropout, which draws other masks, by more."""
@@ -38,10 +42,12 @@ def export(settings: ExportSettings, hear: Callable[[str], None]) -> str:
     ledger = Ledger(settings.store)
     search = ledger.search(settings.name)
     history, plan = ledger.history(search), Plan.of(search)
-    chosen = _chosen(history, settings.trial, settings.name)
+    chosen = chosen_trial(history, settings.trial, settings.name)
     run, to = _run(plan, history, chosen), Path(settings.to)
-    if settings.form != "code":
+    if settings.form in TARGETS:
         return _write_target(to, run, settings)
+    if settings.form != "code":
+        return _serve(plan, chosen, settings, hear)
     if settings.to.endswith("/") or to.is_dir():
         _demand_room(settings)
         return _write_folder(to, run, _proof(plan, history, chosen), hear)
@@ -56,6 +62,41 @@ def _write_target(to: Path, run: Run, settings: ExportSettings) -> str:
     target = TARGETS[settings.form]
     written = f"Written: {write_new(to, target.write(run))}"
     return "\n".join((written, *(f"Not in it: {text}" for text in target.missing(run))))
+
+
+def _serve(plan: Plan, chosen: Trial, settings: ExportSettings, hear: Callable[[str], None]) -> str:
+    """Train a trial again, write its model for a server, and keep it in MLflow, too."""
+    _demand_absent(settings)
+    from hpo.serving import FORMS
+    from hpo.tracking import attach
+
+    written = FORMS[settings.form](trained_again(plan, chosen, hear), Path(settings.to))
+    return f"{written}\n{attach(plan.search, written.path)}"
+
+
+def trained_again(plan: Plan, trial: Trial, hear: Callable[[str], None]) -> Served:
+    """Train a trial again for its weights; `hear` is told the curve.
+
+    Raises:
+        HpoError: it diverges now.
+    """
+    from hpo.serving import train_again
+
+    def tell(point: Point) -> None:
+        hear(f"epoch {point.epoch}  {plan.search.objective.metric} {point.score:.6g}")
+
+    hear(f"Training trial {trial.number} once more, for the weights.")
+    return train_again(plan, trial.number, plan.vocabulary.defaults(trial.proposal.config), tell)
+
+
+def _demand_absent(settings: ExportSettings) -> None:
+    """Refuse words that do not go together, and a file that is there."""
+    if settings.weights:
+        message = f"as={settings.form} has its weights in itself. Leave this out."
+        raise InputError(Problem(f"weights={settings.weights}", message))
+    if Path(settings.to).exists():
+        message = "This file exists and is left as it is. Choose another name, or delete it."
+        raise InputError(Problem(f"to={settings.to}", message))
 
 
 def _demand_room(settings: ExportSettings) -> None:
@@ -196,7 +237,12 @@ def _origin(plan: Plan, history: History, chosen: Trial) -> str:
     return f"trial {chosen.number} of {search.name}{how}: {search.objective.metric} {curve.score:.6g}{caveat}"
 
 
-def _chosen(history: History, trial: int | None, name: str) -> Trial:
+def chosen_trial(history: History, trial: int | None, name: str) -> Trial:
+    """Return a trial, the winner if none is named.
+
+    Raises:
+        InputError: there is none, or it did not train.
+    """
     found = history.best if trial is None else history.trials.get(trial)
     if found is None:
         what = "No trial has finished yet" if trial is None else f"There is no trial {trial}"

@@ -36,6 +36,7 @@ FLOORS = {
         "line",
         "pictures",
         "report",
+        "serving",
         "starting",
         "frames",
         "changes",
@@ -47,6 +48,8 @@ FLOORS = {
         "check",
         "doctor",
         "handover",
+        "differences",
+        "promotion",
         "departure",
         "submission",
         "suggesting",
@@ -71,6 +74,7 @@ RIMS = {
     "matplotlib": "pictures",
     "sklearn": "advice",
     "jinja2": "report",
+    "onnxruntime": "serving",
     "pandas": "api departure frames",
 }
 

@@ -5,9 +5,8 @@ It is trained by the plain engine from the same seed, as an export would, so thi
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from types import ModuleType
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Final
 
 import torch
 from matplotlib.axes import Axes
@@ -57,24 +56,8 @@ class Winner:
     def trained(self) -> nn.Module:
         """Return its trained model, ready to be evaluated; the first call trains it."""
         if self._model is None:
-            self._model = _train(self.task, self.number, self.config)
-        return self._model.eval()
-
-
-def _train(task: Task, number: int, config: Config) -> nn.Module:
-    """Train as the search did, and hold on to the model that the engine makes."""
-    made: list[nn.Module] = []
-    recipe = ModuleType(task.recipe.__name__)
-    recipe.__dict__.update(task.recipe.__dict__)
-
-    def model(**options: Any) -> nn.Module:
-        made.append(task.recipe.model(**options))
-        return made[-1]
-
-    recipe.model = model  # type: ignore[attr-defined]
-    for _ in plain.train(replace(task, recipe=recipe), [Member(number, config)]):
-        pass
-    return made[0]
+            self._model = plain.train_model(self.task, Member(self.number, self.config))
+        return self._model
 
 
 def batch_norm(winner: Winner) -> Figure:

@@ -24,9 +24,12 @@ from hpo.settings.verbs import (
 from hpo.settings.views import (
     CompletionSettings,
     CopySettings,
+    DiffSettings,
     LedSettings,
     NewSettings,
+    PromoteSettings,
     ReportSettings,
+    RollbackSettings,
     SpaceSettings,
 )
 from hpo.settings.words import parse
@@ -34,16 +37,19 @@ from hpo.settings.words import parse
 __all__ = [
     "CompletionSettings",
     "CopySettings",
+    "DiffSettings",
     "ExportSettings",
     "LedSettings",
     "NameSettings",
     "NewSettings",
     "ParallelName",
     "PlotSettings",
+    "PromoteSettings",
     "PrunerName",
     "ReplaySettings",
     "ReportSettings",
     "ResumeSettings",
+    "RollbackSettings",
     "SamplerName",
     "SearchSettings",
     "ServiceSettings",

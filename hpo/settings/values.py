@@ -89,6 +89,13 @@ def _name(value: object) -> str:
     return str(value)
 
 
+def _side(value: object) -> str:
+    name, slash, number = str(value).partition("/")
+    if slash and not re.fullmatch(r"[0-9]{1,9}", number):
+        raise ValueError(f"must be a search such as cnn-1, or a trial such as cnn-1/7, got {str(value)!r}.")
+    return f"{_name(name)}{slash}{number}"
+
+
 def _weights(value: object) -> str:
     if value and not str(value).endswith(".safetensors"):
         raise ValueError(f"must be a file such as weights.safetensors, got {str(value)!r}.")
@@ -142,7 +149,19 @@ def choice(kind: object) -> Callable[[object], object]:
 SamplerName = Literal["blend", "tpe", "random", "qmc", "gp", "cmaes"]
 PrunerName = Literal["ladder", "halving", "hyperband", "median", "none"]
 ParallelName = Literal["ddp", "fsdp"]
-FormName = Literal["code", "lightning", "huggingface", "yaml", "json", "toml", "optuna", "csv", "parquet"]
+FormName = Literal[
+    "code",
+    "lightning",
+    "huggingface",
+    "yaml",
+    "json",
+    "toml",
+    "onnx",
+    "torch_export",
+    "optuna",
+    "csv",
+    "parquet",
+]
 
 Count = Annotated[int, BeforeValidator(_whole(1))]
 Number = Annotated[int, BeforeValidator(_whole(0))]
@@ -153,6 +172,7 @@ Gpus = Annotated[float, BeforeValidator(_gpus)]
 Cluster = Annotated[str, BeforeValidator(_cluster)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Name = Annotated[str, BeforeValidator(_name)]
+Side = Annotated[str, BeforeValidator(_side)]
 Weights = Annotated[str, BeforeValidator(_weights)]
 Folder = Annotated[str, BeforeValidator(_folder)]
 Database = Annotated[str, BeforeValidator(_database)]

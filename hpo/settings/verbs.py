@@ -70,7 +70,7 @@ class ExportSettings(NameSettings):
 
     to: str = Field(description="The file to write, such as train.py, or folder/")
     form: Form = Field(
-        default="code", alias="as", description="Write: code, lightning, huggingface, yaml, optuna, csv …"
+        default="code", alias="as", description="Write: code, lightning, huggingface, yaml, onnx, optuna …"
     )
     trial: Number | None = Field(default=None, description="Trial to export (the winner)")
     weights: Weights = Field(default="", description="File in which the script leaves its weights (none)")

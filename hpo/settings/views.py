@@ -8,8 +8,8 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 from pydantic import BeforeValidator, Field
 
 from hpo.settings.base import Settings
-from hpo.settings.values import Name, choice
-from hpo.settings.verbs import NameSettings
+from hpo.settings.values import Name, Number, Side, choice
+from hpo.settings.verbs import NameSettings, StoreSettings, TrackingSettings
 from hpo.settings.words import dashed
 
 KindName = Literal["recipe", "space"]
@@ -21,6 +21,21 @@ class ReportSettings(NameSettings):
     """The keys of `hpo report`."""
 
     to: str = Field(default="", description="The file to write (NAME.html)")
+
+
+class PromoteSettings(NameSettings, TrackingSettings):
+    """The keys of `hpo promote`."""
+
+    trial: Number | None = Field(default=None, description="Trial to promote (the winner)")
+    model: Name | None = Field(default=None, description="The registered model (of the recipe's name)")
+
+
+class RollbackSettings(TrackingSettings):
+    """The keys of `hpo rollback`."""
+
+    bare: ClassVar[str] = "model"
+
+    model: Name = Field(description="The registered model whose champion steps back")
 
 
 class LedSettings(Settings):
@@ -68,6 +83,16 @@ class SpaceSettings(LedSettings, NameSettings):
         description="suggest: the space to search next"
     )
     to: str = Field(default="", description="The file to write (print it)")
+
+
+class DiffSettings(LedSettings, StoreSettings):
+    """The keys of `hpo diff`."""
+
+    first: ClassVar[str] = "a"
+    bare: ClassVar[str] = "b"
+
+    a: Side = Field(description="A search (cnn-1), or one of its trials (cnn-1/7)")
+    b: Side = Field(description="What it is compared with, likewise")
 
 
 class CompletionSettings(Settings):

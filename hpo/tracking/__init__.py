@@ -8,7 +8,8 @@ A search starts `python -m hpo.tracking NAME [URI]` as a process of its own. Imp
 imports no MLflow, which takes seconds; `hpo.tracking.tracker` does.
 """
 
+from hpo.tracking.attaching import attach
 from hpo.tracking.following import follow, sync
 from hpo.tracking.places import Ui, default_uri, ui
 
-__all__ = ["Ui", "default_uri", "follow", "sync", "ui"]
+__all__ = ["Ui", "attach", "default_uri", "follow", "sync", "ui"]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 import time
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from statistics import fmean
 from typing import Any, Final, cast
 
 import torch
+from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.optim.swa_utils import AveragedModel
 
 from hpo.config import Config
 from hpo.training.clipping import Clipping, gradient_moments
@@ -64,16 +66,37 @@ def train(task: Task, members: Sequence[Member]) -> Progress:
         live = [training for training in live if training.number in kept and training.done < task.epochs]
 
 
-def make_model(task: Task, config: Config) -> torch.nn.Module:
+def train_model(task: Task, member: Member, hear: Callable[[Point], None] = lambda _: None) -> nn.Module:
+    """Train one member to the end; return the model that was measured, ready to be evaluated.
+
+    Args:
+        task: what is trained on.
+        member: what is trained.
+        hear: is told each epoch.
+
+    Raises:
+        FloatingPointError: it has diverged.
+    """
+    training = _Training(task, {name: place(it, task.device) for name, it in task.splits.items()}, member)
+    for epoch in range(1, task.epochs + 1):
+        point = training.epoch(epoch)
+        if isinstance(point, Divergence):
+            raise FloatingPointError(point.reason)
+        hear(point)
+    measured = training.evaluated
+    return (measured.module if isinstance(measured, AveragedModel) else measured).eval()
+
+
+def make_model(task: Task, config: Config) -> nn.Module:
     """Make the model and draw its weights, from the search's seed."""
     torch.manual_seed(task.seed)
-    model: torch.nn.Module = task.recipe.model(**config.below(MODEL))
+    model: nn.Module = task.recipe.model(**config.below(MODEL))
     for call in initialize_calls(config):
         model = call.build(model)
     return model.to(task.device)
 
 
-def start_model(task: Task, config: Config) -> tuple[torch.nn.Module, Start]:
+def start_model(task: Task, config: Config) -> tuple[nn.Module, Start]:
     """Make the model, fill it from a checkpoint and freeze a part of it, as the configuration says."""
     model, started = make_model(task, config), Start([], [])
     for call in start_calls(config, task.recipe.__name__):
@@ -88,7 +111,7 @@ def start_note(started: Start) -> dict[str, str]:
     return {"start": str(started)} if started.filled else {}
 
 
-def warn_of_few(trial: int, model: torch.nn.Module, samples: int, micro_batches: int) -> None:
+def warn_of_few(trial: int, model: nn.Module, samples: int, micro_batches: int) -> None:
     """Warn if batch normalization sees too few of a batch's samples at a time."""
     few = min(samples, max(2, samples // micro_batches))
     if few < FEW and any(isinstance(layer, _BatchNorm) for layer in model.modules()):

@@ -41,7 +41,7 @@ def folder(tmp_path, monkeypatch):
         ("hpo search recipe=cnn fuse=o", ["fuse=off"]),
         ("hpo search deterministic=t", ["deterministic=true"]),
         ("hpo search recipe=cnn reci", []),
-        ("hpo export cnn-1 as=o", ["as=optuna"]),
+        ("hpo export cnn-1 as=op", ["as=optuna"]),
         ("hpo new ", ["recipe", "space", "kind="]),
         ("hpo copy rn", ["rnn"]),
         ("hpo space s", ["suggest", "step=", "store="]),

@@ -1,0 +1,54 @@
+"""The model of a trial, trained again by the plain engine, with data to try it on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from hpo.config import Config
+from hpo.errors import HpoError
+from hpo.job import Job, prepare
+from hpo.plan import Plan
+from hpo.training.engine import Member, Task
+from hpo.training.loop import load
+from hpo.training.plain import train_model
+from hpo.trial import Point
+
+_SAMPLES = 32
+
+
+@dataclass(frozen=True)
+class Served:
+    """A trained model in evaluation mode, on the CPU, and what it was trained on."""
+
+    model: nn.Module
+    task: Task
+
+    @property
+    def inputs(self) -> Tensor:
+        """A batch of validation inputs, shape [batch, …]."""
+        inputs, _ = next(iter(load(self.task.splits["validation"], _SAMPLES)))
+        return inputs[:_SAMPLES]
+
+    @torch.no_grad()
+    def outputs(self, inputs: Tensor) -> Tensor:
+        """Return what the model gives."""
+        found: Tensor = self.model(inputs)
+        return found
+
+
+def train_again(plan: Plan, number: int, config: Config, hear: Callable[[Point], None]) -> Served:
+    """Train a trial again, from the search's seed, and return its model; `hear` is told each epoch.
+
+    Raises:
+        HpoError: it diverges now.
+    """
+    task = prepare(Job.of(plan))
+    try:
+        model = train_model(task, Member(number, config), hear)
+    except FloatingPointError as error:
+        raise HpoError(f"Trial {number} was trained again for its weights, and diverged: {error}") from None
+    return Served(model.cpu(), task)

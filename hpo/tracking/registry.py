@@ -1,0 +1,127 @@
+"""Trained models as versions of a registered model, of which one is the champion.
+
+A version is a `torch.export` program: plain tensors and a graph, which MLflow reads without running pickled
+code and without the model's source. Which versions were champion, in order, is a tag of the registered model.
+"""
+
+from __future__ import annotations
+
+import tempfile
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from hpo.errors import HpoError, InputError, Problem
+from hpo.history import Search
+from hpo.tracking.places import calm, default_uri, make_whole
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+    from hpo.serving import Served
+
+CHAMPION: Final = "champion"
+_HISTORY: Final = "hpo.champions"
+_MODEL: Final = "model"
+_LIBRARIES: Final = ("mlflow", "numpy", "torch")
+
+
+@dataclass(frozen=True)
+class Champion:
+    """A version of a registered model that is the champion now, and the one that was before; 0 for none."""
+
+    model: str
+    version: int
+    before: int
+
+    @property
+    def address(self) -> str:
+        """How it is loaded."""
+        return f"models:/{self.model}@{CHAMPION}"
+
+
+def register(search: Search, name: str, served: Served, facts: Mapping[str, str], uri: str) -> Champion:
+    """Make a model the newest version and the champion of the registered model `name`.
+
+    Args:
+        search: whose parent run keeps the files.
+        name: of the registered model, which is made if there is none.
+        served: the model; it will take batches of any size.
+        facts: tags of the version.
+        uri: of MLflow's store; empty for the one that MLflow itself would use.
+
+    Raises:
+        HpoError: MLflow, or torch.export, does not take it.
+    """
+    client = _client(uri)
+    from hpo.tracking.runs import Runs
+
+    try:
+        run = Runs(client, search).parent
+        with tempfile.TemporaryDirectory(prefix="hpo-model-") as folder:
+            _save(served, Path(folder, _MODEL))
+            client.log_artifacts(run, folder)
+        if not client.search_registered_models(f"name = '{name}'"):
+            client.create_registered_model(name, description=f"The best of recipe {search.recipe}.")
+        made = client.create_model_version(name, f"runs:/{run}/{_MODEL}", run, dict(facts))
+        return _crown(client, name, [*_champions(client, name), int(made.version)])
+    except Exception as error:  # the store may be MLflow's own, with any error of its database
+        raise HpoError(f"MLflow: {type(error).__name__}: {str(error).strip()}") from error
+
+
+def roll_back(name: str, uri: str) -> Champion:
+    """Make the version champion that was it before.
+
+    Raises:
+        InputError: there is no such model, or none before.
+    """
+    client = _client(uri)
+    if not client.search_registered_models(f"name = '{name}'"):
+        message = "There is no registered model of this name. Make one: hpo promote NAME"
+        raise InputError(Problem(name, message))
+    champions = _champions(client, name)
+    if len(champions) < 2:
+        raise InputError(Problem(name, "No version was champion before this one."))
+    return _crown(client, name, champions[:-1], champions[-1])
+
+
+def _crown(client: MlflowClient, name: str, champions: list[int], before: int = 0) -> Champion:
+    """Point the alias to the last of the champions, and note them all."""
+    client.set_registered_model_alias(name, CHAMPION, str(champions[-1]))
+    client.set_registered_model_tag(name, _HISTORY, ",".join(map(str, champions)))
+    return Champion(name, champions[-1], before or (champions[-2] if len(champions) > 1 else 0))
+
+
+def _champions(client: MlflowClient, name: str) -> list[int]:
+    noted = client.get_registered_model(name).tags.get(_HISTORY, "")
+    return [int(number) for number in noted.split(",") if number]
+
+
+def _client(uri: str) -> MlflowClient:
+    calm()
+    from mlflow import MlflowClient
+
+    uri = uri or default_uri()
+    make_whole(uri)
+    return MlflowClient(uri)
+
+
+def _save(served: Served, path: Path) -> None:
+    """Write a model as MLflow keeps it, with its signature and an input example."""
+    from mlflow import pytorch
+    from mlflow.models import infer_signature
+
+    inputs = served.inputs
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        pytorch.save_model(
+            served.model,
+            str(path),
+            signature=infer_signature(inputs.numpy(), served.outputs(inputs).numpy()),
+            input_example=inputs.numpy(),
+            serialization_format="pt2",
+            pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in _LIBRARIES],
+        )

@@ -1,0 +1,46 @@
+"""The winner in MLflow's registry: champion, loaded where there is no hpo, and stepping back."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+from trained import Trained
+
+from hpo import cli
+
+LOAD = """
+import sys
+sys.modules["hpo"] = None  # cannot be imported
+import mlflow, torch
+from mlflow import MlflowClient
+model = mlflow.pytorch.load_model("models:/tiny@champion")
+print(tuple(model(torch.zeros(7, 5)).shape))
+info = mlflow.models.get_model_info("models:/tiny@champion")
+print(info.signature.inputs.inputs[0].shape, bool(info.saved_input_example_info))
+version = MlflowClient().get_model_version_by_alias("tiny", "champion")
+print(version.version, version.tags["hpo.search"], version.tags["hpo.trial"])
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore")
+def test_a_champion_is_promoted_loaded_without_hpo_and_rolled_back(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setattr("hpo.promotion.Ledger", Trained)
+    assert cli.main(["promote", "tiny-1"]) == 0
+    assert "Version 1 of tiny is the champion." in capsys.readouterr().out
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}
+    environment["MLFLOW_ALLOW_PICKLE_DESERIALIZATION"] = "false"
+    loaded = subprocess.run([sys.executable, "-c", LOAD], env=environment, capture_output=True, text=True)
+    assert loaded.stdout.splitlines()[-3:] == ["(7, 3)", "(-1, 5) True", "1 tiny-1 0"], loaded.stderr
+    assert cli.main(["rollback", "tiny"]) == 2
+    assert "No version was champion before this one." in capsys.readouterr().err
+    assert cli.main(["promote", "tiny-1", "trial=0"]) == 0
+    assert "Version 2 of tiny is the champion. It was version 1." in capsys.readouterr().out
+    assert cli.main(["rollback", "tiny"]) == 0
+    assert "Version 1 of tiny is the champion. It was version 2." in capsys.readouterr().out
+    assert cli.main(["rollback", "teeny"]) == 2
+    assert "There is no registered model of this name" in capsys.readouterr().err

@@ -1,0 +1,42 @@
+"""`hpo export NAME as=onnx`, `as=torch_export`: read back, the model is the one that was trained."""
+
+import pytest
+import torch
+from trained import Trained
+
+from hpo import cli
+from hpo.serving.forms import run_onnx
+
+
+@pytest.fixture
+def export(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hpo.handover.Ledger", Trained)
+    monkeypatch.setattr("hpo.tracking.attach", lambda search, path: f"kept {path} of {search.name}")
+    return lambda *words: cli.main(["export", "tiny-1", *words])
+
+
+@pytest.mark.slow
+def test_a_program_runs_without_the_models_code(export, capsys):
+    assert export("as=torch_export", "to=tiny.pt2") == 0
+    told = capsys.readouterr()
+    assert "It takes float32 of shape [batch, 5]; read back, its outputs are torch's." in told.out
+    assert "kept tiny.pt2 of tiny-1" in told.out
+    assert "epoch 2  loss " in told.err
+    outputs = torch.export.load("tiny.pt2").module()(torch.zeros(7, 5))
+    assert outputs.shape == (7, 3)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_onnx_gives_what_torch_gives(export, capsys):
+    assert export("as=onnx", "to=tiny.onnx") == 0
+    assert "outputs are torch's" in capsys.readouterr().out
+    assert run_onnx("tiny.onnx")(torch.zeros(7, 5)).shape == (7, 3)
+
+
+def test_words_that_do_not_fit_are_refused_before_anything_is_trained(export, tmp_path, capsys):
+    assert export("as=onnx", "to=tiny.onnx", "weights=a.safetensors") == 2
+    (tmp_path / "tiny.pt2").write_text("kept")
+    assert export("as=torch_export", "to=tiny.pt2") == 2
+    assert "This file exists" in capsys.readouterr().err
