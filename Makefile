@@ -3,9 +3,10 @@
 # make slow                                     the slow ones: whole searches, kills, every command of the README
 # make secrets                                  passwords and tokens for docker compose up
 # make faults                                   strike searches, hundreds of times; takes hours
+# make docs                                     the pages of docs/ as a site, in the folder site
 # make check                                    ruff, mypy and the floors
 
-.PHONY: search test slow secrets faults check clean
+.PHONY: search test slow secrets faults docs check clean
 .DEFAULT_GOAL := test
 
 PYTHON ?= python3
@@ -40,6 +41,9 @@ faults: $(VENV)/.dev
 	$(BIN)/python tests/search/storm.py --seeds 3000
 	$(BIN)/python benchmarks/faults.py --runs 200 --to faults.jsonl --page docs/faults.md
 
+docs: $(VENV)/.dev
+	$(BIN)/python -m mkdocs build --strict --quiet
+
 check: $(VENV)/.dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
@@ -47,4 +51,4 @@ check: $(VENV)/.dev
 	$(BIN)/python -m pytest --quiet tests/test_floors.py
 
 clean:
-	rm -rf $(VENV) dist build
+	rm -rf $(VENV) dist build site

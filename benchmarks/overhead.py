@@ -151,6 +151,7 @@ def run(way: str, trials: int) -> dict[str, float]:
             f"trials={trials}",
             f"epochs={EPOCHS}",
             "pruner=none",
+            "confirm=0",
             f"workers={WORKERS}",
         ]
         command = [sys.executable, "-m", "hpo.cli", "search", *words]

@@ -13,7 +13,8 @@ from hpo.advice import Advice, advise
 from hpo.config import Config, Value
 from hpo.history import History, Search, State
 from hpo.ledger import Ledger
-from hpo.plan import order, order_training
+from hpo.plan import Plan, order, order_training
+from hpo.requirement import Judgement
 from hpo.settings import SearchSettings, StoreSettings, TrainSettings
 from hpo.terminal.live import viewer
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from hpo.conductor import Viewing
+    from hpo.pictures import Gallery
 
 
 class TrainingWords(TypedDict, total=False):
@@ -50,6 +52,9 @@ class SearchWords(TrainingWords, total=False):
     workers_per_trial: int
     parallel: str
     deterministic: bool
+    confirm: int
+    confirm_seeds: int | str
+    require: str
     report_within: float
     overrides: Mapping[str, object]
     """Places in the space, as plain values: {"optimizer": "sgd"}, {"clip_norm": {"log": [0.1, 10]}}."""
@@ -105,9 +110,21 @@ class Result:
         return frames.epochs(self.history)
 
     @property
+    def requirements(self) -> list[Judgement]:
+        """Whether the winner does what `require` says, one by one."""
+        return summary.required(self.search, self.history)
+
+    @property
     def advice(self) -> list[Advice]:
         """What the search has taught, each finding with its evidence."""
         return advise(self.search, self.history)
+
+    @property
+    def plot(self) -> Gallery:
+        """Its pictures, as matplotlib figures: `result.plot.losses().savefig("losses.png")`."""
+        from hpo.pictures import Gallery  # takes half a second
+
+        return Gallery(Plan.of(self.search), self.history)
 
     def report(self, to: str | Path = "") -> Path:
         """Write the report, to NAME.html if no file is named, and return its path.

@@ -16,7 +16,10 @@ from hpo.history import FORKED_FROM, Search
 from hpo.plan import OPTION, OVERRIDE, SPACE_FILE, order, versions
 from hpo.settings import ResumeSettings, SearchSettings
 
-FREE: Final = ("trials", "timeout", "workers", "cluster", "report_within", "checkpoint_every", "checkpoints")
+FREE: Final = (
+    *("trials", "timeout", "workers", "cluster", "report_within", "checkpoint_every", "checkpoints"),
+    *("confirm", "confirm_seeds", "require"),
+)
 """Settings that may change from session to session: how long and on how much, not what is searched."""
 _DECISIVE: Final = ("hpo", "python", "torch", "optuna")
 """What proposals and curves come from; of Python, the minor version."""

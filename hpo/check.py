@@ -76,6 +76,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "objective": str(search.objective),
         "trials": plan.setting("trials"),
         "epochs": plan.epochs,
+        "confirmations": plan.confirmations,
         "sampler": plan.setting("sampler"),
         "pruner": plan.setting("pruner"),
         "baseline": dict(plan.baseline),
@@ -86,9 +87,10 @@ def describe(plan: Plan) -> dict[str, Any]:
 def said(plan: Plan) -> str:
     """Return the same in a few lines."""
     told = describe(plan)
+    again = f", then up to {plan.confirmations} with fresh seeds" if plan.confirmations else ""
     listed = "\n".join(f"  {name}" for name in told["searched"])
     return (
-        f"Sound: {told['trials']} trials of {told['epochs']} epochs, {told['objective']}, "
+        f"Sound: {told['trials']} trials of {told['epochs']} epochs{again}, {told['objective']}, "
         f"by {told['sampler']} and {told['pruner']}.\nTrial 0 is the baseline: {short(plan.baseline)}\n"
         f"{len(told['searched'])} hyperparameters are searched:\n{listed}"
     )

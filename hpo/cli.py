@@ -9,7 +9,8 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from io import TextIOWrapper
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -17,13 +18,14 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from hpo import __version__, settings, shipped
-from hpo.errors import HpoError, InputError, Problem, did_you_mean
+from hpo.errors import HpoError, InputError, Problem, SearchError, did_you_mean
 from hpo.terminal import help as pages
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
     from hpo.history import History, Search
+    from hpo.requirement import Judgement
 
 Words = Annotated[list[str] | None, typer.Argument(metavar="key=value")]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
@@ -37,6 +39,7 @@ VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "watch": (settings.NameSettings, "hpo watch cnn-1"),
     "list": (settings.StoreSettings, "hpo list"),
     "export": (settings.ExportSettings, "hpo export cnn-1 to=train.py"),
+    "compress": (settings.CompressSettings, "hpo compress cnn-1"),
     "promote": (settings.PromoteSettings, "hpo promote cnn-1"),
     "rollback": (settings.RollbackSettings, "hpo rollback cnn"),
     "plot": (settings.PlotSettings, "hpo plot cnn-1 to=pictures"),
@@ -141,9 +144,12 @@ def search(words: Words = None, *, as_json: Json = False) -> None:
     from hpo.last_resort import last_resort
     from hpo.terminal.live import viewer
 
-    with last_resort(viewer, chosen.store_words) as viewing:
+    told = _told_to_builds(chosen.junit, chosen.name or ordered.recipe)
+    with told as judged, last_resort(viewer, chosen.store_words) as viewing:
         found = run(ordered, chosen.store, viewing)
+        judged.extend(found.requirements)
     _show(found.search, found.history, chosen, as_json=as_json, briefly=True)
+    _demand(judged)
 
 
 @app.command(cls=_Verb)
@@ -174,11 +180,15 @@ def resume(words: Words = None) -> None:
         return
     from hpo.conductor import resume as go_on
     from hpo.last_resort import last_resort
+    from hpo.summary import required
     from hpo.terminal.live import viewer
 
-    with last_resort(viewer, chosen.store_words) as viewing:
+    told = _told_to_builds(chosen.junit, chosen.search)
+    with told as judged, last_resort(viewer, chosen.store_words) as viewing:
         found, history = go_on(chosen, viewing)
+        judged.extend(required(found, history))
     _show(found, history, chosen, as_json=False, briefly=True)
+    _demand(judged)
 
 
 @app.command(cls=_Verb)
@@ -233,6 +243,17 @@ def export(words: Words = None) -> None:
     from hpo.handover import export as write
 
     typer.echo(write(chosen, lambda line: typer.echo(line, err=True)))
+
+
+@app.command(cls=_Verb)
+def compress(words: Words = None, *, as_json: Json = False) -> None:
+    """Quantize and prune the winner, and compare."""
+    chosen = settings.CompressSettings.from_words(words or ())
+    from hpo.compression import compress as make
+    from hpo.terminal import compressed
+
+    variants, kept = make(chosen, lambda line: typer.echo(line, err=True))
+    _print(compressed.page(variants, kept), [it.describe() for it in variants], as_json=as_json)
 
 
 @app.command(cls=_Verb)
@@ -471,6 +492,25 @@ def version(words: Words = None) -> None:
     """Print the version of hpo."""
     settings.Settings.from_words(words or ())
     typer.echo(f"hpo {__version__}")
+
+
+@contextmanager
+def _told_to_builds(path: str, name: str) -> Iterator[list[Judgement]]:
+    """Write a JUnit file, if one is wanted, with what is judged within or why the search failed."""
+    from hpo import junit
+
+    judged: list[Judgement] = []
+    try:
+        yield judged
+    except SearchError as failure:
+        junit.write(path, name, judged, str(failure))
+        raise
+    junit.write(path, name, judged)
+
+
+def _demand(judged: Sequence[Judgement]) -> None:
+    if not all(it.passed for it in judged):
+        raise typer.Exit(1)
 
 
 def _show(

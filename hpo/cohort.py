@@ -23,7 +23,7 @@ from hpo.training.engine import Engine, Member, Progress
 from hpo.training.fused import probe
 from hpo.training.fused.probe import Choice
 from hpo.training.memory import available
-from hpo.training.snapshot import STACK
+from hpo.training.snapshot import STACK, Snapshot
 from hpo.trial import WARNING, Divergence, Ending, Outcome, Point, Proposal, Stopped
 
 Found = tuple[dict[int, Kept], list[str]]
@@ -149,10 +149,13 @@ class _Cohort:
 
     def members(self, left_out: Collection[int]) -> list[Member]:
         return [
-            Member(it.number, it.config, self.past[it.number].snapshot if it.number in self.past else None)
+            Member(it.number, it.config, self._snapshot(it.number), tested=it.proves)
             for it in self.trials
             if it.number not in left_out
         ]
+
+    def _snapshot(self, trial: int) -> Snapshot | None:
+        return self.past[trial].snapshot if trial in self.past else None
 
     def engine(self, members: Sequence[Member]) -> Engine:
         """Return the engine of choice; what began in a stack goes on in one, if need be alone."""
@@ -168,7 +171,9 @@ def _train(job: Job, cohort: _Cohort) -> tuple[list[Proposal], Cause | None]:
     try:
         live -= _retell(cohort.past, referee)
         members = cohort.members(left_out={trial.number for trial in cohort.trials} - live)
-        task = replace(prepare(job), team=cohort.way.team, snapshots=keeper.snapshots)
+        own, task = cohort.trials[0].seed, prepare(job)
+        seed = task.seed if own is None else own  # trials of a cohort share it
+        task = replace(task, team=cohort.way.team, snapshots=keeper.snapshots, seed=seed)
         progress = cohort.engine(members)(task, members)
         reports = next(progress, None)
         while reports is not None:

@@ -22,6 +22,7 @@ from hpo.errors import InputError, InterruptedSearch, Problem, SearchError
 from hpo.history import FORKED_FROM, History, Search, State
 from hpo.ledger import Ledger, Patience, UnreachableError, patiently
 from hpo.plan import Plan
+from hpo.rounds import Rounds
 from hpo.settings import ResumeSettings, StoreSettings
 from hpo.shelf import Shelf
 from hpo.stopping import GRACE_SECONDS, stoppable, undisturbed
@@ -97,17 +98,19 @@ def resume(given: ResumeSettings, viewing: Viewing) -> Result:
         return run(_fork(ledger, search, now, given.name), given.store, viewing)
     if found:
         raise InputError(refusal(search, found, *given.words_typed, *given.store_words))
-    _refuse_what_is_over(ledger, search, int(str(now.settings["trials"])))
+    _refuse_what_is_over(ledger, search, now)
     ledger.note_settings(search, {name: now.settings[name] for name in FREE if name in now.settings})
     return _Conductor(ledger, ledger.search(search.name), viewing).conduct(resumed=True)
 
 
-def _refuse_what_is_over(ledger: Ledger, search: Search, trials: int) -> None:
-    name = search.name
-    if search.given and ledger.history(search).ended:
+def _refuse_what_is_over(ledger: Ledger, search: Search, now: Search) -> None:
+    name, history = search.name, ledger.history(search)
+    if search.given and history.ended:
         message = "This training has ended and would end the same way again. Start another one: hpo train"
         raise InputError(Problem(name, f"{message} recipe={search.recipe} …"))
-    if search.state is State.FINISHED and trials <= int(str(search.settings["trials"])):
+    trials = int(str(now.settings["trials"]))
+    goes_on = trials > int(str(search.settings["trials"])) or Rounds(Plan.of(now), history).next
+    if search.state is State.FINISHED and not goes_on:
         more = f"With more trials it goes on: hpo resume {name} trials={2 * trials}"
         raise InputError(Problem(name, f"This search is finished. Look at it: hpo show {name}. {more}"))
 

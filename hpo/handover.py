@@ -49,7 +49,8 @@ def export(settings: ExportSettings, hear: Callable[[str], None]) -> str:
     if settings.form != "code":
         return _serve(plan, chosen, settings, hear)
     if settings.to.endswith("/") or to.is_dir():
-        _demand_room(settings)
+        _demand_no_weights(settings)
+        demand_room(to)
         return _write_folder(to, run, _proof(plan, history, chosen), hear)
     return f"Written. Run it: python {write_new(to, script(run, settings.weights))}"
 
@@ -71,7 +72,7 @@ def _serve(plan: Plan, chosen: Trial, settings: ExportSettings, hear: Callable[[
     from hpo.tracking import attach
 
     written = FORMS[settings.form](trained_again(plan, chosen, hear), Path(settings.to))
-    return f"{written}\n{attach(plan.search, written.path)}"
+    return f"{written}\n{attach(plan.search, [written.path])}"
 
 
 def trained_again(plan: Plan, trial: Trial, hear: Callable[[str], None]) -> Served:
@@ -99,19 +100,25 @@ def _demand_absent(settings: ExportSettings) -> None:
         raise InputError(Problem(f"to={settings.to}", message))
 
 
-def _demand_room(settings: ExportSettings) -> None:
-    """Refuse a folder in which something lies already."""
+def _demand_no_weights(settings: ExportSettings) -> None:
     if settings.weights:
         message = "A folder gets its weights in any case, as model.safetensors. Leave this out."
         raise InputError(Problem(f"weights={settings.weights}", message))
-    to = Path(settings.to)
+
+
+def demand_room(to: Path) -> None:
+    """Make a folder.
+
+    Raises:
+        InputError: something lies in it already, or it cannot be made.
+    """
     try:
         to.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InputError(Problem(f"to={to}", f"Cannot write here: {error.strerror}.")) from None
     if any(to.iterdir()):
         message = "This folder is not empty, and is left as it is. Choose another name, or delete it."
-        raise InputError(Problem(f"to={settings.to}", message))
+        raise InputError(Problem(f"to={to}", message))
 
 
 def _write_folder(to: Path, run: Run, proof: Proof, hear: Callable[[str], None]) -> str:

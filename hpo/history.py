@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from statistics import median
 from typing import Final
 
-from hpo.config import Value
+from hpo.config import Config, Value
 from hpo.recipe import Objective
-from hpo.trial import ALONE, WARNING, Attempt, Ending, Outcome, Point, Proposal, Record
+from hpo.trial import (
+    ALONE,
+    TEST,
+    TIMEOUT,
+    WARNING,
+    Attempt,
+    Ending,
+    Outcome,
+    Point,
+    Proposal,
+    Record,
+)
 from hpo.wish import Wish
 
 FAILURES: Final = 3
@@ -128,6 +141,48 @@ class Trial:
         notes: Mapping[str, Mapping[str, int]] = self.ending.notes.get("memory", {}) if self.ending else {}
         return notes
 
+    @property
+    def test(self) -> Mapping[str, float]:
+        """What was measured on test data after the last epoch; nothing, unless it is a proof."""
+        notes: Mapping[str, float] = self.ending.notes.get(TEST, {}) if self.ending else {}
+        return notes
+
+    @property
+    def settled(self) -> bool:
+        """Whether it ended by itself, and not because the time was over."""
+        return self.ending is not None and self.ending.reason != TIMEOUT
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How one of the best, the search's `trial`, did with fresh seeds: its trainings `again`, by seed."""
+
+    trial: Trial
+    again: Mapping[int, Trial]
+
+    @property
+    def number(self) -> int:
+        """The number of the search's trial."""
+        return self.trial.number
+
+    @property
+    def scores(self) -> dict[int, float]:
+        """The score with each seed; NaN where it did not come to its end."""
+        return {
+            seed: it.score if it.outcome is Outcome.FINISHED and it.score is not None else math.nan
+            for seed, it in self.again.items()
+        }
+
+    @property
+    def sound(self) -> bool:
+        """Whether it came to its end with every seed, and to a finite score."""
+        return all(map(math.isfinite, self.scores.values()))
+
+    @property
+    def median(self) -> float:
+        """The median of the scores it has; NaN if it has none."""
+        return median([it for it in self.scores.values() if math.isfinite(it)] or [math.nan])
+
 
 class History:
     """The trials of one search, built up record by record, in the order they were written.
@@ -140,6 +195,7 @@ class History:
         self.trials: dict[int, Trial] = {}
         self.seq = 0
         self.ended: list[Trial] = []  # in the order in which they ended
+        self.confirmations: list[Trial] = []  # trainings of the best with fresh seeds
         for record in records:
             self.add(record)
 
@@ -150,6 +206,8 @@ class History:
         match record:
             case Proposal():
                 self.trials[record.number] = Trial(record)
+                if record.confirms:
+                    self.confirmations.append(self.trials[record.number])
             case Attempt():
                 self.trials[record.trial].attempts.append(record)
             case Point():
@@ -180,12 +238,14 @@ class History:
     @property
     def _known(self) -> list[Trial]:
         """What decides whether to go on: all that ended or, in a deterministic search, what its rule says."""
-        return self.searched[: max(len(self.trials) - self._lag + 1, 0)] if self._lag else self.ended
+        if self._lag:
+            return self.searched[: max(len(self.trials) - self._lag + 1, 0)]
+        return [trial for trial in self.ended if trial.proposal.searched]
 
     @property
     def searched(self) -> list[Trial]:
-        """The trials of the search itself: all but the winner's proof."""
-        return [trial for trial in self.trials.values() if not trial.proposal.proves]
+        """The trials of the search itself, without confirmations and proofs."""
+        return [trial for trial in self.trials.values() if trial.proposal.searched]
 
     @property
     def ranking(self) -> list[Trial]:
@@ -195,8 +255,45 @@ class History:
 
     @property
     def best(self) -> Trial | None:
-        """The finished trial with the best score."""
-        return next(iter(self.ranking), None)
+        """The winner: by fresh seeds where there are some, else the finished trial with the best score."""
+        first = next(iter(self.standings), None)
+        return first.trial if first else next(iter(self.ranking), None)
+
+    def candidates(self, count: int) -> list[Trial]:
+        """Return the best few configurations of the search, and the baseline if it finished, each once."""
+        first: dict[Config, Trial] = {}
+        for trial in self.ranking:
+            if math.isfinite(self.objective.cost(trial.score)):
+                first.setdefault(trial.proposal.config, trial)
+        sound, baseline = list(first.values()), self.trials.get(0)
+        others = (it for it in sound[count:] if baseline and it.proposal.config == baseline.proposal.config)
+        return [*sound[:count], *others]
+
+    @property
+    def standings(self) -> list[Standing]:
+        """The configurations that were trained with fresh seeds, best first.
+
+        A seed counts once all of them have trained with it, and no clock has stopped one. Who did not come
+        to its end with every seed stands behind those that did; then the median decides.
+        """
+        if not self.confirmations:
+            return []
+        again: dict[Config, dict[int, Trial]] = {}
+        for trial in self.confirmations:
+            again.setdefault(trial.proposal.config, {})[trial.proposal.seed or 0] = trial
+        common = set.intersection(
+            *({seed for seed, it in own.items() if it.settled} for own in again.values())
+        )
+        found = {trial.proposal.config: trial for trial in reversed(self.ranking)}
+        standings = [
+            Standing(found[config], {seed: own[seed] for seed in sorted(common)})
+            for config, own in again.items()
+            if common and config in found
+        ]
+        return sorted(standings, key=self._merit)
+
+    def _merit(self, standing: Standing) -> tuple[bool, float, int]:
+        return not standing.sound, self.objective.cost(standing.median), standing.number
 
     @property
     def at_once(self) -> int:
@@ -229,6 +326,11 @@ class History:
         best = self.best
         proofs = (trial for trial in self.trials.values() if trial.proposal.proves)
         return next((it for it in proofs if best and it.proposal.config == best.proposal.config), None)
+
+    @property
+    def test(self) -> dict[str, float]:
+        """What the winner came to on the test data, which were used for nothing else; empty if unknown."""
+        return dict(self.proof.test) if self.proof else {}
 
     @property
     def epochs(self) -> int:

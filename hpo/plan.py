@@ -22,6 +22,7 @@ from hpo.contradictions import contradictions
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import GIVEN, Search
 from hpo.recipe import Recipe
+from hpo.requirement import parse
 from hpo.settings import SearchSettings, TrainSettings
 from hpo.space import Space
 from hpo.training.checkpoint import CHECKPOINT_SUFFIX, CheckpointError, read_whole
@@ -38,6 +39,11 @@ Given = TypeVar("Given", bound=Value)
 
 _ROUNDS: Final = 4
 """So often, at least, a sampler that learns is to learn something before it proposes again."""
+
+_FEWEST_SEEDS: Final = 2
+"""With one there is no interval."""
+_MOST_SEEDS: Final = 5
+_TRIALS_TO_EACH: Final = 3
 
 _LIBRARIES: Final = ("hpo", "torch", "optuna", "ray", "scikit-learn", "numpy")
 
@@ -80,6 +86,34 @@ class Plan:
         rounds = 1 if self.setting("sampler") in ("random", "qmc") else _ROUNDS
         return max(1, int(self.setting("trials")) // (rounds * self.at_work))
 
+    @property
+    def confirm(self) -> int:
+        """How many of the best, and the baseline beside them, are trained again with fresh seeds."""
+        return 0 if self.search.given else int(self.setting("confirm"))
+
+    @property
+    def fresh_seeds(self) -> range:
+        """The seeds that they are trained with, each one for all of them."""
+        first, asked = int(self.setting("seed")) + 1, self.setting("confirm_seeds")
+        count = self._seeds_paid_for if asked == "auto" else int(asked)
+        return range(first, first + (count if self.confirm else 0))
+
+    @property
+    def _seeds_paid_for(self) -> int:
+        """As many as make one training for each three trials, so that a glance stays one.
+
+        Where something is required of the winner, as many as are of use.
+        """
+        if self.setting("require"):
+            return _MOST_SEEDS
+        seeds = min(_MOST_SEEDS, int(self.setting("trials")) // (_TRIALS_TO_EACH * (self.confirm + 1)))
+        return seeds if seeds >= _FEWEST_SEEDS else 0
+
+    @property
+    def confirmations(self) -> int:
+        """How many trainings with fresh seeds there will be at most."""
+        return (self.confirm + 1) * len(self.fresh_seeds)
+
     def setting(self, name: str) -> Any:
         """Return one of the words that the search was started with; one that is younger has its default."""
         settings = self.search.settings
@@ -117,7 +151,7 @@ def order(settings: SearchSettings, recipe: Recipe | None = None, space_text: st
     """
     recipe = recipe or recipes.find(settings.recipe)
     options, problems = _options(recipe, settings.recipe_options)
-    problems += contradictions(settings)
+    problems += contradictions(settings) + _not_measured(recipe, settings.require)
     vocabulary = vocabulary_of(recipe, settings.parallel)
     fixed = _of_model_or_loss(recipe, {name: settings.recipe_options[name] for name in options})
     problems += vocabulary.check(recipe.baseline, f"{shipped.near(recipe.path)}  baseline")
@@ -199,7 +233,7 @@ def _search(
 
 def _words(settings: SearchSettings | TrainSettings) -> dict[str, Value]:
     """Return the settings that shape the search itself, not where it is kept."""
-    elsewhere = {"recipe", "name", "store", "service", "recipe_options", "space_overrides", "config"}
+    elsewhere = {"recipe", "name", "store", "service", "junit", "recipe_options", "space_overrides", "config"}
     of_one = {"trials": 1, "timeout": None, "sampler": GIVEN, "pruner": "none"}
     return {**of_one, **settings.model_dump(exclude=elsewhere)}
 
@@ -254,6 +288,15 @@ def _said_twice(fixed: Mapping[str, Value], others: Mapping[str, str], prefix: s
     return [
         Problem(f"{prefix}{name}", message.format(name.partition(".")[2], f"{prefix}{name}"))
         for name in twice
+    ]
+
+
+def _not_measured(recipe: Recipe, required: str) -> list[Problem]:
+    known = {"loss", recipe.objective.metric, *recipe.metrics}
+    return [
+        Problem(f"require={it}", f"This recipe does not measure {it.metric}.{did_you_mean(it.metric, known)}")
+        for it in parse(required)
+        if it.metric not in known
     ]
 
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from hpo.history import History, Trial
 from hpo.ledger import Ledger, Writer
 from hpo.plan import Plan
+from hpo.rounds import Rounds
 from hpo.single import Single
 from hpo.trial import (
     AFTER,
@@ -67,16 +68,19 @@ class Referee:
         for record in ledger.records(self._plan.search):
             self._history.add(record)
             self._study.restore(record)
+        self._rounds = Rounds(self._plan, self._history)
         self._writer = Writer(ledger, self._plan.search, session)
         self._noted: dict[int, Mapping[str, Any]] = {}  # what the engine said last of each trial
         self._cohorts: dict[str, list[int]] = {}
-        for trial in self._history.running:
-            self._cohorts.setdefault(trial.cohort, []).append(trial.number)
         self._waiting: deque[int] = deque()
+        for trial in self._history.running:
+            held = self._cohorts.setdefault(trial.cohort, []) if trial.cohort else self._waiting
+            held.append(trial.number)
         self._forgiven: dict[int, int] = {}  # tries that ended with an earlier driver, by no fault of theirs
         self._lost: dict[int, str] = {}  # whose worker died, and of what
-        timeout = self._plan.setting("timeout")
-        self._deadline = time.monotonic() + timeout if timeout else math.inf
+        self._timeout = self._plan.setting("timeout") or math.inf
+        self._deadline = time.monotonic() + self._timeout
+        self._kept = 0.0  # of that time, for confirming
         self._trials: int = self._plan.setting("trials")
         self.paused, self._heard = False, time.monotonic()
 
@@ -86,7 +90,7 @@ class Referee:
 
     def requeue(self) -> None:
         """Hand out again what was under way when the last driver stopped; its workers are gone with it."""
-        self._waiting.extend(trial.number for trial in self._history.running)
+        self._waiting = deque(trial.number for trial in self._history.running)
         self._forgiven = {trial.number: trial.tries for trial in self._history.running}
         self._cohorts.clear()
 
@@ -104,8 +108,22 @@ class Referee:
         return last[:1]
 
     def _several(self, cohort: str, size: int) -> list[int]:
-        taken = (self._take(cohort) for _ in range(size))
-        return [number for number in taken if number is not None]
+        numbers: list[int] = []
+        while len(numbers) < size and self._fits(numbers):
+            number = self._take(cohort)
+            if number is None:
+                break
+            numbers.append(number)
+        return numbers
+
+    def _fits(self, numbers: Sequence[int]) -> bool:
+        """Whether what is handed out next may train with these: they share weights, so they share a seed."""
+        if not numbers:
+            return True
+        first = self._history.trials[numbers[0]].proposal
+        if not self._waiting:
+            return first.searched
+        return self._history.trials[self._waiting[0]].proposal.seed == first.seed
 
     def _take(self, cohort: str) -> int | None:
         if self._waiting:
@@ -114,27 +132,47 @@ class Referee:
             if not self._study.ready:
                 return None
             return self._record(replace(self._study.propose(), cohort=cohort)).number
+        if self._unconfirmed:
+            self._waiting.extend(self._open_round())
+            return self._waiting.popleft()
         if self._unproved:
-            number = len(self._history.trials)
-            proof = self._record(Proposal(number, self._unproved.proposal.config, PROOF, cohort=cohort))
-            self._study.restore(proof)
-            return number
+            config = self._unproved.proposal.config
+            return self._propose(Proposal(len(self._history.trials), config, PROOF, cohort=cohort))
         return None
+
+    def _open_round(self) -> list[int]:
+        with self._writer.together():  # half a round would compare some of the best with none of the others
+            return [self._propose(proposal) for proposal in self._unconfirmed]
+
+    def _propose(self, proposal: Proposal) -> int:
+        """Write down what the study did not propose, and let it count that."""
+        self._study.restore(self._record(proposal))
+        return proposal.number
 
     @property
     def ready(self) -> bool:
         """Whether there is a trial to hand out now."""
-        return bool(self._waiting) or (self._proposes and self._study.ready) or self._unproved is not None
+        if self._waiting or (self._proposes and self._study.ready):
+            return True
+        return bool(self._unconfirmed) or self._unproved is not None
+
+    @property
+    def _unconfirmed(self) -> list[Proposal]:
+        """The next round of trainings with fresh seeds, if all that was searched has ended."""
+        if self._over or self._proposes or any(it.proposal.searched for it in self._history.running):
+            return []
+        return self._rounds.next
 
     @property
     def _unproved(self) -> Trial | None:
-        """The winner, if the search is over and it was only ever trained among others.
+        """The winner, if it is chosen, and was only ever trained among others, or not seen on test data.
 
         What an export promises to repeat is the curve of a trial that was trained alone.
         """
         best = self._history.best
-        settled = not (self._over or self._history.running or self._history.proof)
-        return best if settled and best and best.at_once > 1 else None
+        if best is None or self._over or self._history.running or self._history.proof:
+            return None
+        return best if best.at_once > 1 or self._history.standings else None
 
     @property
     def exhausted(self) -> bool:
@@ -143,7 +181,8 @@ class Referee:
 
     @property
     def _proposes(self) -> bool:
-        return not self._over and len(self._history.searched) < self._trials
+        searching = not self._over and time.monotonic() <= self._deadline - self._kept
+        return searching and len(self._history.searched) < self._trials
 
     @property
     def _over(self) -> bool:
@@ -203,17 +242,18 @@ class Referee:
         kept, notes = self._judge(trial, report)
         with self._writer.together():  # a verdict that is durable without what follows from it would be lost
             self._record(replace(report, notes=notes))
-            if not kept or self._out_of_time(report):
+            if not kept or self._out_of_time(trial, report):
                 self._end(trial, Outcome.PRUNED, "" if not kept else TIMEOUT)
         return trial.ending is None
 
     def _judge(self, trial: Trial, point: Point) -> tuple[bool, dict[str, Any]]:
-        if trial.proposal.proves:
+        if not trial.proposal.searched:
             return True, {}
         return self._study.report(trial.number, point.epoch, point.score)
 
-    def _out_of_time(self, point: Point) -> bool:
-        return point.epoch < self._plan.epochs and time.monotonic() > self._deadline
+    def _out_of_time(self, trial: Trial, point: Point) -> bool:
+        deadline = self._deadline - (self._kept if trial.proposal.searched else 0.0)
+        return point.epoch < self._plan.epochs and time.monotonic() > deadline
 
     def tell(self, endings: Collection[Ending]) -> None:
         """Take in how trials ended; a trial that has ended already stays as it is.
@@ -264,10 +304,12 @@ class Referee:
     def _end(
         self, trial: Trial, outcome: Outcome, reason: str = "", notes: Mapping[str, Any] | None = None
     ) -> None:
-        if not trial.proposal.proves:
+        if trial.proposal.searched:
             self._study.end(trial.number, outcome, trial.score)
         known = {**self._noted.pop(trial.number, {}), **(notes or {})}
         self._record(Ending(trial.number, outcome, reason, trial.score, known))
+        if outcome is Outcome.FINISHED and math.isfinite(self._timeout):
+            self._kept = min(self._timeout / 2, self._rounds.seconds)
 
     def _record(self, record: R) -> R:
         placed = self._writer.append(record)

@@ -7,11 +7,12 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from hpo import recipe
+from hpo import confirmation, recipe
 from hpo.config import Config, Value
 from hpo.errors import InputError
 from hpo.history import FORKED_FROM, History, Search, State, Trial
 from hpo.recipe import Objective
+from hpo.requirement import Judgement, judge, parse
 from hpo.training.words import VOCABULARY
 from hpo.trial import Point
 
@@ -54,9 +55,16 @@ def describe_briefly(search: Search, history: History) -> dict[str, Any]:
         "unsent": unsent(search, history),
         "counts": ({"running": len(history.running)} if history.running else {}) | dict(history.counts),
         "best": best and describe_trial(best, search.objective),
+        "required": [it.describe() for it in required(search, history)],
+        "confirmed": confirmation.describe(history),
         "proof": history.proof and describe_trial(history.proof, search.objective),
         "at_once": {"most": history.at_once, "because": history.because, "live": history.occupancy},
     }
+
+
+def required(search: Search, history: History) -> list[Judgement]:
+    """Return whether the winner does what was required of it, as far as anything was."""
+    return judge(history, parse(str(search.settings.get("require") or "")))
 
 
 def unsent(search: Search, history: History) -> int | None:
@@ -77,6 +85,7 @@ def describe_trial(trial: Trial, objective: Objective) -> dict[str, Any]:
         "epochs": trial.epochs,
         "seconds": seconds(trial),
         "origin": trial.proposal.origin,
+        "seed": trial.proposal.seed,
         "at_once": trial.at_once,
         "memory": {name: dict(parts) for name, parts in trial.memory.items()},
         "config": dict(trial.proposal.config),
@@ -178,7 +187,7 @@ _ALWAYS = (*_PLAIN, "optimizer.lr")
 _NICKNAMES = {"clip_norm": "clip", "clip_value": "clip value", "batch_size": "batch"}
 
 
-def brief(value: Value) -> str:
+def brief(value: Value, digits: int = 3) -> str:
     """Return a value in at most about eight characters: `0.05`, `1.2e-5`, `false`.
 
     >>> brief(0.000012345)
@@ -186,4 +195,8 @@ def brief(value: Value) -> str:
     """
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:.3g}".replace("e-0", "e-").replace("e+0", "e") if isinstance(value, float) else str(value)
+    return (
+        f"{value:.{digits}g}".replace("e-0", "e-").replace("e+0", "e")
+        if isinstance(value, float)
+        else str(value)
+    )

@@ -28,6 +28,11 @@ class Outcome(StrEnum):
 TIMEOUT: Final = "timeout"
 """The reason of a trial that the clock has stopped, not a verdict."""
 PROOF: Final = "proof"
+CONFIRMATION: Final = "confirmation"
+SEED: Final = "seed"
+"""The note of a proposal that is trained with a seed of its own, not the search's."""
+TEST: Final = "test"
+"""The note of an ending that tells what the test split measured."""
 AFTER: Final = "after"
 """The note of an attempt that says of what the trial's last worker died."""
 WARNING: Final = "warning"
@@ -41,9 +46,9 @@ class Proposal:
     """Trial `number` is to train `config`.
 
     `params` and `distributions` are the sampler's own view of it (names of the space, values as
-    drawn, distributions as JSON), `notes` what the sampler must find again after a restart, and
-    `origin` says who proposed it: `baseline`, the name of the sampler, or `proof` for a trial that trains
-    the winner once more, alone, since it was trained among others.
+    drawn, distributions as JSON), `notes` what must be found again after a restart: by the sampler, or a
+    seed of its own. `origin` says who proposed it: `baseline`, the name of the sampler, `confirmation` for
+    one of the best that is trained with a fresh seed, or `proof` for the winner, trained once more, alone.
     """
 
     number: int
@@ -58,8 +63,23 @@ class Proposal:
 
     @property
     def proves(self) -> bool:
-        """Whether this is the winner's proof, and so no part of the search."""
+        """Whether this is the winner's proof."""
         return self.origin == PROOF
+
+    @property
+    def confirms(self) -> bool:
+        """Whether this trains one of the best with a fresh seed."""
+        return self.origin == CONFIRMATION
+
+    @property
+    def searched(self) -> bool:
+        """Whether this is a part of the search, and not of what follows on it."""
+        return not (self.proves or self.confirms)
+
+    @property
+    def seed(self) -> int | None:
+        """The seed of its own, if it has one."""
+        return self.notes.get(SEED)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What the documents say is so: generated pages are up to date, every command of the README runs."""
+"""What the documents say is so: reference pages are up to date, the site builds, commands and code run."""
 
 import os
 import re
@@ -25,15 +25,32 @@ README = (ROOT / "README.md").read_text(encoding="utf-8")
 BIN = Path(sys.executable).parent
 
 
-def blocks(language):
-    """The README's fenced blocks in one language, with the text before each."""
-    parts = re.split(rf"```{language}\n(.*?)```", README, flags=re.S)
+def page(name):
+    return (ROOT / "docs" / name).read_text(encoding="utf-8")
+
+
+def blocks(language, text=README):
+    """A page's fenced blocks in one language, with the text before each."""
+    parts = re.split(rf"```{language}\n(.*?)```", text, flags=re.S)
     return list(zip(parts[0::2], parts[1::2], strict=False))
 
 
-def commands():
-    lines = "".join(block for _, block in blocks("sh")).splitlines()
-    return [line.partition("#")[0].strip() for line in lines if "# gpu" not in line]
+def commands(text=README):
+    """A page's commands; of those that hand over to a shell, what hpo does."""
+    lines = "".join(block for _, block in blocks("sh", text)).splitlines()
+    whole = [line.partition("#")[0].partition(" | ")[0].strip() for line in lines if "# gpu" not in line]
+    return [re.sub(r'^eval "\$\((.*)\)"$', r"\1", line) for line in whole]
+
+
+def write_files(text, folder):
+    """Write what a page says to save, under the names that it says."""
+    for language in ("python", "yaml"):
+        for before, code in blocks(language, text):
+            named = re.search(r"Save this as\s`([\w/]+\.\w+)`:\s*$", before)
+            if named:
+                path = folder / named[1]
+                path.parent.mkdir(exist_ok=True)
+                path.write_text(code)
 
 
 REFERENCE = runpy.run_path(str(ROOT / "docs" / "reference.py"))
@@ -57,7 +74,7 @@ def test_the_reference_leaves_no_word_out():
 
 def test_the_example_of_own_words_is_sound(tmp_path, monkeypatch):
     """The recipe of the README with the words of docs/recipes.md trains with them."""
-    own = re.findall(r"```python\n(.*?)```", (ROOT / "docs" / "recipes.md").read_text(), flags=re.S)[0]
+    own = blocks("python", page("recipes.md"))[0][1]
     [(_, mine)] = blocks("python")
     found = recipe.read(f"{mine}\n\n{own}", "mine.py")
     values = {"optimizer": "Lion", "schedule": "sawtooth", "batch_size": 32}
@@ -94,17 +111,82 @@ def test_links_lead_somewhere():
         assert (ROOT / target).exists(), target
 
 
+@pytest.mark.filterwarnings("ignore")  # those of others
+def test_the_site_builds_without_a_warning(tmp_path):
+    mkdocs = [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)]
+    done = subprocess.run(mkdocs, cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    pages = {path.stem for path in (ROOT / "docs").glob("*.md")}
+    assert pages < {path.stem for path in tmp_path.glob("*.html")}
+    assert 'href="recipes.html"' in (tmp_path / "index.html").read_text(encoding="utf-8")
+    assert 'href="index.html#fine-tune"' in (tmp_path / "scripts.html").read_text(encoding="utf-8")
+    fetched = re.findall(r'(?:src|<link[^>]*href)="(https?:[^"]*)', (tmp_path / "index.html").read_text())
+    assert fetched == []  # it is whole without a network
+
+
+@pytest.mark.parametrize("name", ["tutorial.md", "scripts.md"])
+def test_the_recipes_of_a_page_are_sound(tmp_path, name):
+    """Recipes are read, not run, so this needs none of the libraries that they import."""
+    write_files(page(name), tmp_path)
+    found = list(tmp_path.glob("recipes/*.py"))
+    assert found
+    for path in found:
+        mine = recipe.read(path.read_text(), str(path))
+        vocabulary = vocabulary_of(mine)
+        assert vocabulary.check(vocabulary.defaults(mine.baseline), "") == []
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_every_command_of_the_readme_runs(tmp_path):
     """Typed in order into an empty folder; searches are cut short."""
-    for language in ("python", "yaml"):
-        for before, text in blocks(language):
-            path = tmp_path / re.findall(r"`([\w/]+\.\w+)`", before)[-1]
-            path.parent.mkdir()
-            path.write_text(text)
+    write_files(README, tmp_path)
     ran = [run(command, tmp_path) for command in commands() if not command.startswith("make ")]
     assert len(ran) > 8
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_every_command_of_the_tutorial_runs(tmp_path):
+    write_files(page("tutorial.md"), tmp_path)
+    ran = [run(command, tmp_path) for command in commands(page("tutorial.md"))]
+    assert len(ran) > 8
+    assert (tmp_path / "numerals-2.html").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("library", ["lightning", "transformers"])
+def test_a_recipe_from_a_script_of_another_library_trains(tmp_path, library):
+    pytest.importorskip(library, reason=f"{library} is not installed, so its recipe is only read")
+    write_files(page("scripts.md"), tmp_path)
+    [name] = [
+        path.stem
+        for path in tmp_path.glob("recipes/*.py")
+        if f"import {library}" in path.read_text() or f"from {library}" in path.read_text()
+    ]
+    assert f"hpo search recipe={name}" in commands(page("scripts.md"))
+    run(f"hpo search recipe={name}", tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("name", ["advice.md", "concepts.md", "operations.md", "recipes.md"])
+def test_every_command_of_a_page_runs(tmp_path, name):
+    """After one search, of which these pages speak."""
+    run("hpo search recipe=cnn", tmp_path)
+    for command in commands(page(name)):
+        run(command, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_the_code_of_the_page_on_python_runs(tmp_path):
+    [(_, code)] = blocks("python", page("python.md"))
+    path = tmp_path / "code.py"
+    path.write_text(code.replace("trials=20", "trials=2, epochs=1, show=False"))
+    run(f"{sys.executable} {path}", tmp_path)
+    assert (tmp_path / "mlp-1.html").exists()
 
 
 def run(command, folder):
@@ -116,7 +198,7 @@ def run(command, folder):
     if words[:2] == ["hpo", "search"]:
         words += ["trials=2", "epochs=1"]
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
-    finished_already = words[:2] == ["hpo", "resume"] and "is finished" in done.stderr
+    finished_already = words[:2] in (["hpo", "resume"], ["hpo", "stop"]) and "is finished" in done.stderr
     assert done.returncode == 0 or finished_already, f"{command}\n{done.stdout}\n{done.stderr}"
     return done
 

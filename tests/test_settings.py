@@ -37,6 +37,10 @@ def test_only_the_recipe_must_be_said(monkeypatch):
         "workers_per_trial": 1,
         "parallel": "ddp",
         "seed": 0,
+        "confirm": 3,
+        "confirm_seeds": "auto",
+        "require": "",
+        "junit": "",
         "deterministic": False,
         "report_within": None,
         "checkpoint_every": 10.0,
@@ -111,8 +115,8 @@ def test_a_bare_word_is_the_name_where_a_verb_takes_one():
 
 KNOWN = (
     "recipe, space, trials, epochs, timeout, sampler, pruner, workers, cluster, fuse, gpus_per_trial, "
-    "workers_per_trial, parallel, seed, deterministic, report_within, name, store, checkpoint_every, "
-    "checkpoints"
+    "workers_per_trial, parallel, seed, confirm, confirm_seeds, require, junit, deterministic, "
+    "report_within, name, store, checkpoint_every, checkpoints"
 )
 WHOLE = "Must be a whole number ≥ 1, got "
 DURATION = "Must be a duration such as 90, 90s, 10m or 2h, got "

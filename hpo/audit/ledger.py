@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Engine, Row, create_engine, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
 
 from hpo.audit.check import Check
-from hpo.audit.rules import RULES, STATE, WINNER
+from hpo.audit.rules import RULES, STATE
+from hpo.audit.winner import winner
 from hpo.errors import InputError, Problem, did_you_mean, without_password
 
 
@@ -47,7 +48,7 @@ def read(store: str, name: str) -> Account:
             recipe=row.recipe,
             created=row.created,
             state=state,
-            winner=connection.scalar(text(WINNER), known),
+            winner=winner(connection, known),
             trials=_trials(connection, known),
             points=_points(connection, known),
             checks=[

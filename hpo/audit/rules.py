@@ -29,6 +29,7 @@ _RECORDS: Final = " UNION ALL ".join(
     f"SELECT seq FROM {table} WHERE search_id = :search"  # noqa: S608
     for table in ("proposals", *_KINDS)
 )
+_SEARCHED: Final = "origin NOT IN ('proof', 'confirmation')"
 _OF_TRIAL: Final = "search_id = :search AND trial = p.number"
 _ORDER: Final = f"""
     SELECT p.number, p.seq AS proposed,
@@ -41,6 +42,12 @@ _CURVES: Final = """
     SELECT e.trial, e.outcome, e.score, count(p.epoch) AS epochs, max(p.epoch) AS last
     FROM endings e LEFT JOIN points p ON p.search_id = e.search_id AND p.trial = e.trial
     WHERE e.search_id = :search GROUP BY e.trial, e.outcome, e.score"""
+
+_OF_NO_FINISHED: Final = f"""
+    SELECT 'trial ' || number FROM proposals r WHERE search_id = :search AND origin = '{{}}'
+    AND NOT EXISTS (SELECT 1 FROM proposals p JOIN endings e
+        ON e.search_id = p.search_id AND e.trial = p.number AND e.outcome = 'finished'
+        WHERE p.search_id = r.search_id AND p.{_SEARCHED} AND p.config = r.config)"""  # noqa: S608
 
 RULES: Final = (
     Rule(
@@ -61,8 +68,8 @@ RULES: Final = (
     Rule(
         "no more trials than were ordered",
         _count("proposals"),
-        """SELECT count(*) || ' instead of ' || :trials FROM proposals
-        WHERE search_id = :search AND origin <> 'proof' HAVING count(*) > :trials""",
+        f"""SELECT count(*) || ' instead of ' || :trials FROM proposals
+        WHERE search_id = :search AND {_SEARCHED} HAVING count(*) > :trials""",  # noqa: S608
     ),
     Rule(
         "every attempt, epoch and ending is that of a proposed trial",
@@ -132,10 +139,29 @@ RULES: Final = (
     Rule(
         "a proof repeats the configuration of a finished trial",
         "SELECT count(*) FROM proposals WHERE search_id = :search AND origin = 'proof'",
-        """SELECT 'trial ' || number FROM proposals r WHERE search_id = :search AND origin = 'proof'
-        AND NOT EXISTS (SELECT 1 FROM proposals p JOIN endings e
-            ON e.search_id = p.search_id AND e.trial = p.number AND e.outcome = 'finished'
-            WHERE p.search_id = r.search_id AND p.origin <> 'proof' AND p.config = r.config)""",
+        _OF_NO_FINISHED.format("proof"),
+    ),
+    Rule(
+        "a confirmation repeats the configuration of a finished trial",
+        "SELECT count(*) FROM proposals WHERE search_id = :search AND origin = 'confirmation'",
+        _OF_NO_FINISHED.format("confirmation"),
+    ),
+    Rule(
+        "a configuration is confirmed once with each seed, unless its time was over",
+        "SELECT count(*) FROM proposals WHERE search_id = :search AND origin = 'confirmation'",
+        """SELECT count(*) || ' times ' || p.notes FROM proposals p
+        LEFT JOIN endings e ON e.search_id = p.search_id AND e.trial = p.number
+        WHERE p.search_id = :search AND p.origin = 'confirmation' AND coalesce(e.reason, '') <> 'timeout'
+        GROUP BY p.config, p.notes HAVING count(*) > 1""",
+    ),
+    Rule(
+        "confirmations begin when what was searched has ended",
+        "SELECT count(*) FROM proposals WHERE search_id = :search AND origin = 'confirmation'",
+        f"""SELECT 'trial ' || r.number FROM proposals r WHERE search_id = :search AND origin = 'confirmation'
+        AND EXISTS (SELECT 1 FROM proposals p LEFT JOIN endings e
+            ON e.search_id = p.search_id AND e.trial = p.number
+            WHERE p.search_id = r.search_id AND p.{_SEARCHED} AND p.number < r.number
+            AND (e.seq IS NULL OR e.seq > r.seq))""",  # noqa: S608
     ),
     Rule(
         "a search that is finished has a winner",
@@ -159,12 +185,18 @@ RULES: Final = (
     ),
 )
 
-WINNER: Final = """
-    SELECT p.number FROM proposals p
+RANKING: Final = f"""
+    SELECT p.number, p.config FROM proposals p
     JOIN endings e ON e.search_id = p.search_id AND e.trial = p.number
-    WHERE p.search_id = :search AND e.outcome = 'finished' AND p.origin <> 'proof'
-    ORDER BY CASE WHEN abs(e.score) < 1e308 THEN 0 ELSE 1 END, :sign * e.score, p.number LIMIT 1"""
-"""The best finished trial; of equal ones the first. `:sign` is 1 to minimize and -1 to maximize."""
+    WHERE p.search_id = :search AND e.outcome = 'finished' AND p.{_SEARCHED}
+    ORDER BY CASE WHEN abs(e.score) < 1e308 THEN 0 ELSE 1 END, :sign * e.score, p.number"""  # noqa: S608
+"""The finished trials, best first; of equal ones the first. `:sign` is 1 to minimize, -1 to maximize."""
+
+CONFIRMED: Final = """
+    SELECT p.config, p.notes, e.outcome, e.reason, e.score FROM proposals p
+    LEFT JOIN endings e ON e.search_id = p.search_id AND e.trial = p.number
+    WHERE p.search_id = :search AND p.origin = 'confirmation' ORDER BY p.number"""
+"""What was trained again with fresh seeds, and what came of it."""
 
 STATE: Final = "SELECT state FROM sessions WHERE search_id = :search ORDER BY id DESC LIMIT 1"
 """How the latest session ended; null if it did not."""

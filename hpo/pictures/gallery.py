@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from matplotlib.figure import Figure
 
-from hpo.history import History, Trial
+from hpo.history import History
 from hpo.pictures.curves import gradient_norms, losses
 from hpo.pictures.schedules import schedules
 from hpo.pictures.style import NotDrawnError
@@ -32,13 +32,12 @@ class Drawn(NamedTuple):
 def draw(plan: Plan, history: History, folder: Path, patience: float = math.inf) -> list[Drawn]:
     """Draw every picture of a search into a folder, over older ones, and return what came of each.
 
-    Two of them show the winner at work, for which it is trained once more, unless that took it more than
-    `patience` seconds.
+    `patience` is that of the `Gallery`.
 
     Raises:
         OSError: the folder cannot be written to.
     """
-    return list(_draw(_of_search(plan, history, patience), folder))
+    return list(_draw(Gallery(plan, history, patience).all(), folder))
 
 
 def draw_space(name: str, space: Space, vocabulary: Vocabulary, folder: Path) -> list[Drawn]:
@@ -48,19 +47,6 @@ def draw_space(name: str, space: Space, vocabulary: Vocabulary, folder: Path) ->
         OSError: the folder cannot be written to.
     """
     return list(_draw({"schedules": lambda: schedules(name, space, vocabulary)}, folder))
-
-
-def _of_search(plan: Plan, history: History, patience: float) -> Mapping[str, Callable[[], Figure]]:
-    name, best = plan.search.name, history.best
-    winner = _Once(plan, best, patience)
-    chosen = best.proposal.config if best else None
-    return {
-        "schedules": lambda: schedules(name, plan.space, plan.vocabulary, chosen),
-        "losses": lambda: losses(name, history),
-        "gradient_norms": lambda: gradient_norms(name, history),
-        "batch_norm": winner.batch_norm,
-        "fit": winner.fit,
-    }
 
 
 def _draw(pictures: Mapping[str, Callable[[], Figure]], folder: Path) -> Iterator[Drawn]:
@@ -75,32 +61,74 @@ def _draw(pictures: Mapping[str, Callable[[], Figure]], folder: Path) -> Iterato
             yield Drawn(name, path)
 
 
-class _Once:
-    """The winner at work; it is trained once for all its pictures, and torch is imported only then."""
+class Gallery:
+    """The pictures of a search, each drawn when it is asked for.
 
-    def __init__(self, plan: Plan, best: Trial | None, patience: float) -> None:
-        self._plan, self._best, self._patience = plan, best, patience
+    Two of them show the winner at work, for which it is trained once more, unless that took it more than
+    `patience` seconds.
+    """
+
+    def __init__(self, plan: Plan, history: History, patience: float = math.inf) -> None:
+        self._plan, self._history, self._patience = plan, history, patience
         self._winner: Winner | None = None
 
+    def schedules(self) -> Figure:
+        """Return the learning rate's course under each schedule of the space, and the winner's."""
+        best = self._history.best
+        plan, chosen = self._plan, best.proposal.config if best else None
+        return schedules(plan.search.name, plan.space, plan.vocabulary, chosen)
+
+    def losses(self) -> Figure:
+        """Return the losses of all trials by epoch, in training and on validation data.
+
+        Raises:
+            NotDrawnError: nothing was measured.
+        """
+        return losses(self._plan.search.name, self._history)
+
+    def gradient_norms(self) -> Figure:
+        """Return the gradient's norm before and after clipping, for the best trials.
+
+        Raises:
+            NotDrawnError: nothing was measured.
+        """
+        return gradient_norms(self._plan.search.name, self._history)
+
     def batch_norm(self) -> Figure:
-        from hpo.pictures.probes import batch_norm
+        """Return what batch normalization does to a layer of the winner, which is trained once more.
+
+        Raises:
+            NotDrawnError: there is no winner, or no such layer in it.
+        """
+        from hpo.pictures.probes import batch_norm  # imports torch
 
         return batch_norm(self._at_work())
 
     def fit(self) -> Figure:
-        from hpo.pictures.probes import fit
+        """Return the fitted line among the data, where a line is what the winner has learnt.
+
+        Raises:
+            NotDrawnError: there is no winner, or it is no line.
+        """
+        from hpo.pictures.probes import fit  # imports torch
 
         return fit(self._at_work())
+
+    def all(self) -> Mapping[str, Callable[[], Figure]]:
+        """Return what draws each picture, by name."""
+        drawn = (self.schedules, self.losses, self.gradient_norms, self.batch_norm, self.fit)
+        return {draw.__name__: draw for draw in drawn}
 
     def _at_work(self) -> Winner:
         from hpo.pictures.probes import Winner
 
-        if self._best is None:
+        best = self._history.best
+        if best is None:
             raise NotDrawnError("no trial has finished")
-        seconds = sum(point.seconds for point in self._best.points)
+        seconds = sum(point.seconds for point in best.points)
         if seconds > self._patience:
             raise NotDrawnError(f"the winner would have to train again, which takes {seconds:.0f} s")
         if self._winner is None:
-            config = self._plan.vocabulary.defaults(self._best.proposal.config)
-            self._winner = Winner(self._plan, self._best.number, config)
+            config = self._plan.vocabulary.defaults(best.proposal.config)
+            self._winner = Winner(self._plan, best.number, config)
         return self._winner

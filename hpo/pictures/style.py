@@ -10,6 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from hpo.errors import HpoError
+
 # Okabe and Ito 2008, jfly.uni-koeln.de/color: also for those who do not see red and green apart. Their
 # yellow is left out: on white it is too faint for a line.
 COLORS: Final = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
@@ -33,7 +35,7 @@ _ALONE: Final = 6.8  # the width of a single panel, which must hold the title
 _HEAD: Final = 0.9  # inches above and below the panels
 
 
-class NotDrawnError(Exception):
+class NotDrawnError(HpoError):
     """There is nothing to draw; the message says why."""
 
 

@@ -89,6 +89,8 @@ class _Walk:
         self._stopped = {
             record.trial for record in records if isinstance(record, Ending) and _by_verdict(record)
         }
+        confirmations = [it for it in records if isinstance(it, Proposal) and it.confirms]
+        self._confirmed = len({it.config for it in confirmations})
         self._last = {record.trial: record.epoch for record in records if isinstance(record, Point)}
         self.counted: Counter[str] = Counter()
 
@@ -110,19 +112,22 @@ class _Walk:
         match record:
             case Proposal():
                 self.counted["proposals"] += 1
-                yield from self._prove(record) if record.proves else self._propose(record)
-            case Point() if not self._history.trials[record.trial].proposal.proves:
+                yield from self._propose(record) if record.searched else self._follow(record)
+            case Point() if self._history.trials[record.trial].proposal.searched:
                 self.counted["verdicts"] += 1
                 yield from self._judge(record)
             case Ending():
                 self._study.restore(record)
 
-    def _prove(self, recorded: Proposal) -> Iterator[Difference]:
+    def _follow(self, recorded: Proposal) -> Iterator[Difference]:
+        """Choose anew what is trained after the search: its best, or its winner."""
         self._study.restore(recorded)
         best = self._history.best
-        if best is None or best.proposal.config != recorded.config:
-            winner = dict(best.proposal.config) if best else None
-            yield Difference(recorded.number, None, "winner", dict(recorded.config), winner)
+        chosen = self._history.candidates(self._confirmed) if recorded.confirms else [best] if best else []
+        configs = [trial.proposal.config for trial in chosen]
+        if recorded.config not in configs:
+            what = "one of the best" if recorded.confirms else "winner"
+            yield Difference(recorded.number, None, what, dict(recorded.config), [*map(dict, configs)])
 
     def _propose(self, recorded: Proposal) -> Iterator[Difference]:
         if not self._study.ready:

@@ -18,6 +18,7 @@ from hpo.history import Trial
 from hpo.plan import OPTION, Plan
 from hpo.summary import brief, measures, seconds
 from hpo.trial import Outcome
+from hpo.verdict import sentences
 
 _CLEAR: Final = 3.0  # times what a score moves from epoch to epoch
 _EPOCHS: Final = 6
@@ -39,6 +40,9 @@ def answer(facts: Facts) -> Answer:
     if best is None:
         return Answer("No trial has finished yet", "", "", {})
     values = {name: brief(value) for name, value in measures(best, objective).items()}
+    said = sentences(facts.history)
+    if said:
+        return Answer(said[0].removesuffix("."), "", " ".join(said[1:]), values)
     headline = f"Trial {best.number} is the best: {objective.metric} {values[objective.metric]}"
     return Answer(headline, _gain(facts, best), _sure(facts, best), values)
 
@@ -71,7 +75,8 @@ def _sure(facts: Facts, best: Trial) -> str:
     verdict = "No more than noise" if times < 1 else "Weakly" if times < _CLEAR else "Clear within this seed"
     return (
         f"{verdict}: at the end of training, scores move by {brief(noise)} from epoch to epoch. "
-        "All trials share one seed; only other seeds can tell whether it holds there."
+        "All trials share one seed; only other seeds can tell whether it holds there: "
+        f"hpo resume {facts.plan.search.name} confirm_seeds=5"
     )
 
 
@@ -90,10 +95,12 @@ def costs(facts: Facts) -> Cost:
         groups[outcome.value] = [it for it in facts.history.searched if it.outcome is outcome]
     for word in sorted({str(it.proposal.config.get("optimizer")) for it in facts.history.searched}):
         groups[word] = [it for it in facts.history.searched if it.proposal.config.get("optimizer") == word]
-    rows = tuple(_row(name, trials) for name, trials in groups.items() if trials)
+    epochs = sum(trial.epochs for trial in facts.history.searched)
     full = facts.plan.epochs * len(facts.history.searched)
-    saved = f", {1 - facts.history.epochs / full:.0%} fewer than without stopping early" if full else ""
-    return Cost(f"{facts.history.epochs} epochs{saved}", rows)
+    groups["fresh seeds"] = facts.history.confirmations
+    rows = tuple(_row(name, trials) for name, trials in groups.items() if trials)
+    saved = f", {1 - epochs / full:.0%} fewer than without stopping early" if full else ""
+    return Cost(f"{epochs} epochs of search{saved}", rows)
 
 
 def _row(name: str, trials: Iterable[Trial]) -> tuple[str, ...]:

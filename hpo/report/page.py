@@ -10,7 +10,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from hpo import __version__
+from hpo import __version__, verdict
 from hpo.advice import Facts, advise
 from hpo.errors import InputError, Problem
 from hpo.history import History, Search
@@ -59,6 +59,8 @@ def page(search: Search, history: History) -> str:
         started=datetime.fromtimestamp(search.created).astimezone().strftime("%Y-%m-%d %H:%M"),
         plan=plan,
         answer=answer(facts),
+        confirmed=verdict.rows(history),
+        columns=verdict.COLUMNS,
         advice=advise(search, history),
         best=history.best and short(history.best.proposal.config),
         sections=_sections(facts),

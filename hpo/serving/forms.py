@@ -17,7 +17,7 @@ from torch.export import Dim, ExportedProgram
 from hpo.errors import HpoError, InputError, Problem
 from hpo.serving.served import Served
 
-_ONNX: Final = ("onnx", "onnxscript", "onnxruntime")
+_ONNX: Final = ("onnx", "onnxscript", "onnxruntime", "torch_pruning")
 
 
 class Written(NamedTuple):

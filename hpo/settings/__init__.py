@@ -23,6 +23,7 @@ from hpo.settings.verbs import (
 )
 from hpo.settings.views import (
     CompletionSettings,
+    CompressSettings,
     CopySettings,
     DiffSettings,
     LedSettings,
@@ -36,6 +37,7 @@ from hpo.settings.words import parse
 
 __all__ = [
     "CompletionSettings",
+    "CompressSettings",
     "CopySettings",
     "DiffSettings",
     "ExportSettings",

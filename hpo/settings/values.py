@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BeforeValidator
 
+from hpo import requirement
 from hpo.errors import nearest, without_password
 from hpo.settings.words import shown
 
@@ -44,6 +45,13 @@ def _workers(value: object) -> int | str:
         raise ValueError(f"must be a whole number ≥ 1, or auto, got {str(value)!r}.") from None
 
 
+def _seeds(value: object) -> int | str:
+    try:
+        return "auto" if value == "auto" else _whole(1)(value)
+    except ValueError:
+        raise ValueError(f"must be auto or a whole number ≥ 1, got {str(value)!r}.") from None
+
+
 def _fuse(value: object) -> int | str:
     try:
         return str(value) if value in ("auto", "off") else _whole(1)(value)
@@ -76,6 +84,13 @@ def _cluster(value: object) -> str:
     return text
 
 
+def _part(value: object) -> float:
+    share = float(str(value)) if re.fullmatch(_NUMBER, str(value)) else 0.0
+    if not 0 < share < 1:
+        raise ValueError(f"must be a share between 0 and 1, such as 0.5, got {str(value)!r}.")
+    return share
+
+
 def _flag(value: object) -> bool:
     if str(value).lower() not in ("true", "false"):
         raise ValueError(f"must be true or false, got {str(value)!r}.")
@@ -99,6 +114,21 @@ def _side(value: object) -> str:
 def _weights(value: object) -> str:
     if value and not str(value).endswith(".safetensors"):
         raise ValueError(f"must be a file such as weights.safetensors, got {str(value)!r}.")
+    return str(value)
+
+
+def _requirements(value: object) -> str:
+    try:
+        return ",".join(map(str, requirement.parse(str(value))))
+    except ValueError:
+        form = "be a bound such as 'accuracy>=0.97', several with commas between"
+        raise ValueError(f"must {form}, got {str(value)!r}.") from None
+
+
+def _file(value: object) -> str:
+    folder = os.path.dirname(os.path.abspath(str(value)))
+    if value and not os.path.isdir(folder):
+        raise ValueError(f"must be a file in a folder that is there, got {str(value)!r}.")
     return str(value)
 
 
@@ -166,14 +196,18 @@ FormName = Literal[
 Count = Annotated[int, BeforeValidator(_whole(1))]
 Number = Annotated[int, BeforeValidator(_whole(0))]
 Workers = Annotated[int | Literal["auto"], BeforeValidator(_workers)]
+Seeds = Annotated[int | Literal["auto"], BeforeValidator(_seeds)]
 Fuse = Annotated[int | Literal["auto", "off"], BeforeValidator(_fuse)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Gpus = Annotated[float, BeforeValidator(_gpus)]
 Cluster = Annotated[str, BeforeValidator(_cluster)]
+Part = Annotated[float, BeforeValidator(_part)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Name = Annotated[str, BeforeValidator(_name)]
 Side = Annotated[str, BeforeValidator(_side)]
 Weights = Annotated[str, BeforeValidator(_weights)]
+Requirements = Annotated[str, BeforeValidator(_requirements)]
+File = Annotated[str, BeforeValidator(_file)]
 Folder = Annotated[str, BeforeValidator(_folder)]
 Database = Annotated[str, BeforeValidator(_database)]
 Tracking = Annotated[str, BeforeValidator(_tracking)]

@@ -15,6 +15,7 @@ from hpo.settings.values import (
     Cluster,
     Count,
     Database,
+    File,
     Flag,
     Folder,
     Form,
@@ -25,9 +26,11 @@ from hpo.settings.values import (
     Parallel,
     Pruner,
     PrunerName,
+    Requirements,
     Sampler,
     SamplerName,
     Seconds,
+    Seeds,
     Tracking,
     Weights,
     Workers,
@@ -127,6 +130,10 @@ class SearchSettings(TrialSettings):
     workers_per_trial: Count = Field(default=1, description="Processes that train a trial together")
     parallel: Parallel = Field(default="ddp", description="How they do: ddp copies, fsdp shards the model")
     seed: Number = Field(default=0, description="The same seed, the same search")
+    confirm: Number = Field(default=3, description="Train so many of the best, and the baseline, again")
+    confirm_seeds: Seeds = Field(default="auto", description="With so many fresh seeds (5, by the trials)")
+    require: Requirements = Field(default="", description="Exit with 1 below it: 'accuracy>=0.97' (none)")
+    junit: File = Field(default="", description="A file for build servers: junit=hpo.xml (none)")
     deterministic: Flag = Field(default=False, description="Go by a rule, never by who was faster")
     report_within: Seconds | None = Field(
         default=None, description="A worker silent for longer hangs (10m, or 20 epochs)"

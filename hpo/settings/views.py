@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 from pydantic import BeforeValidator, Field
 
 from hpo.settings.base import Settings
-from hpo.settings.values import Name, Number, Side, choice
+from hpo.settings.values import Count, Name, Number, Part, Side, choice
 from hpo.settings.verbs import NameSettings, StoreSettings, TrackingSettings
 from hpo.settings.words import dashed
 
@@ -28,6 +28,15 @@ class PromoteSettings(NameSettings, TrackingSettings):
 
     trial: Number | None = Field(default=None, description="Trial to promote (the winner)")
     model: Name | None = Field(default=None, description="The registered model (of the recipe's name)")
+
+
+class CompressSettings(NameSettings):
+    """The keys of `hpo compress`."""
+
+    to: str = Field(default="", description="The folder to write (NAME-compressed)")
+    trial: Number | None = Field(default=None, description="Trial to compress (the winner)")
+    prune: Part = Field(default=0.5, description="Share of the weights, or of the channels, that goes")
+    epochs: Count | None = Field(default=None, description="Epochs that the rest trains on (a third)")
 
 
 class RollbackSettings(TrackingSettings):

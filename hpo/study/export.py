@@ -45,6 +45,8 @@ def _frozen(trial: Trial) -> FrozenTrial:
     proposal = trial.proposal
     score = trial.score if trial.score is not None and math.isfinite(trial.score) else None
     state = _STATES.get(trial.outcome or Outcome.LOST, TrialState.FAIL)
+    if not proposal.searched:  # it would be compared with what was searched
+        state = TrialState.FAIL
     if state is TrialState.COMPLETE and score is None:
         state = TrialState.FAIL
     frozen = create_trial(

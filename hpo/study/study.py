@@ -36,7 +36,7 @@ from hpo.study.blend import PRIOR, Blend
 from hpo.study.drawing import Known, Quantiles
 from hpo.study.methods import MODELS, PRUNERS
 from hpo.study.view import Memory
-from hpo.trial import PROOF, Ending, Outcome, Point, Proposal, Record
+from hpo.trial import Ending, Outcome, Point, Proposal, Record
 
 optuna.logging.disable_default_handler()
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -81,6 +81,7 @@ class Study:
         self._live: dict[int, optuna.Trial] = {}
         self._ended: dict[int, tuple[Outcome, float | None]] = {}  # and not told to the sampler yet
         self._told = 0  # in a deterministic search: the first that was not
+        self._passed: set[int] = set()  # numbers that others took
         self._measured = 0
 
     @property
@@ -94,9 +95,10 @@ class Study:
         return not self._lag or all(number in self._ended for number in self._due)
 
     @property
-    def _due(self) -> range:
+    def _due(self) -> list[int]:
         """What the sampler is to be told before it proposes again."""
-        return range(self._told, self.size - self._lag + 1)
+        numbers = range(self._told, self.size - self._lag + 1)
+        return [number for number in numbers if number not in self._passed]
 
     def propose(self) -> Proposal:
         """Return the next trial."""
@@ -229,8 +231,9 @@ class Study:
     def restore(self, record: Record) -> None:
         """Take in a record of the past; the records of a search must come in their order."""
         match record:
-            case Proposal(origin=origin) if origin == PROOF:  # it only takes a number
+            case Proposal() if not record.searched:  # it only takes a number
                 self._study.add_trial(create_trial(state=TrialState.FAIL))
+                self._passed.add(record.number)
             case Proposal():
                 self._restore_proposal(record)
             case Point() if record.trial in self._live:

@@ -46,8 +46,7 @@ class LineView:
         self._seen = len(history.ended)
         self._notices.start(history)
         search = plan.search
-        trials = f"{search.settings['trials']} trials of {plan.epochs} epochs"
-        self._say(f"{search.name}  {search.recipe} · {search.objective} · {trials}")
+        self._say(f"{search.name}  {search.recipe} · {search.objective} · {wording.ordered(plan)}")
 
     def update(self, search: Search, history: History) -> None:
         """Print what is new: a pause, how many trials train at once, and those that ended."""

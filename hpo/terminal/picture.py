@@ -32,6 +32,7 @@ class Picture:
 
     def __init__(self, plan: Plan, history: History, clock: Clock = time.monotonic) -> None:
         self._epochs, self._clock = plan.epochs, clock
+        self._confirmations, self._ordered = plan.confirmations, wording.ordered(plan)
         self._timeout: float | None = plan.setting("timeout")
         self._started = clock()
         self._before = _progress(
@@ -43,6 +44,7 @@ class Picture:
         """Return the picture: progress, outcomes, the best so far, what is tried, what each worker does."""
         return Group(
             line((search.name, "bold"), f"  {search.recipe} · {search.objective}"),
+            *([line(self._ordered, style="dim")] if self._confirmations else []),
             self._bar(int(str(search.settings["trials"])), history),
             line(wording.outcomes(history) or _waiting(history), style="dim"),
             *([line(history.because, style="dim")] if history.because else []),
@@ -56,12 +58,12 @@ class Picture:
         row = Table.grid(padding=(0, 1), expand=True)
         for ratio in (None, 1, None):
             row.add_column(ratio=ratio, no_wrap=True)
-        ended = sum(trial.ending is not None for trial in history.searched)
-        done = min(_progress(history, self._epochs), trials)
+        total = trials + self._confirmations
+        done = min(_progress(history, self._epochs), total)
         row.add_row(
-            f"{ended}/{trials}",
-            ProgressBar(total=trials, completed=done, width=None),
-            self._times(trials, done),
+            _count(trials, history),
+            ProgressBar(total=total, completed=done, width=None),
+            self._times(total, done),
         )
         return row
 
@@ -128,6 +130,14 @@ def line(*parts: str | tuple[str, str], style: str = "") -> Text:
 def _progress(history: History, epochs: int) -> float:
     """Return the trials done, with the parts done of those under way."""
     return len(history.ended) + sum(min(trial.epochs / epochs, 1) for trial in history.running)
+
+
+def _count(trials: int, history: History) -> str:
+    """Say how many trials have ended, or how many of the best have trained again."""
+    if history.confirmations:
+        again = sum(trial.ending is not None for trial in history.confirmations)
+        return f"again {again}/{len(history.confirmations)}"
+    return f"{sum(trial.ending is not None for trial in history.searched)}/{trials}"
 
 
 def _waiting(history: History) -> str:

@@ -13,9 +13,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hpo import summary
+from hpo import summary, verdict
 from hpo.audit.check import Check
 from hpo.history import FORKED_FROM, History, Search, State, Trial
+from hpo.requirement import Judgement
 from hpo.terminal import wording
 from hpo.trial import Outcome
 
@@ -37,8 +38,10 @@ def show(
     """
     parts: list[RenderableType] = [_header(search, history)]
     if history.best:
-        verdict = " ".join(filter(None, (_gain(history), _proof(history))))
-        parts += [_ranking(history), Text(verdict), *_memory(history.proof or history.best)]
+        said = [*(verdict.sentences(history) or [_gain(history)]), _proof(history)]
+        parts += [_ranking(history), *_confirmed(history), Text(" ".join(filter(None, said)))]
+        parts += _memory(history.proof or history.best)
+    parts += [_required(it) for it in summary.required(search, history)]
     parts += [*(Text(line) for line in _complaints(history)), *advice]
     return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts), next_steps(search, history, words))
 
@@ -91,6 +94,20 @@ def _ranking(history: History) -> Table:
         numbers = [wording.number(values[name]) if name in values else "" for name in names]
         table.add_row(*map(Text, (str(trial.number), *numbers, summary.short(trial.proposal.config))))
     return table
+
+
+def _required(judgement: Judgement) -> Text:
+    mark, style = ("✓", "green") if judgement.passed else ("✗", "bold red")
+    return Text.assemble((f"{mark} required ", style), str(judgement))
+
+
+def _confirmed(history: History) -> list[RenderableType]:
+    """Return how the best did with fresh seeds."""
+    rows = verdict.rows(history)
+    if not rows:
+        return []
+    seeds = ", ".join(map(str, history.standings[0].again))
+    return [Group(Text(f"again with seed {seeds}", style="dim"), _listed(verdict.COLUMNS, rows))]
 
 
 def _gain(history: History) -> str:
@@ -150,11 +167,13 @@ def next_steps(search: Search, history: History, words: Sequence[str]) -> Render
     resume = (f"hpo resume {search.name}", "go on where it stopped")
     export = (f"hpo export {search.name} to=train_{search.name}.py", "the winner as plain PyTorch code")
     look = (f"hpo show {search.name}", "this page")
+    confirm = (f"hpo resume {search.name} confirm_seeds=5", "the best again, with fresh seeds")
+    lucky = search.state is State.FINISHED and not (search.given or history.confirmations)
     missing = summary.unsent(search, history)
     sync = (f"hpo sync {search.name}", f"MLflow lacks {missing} of {history.seq} records")
     over = search.given and bool(history.ended)  # there is nothing to go on with
     stopped = search.state in (State.INTERRUPTED, State.FAILED) and not over
-    choices = ((stopped, resume), (history.best, export), (True, look), (missing, sync))
+    choices = ((stopped, resume), (history.best, export), (lucky, confirm), (True, look), (missing, sync))
     commands = [command for offered, command in choices if offered]
     rows = [
         *((" ".join((command, *words)), why) for command, why in commands),
@@ -223,8 +242,8 @@ def audit(checks: Sequence[Check]) -> RenderableType:
         if len(check.faults) > len(check.examples):
             page.add_row("", Text(f"    … {len(check.faults)} in all", style="red"))
     failed = sum(not check.passed for check in checks)
-    verdict = f"{failed} of {len(checks)} checks failed" if failed else f"all {len(checks)} checks passed"
-    return Group(page, Text(f"\n{verdict}", style="bold"))
+    total = f"{failed} of {len(checks)} checks failed" if failed else f"all {len(checks)} checks passed"
+    return Group(page, Text(f"\n{total}", style="bold"))
 
 
 def _listed(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> Table:

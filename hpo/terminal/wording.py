@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hpo import summary
 from hpo.history import History, Trial
@@ -14,6 +14,9 @@ from hpo.usage import Use
 
 _REASONS: Final = 3
 _GIB: Final = 2**30
+
+if TYPE_CHECKING:
+    from hpo.plan import Plan
 
 
 def number(value: float) -> str:
@@ -64,6 +67,14 @@ def duration(seconds: float) -> str:
     if hours:
         return f"{hours} h {minutes:02d} min"
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def ordered(plan: Plan) -> str:
+    """Return what a search is to train, with what comes after it."""
+    trials = f"{plan.search.settings['trials']} trials of {plan.epochs} epochs"
+    seeds = "a fresh seed" if len(plan.fresh_seeds) == 1 else f"{len(plan.fresh_seeds)} fresh seeds"
+    again = f"the best {plan.confirm} and the baseline again with {seeds}"
+    return f"{trials}, then {again}" if plan.confirmations else trials
 
 
 def tally(counts: Mapping[str, int]) -> str:
@@ -134,6 +145,7 @@ def ended(trial: Trial, objective: Objective) -> str:
         f"{trial.outcome or '':<8}",
         f"epoch {trial.epochs:>2}",
         measured(trial, objective, width=7),
+        "" if trial.proposal.seed is None else f"seed {trial.proposal.seed}",
         cause(trial) or summary.short(trial.proposal.config),
     ]
     return "  ".join(filter(None, facts))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -11,19 +13,25 @@ from hpo.tracking.places import calm, default_uri, make_whole
 _FOLDER: Final = "served"
 
 
-def attach(search: Search, path: Path) -> str:
-    """Keep a file on a search's parent run, and say where; or why not, since MLflow may be out of reach."""
+def attach(search: Search, paths: Sequence[Path], values: Mapping[str, float] | None = None) -> str:
+    """Keep files and values on a search's parent run; say where, or why not: MLflow may be out of reach."""
     calm()
     from mlflow import MlflowClient
+    from mlflow.entities import Metric
 
     from hpo.tracking.runs import Runs
+    from hpo.tracking.wording import milliseconds
 
     uri = default_uri()
     try:
         make_whole(uri)
         client = MlflowClient(uri)
-        client.log_artifact(Runs(client, search).parent, str(path), _FOLDER)
+        run, at = Runs(client, search).parent, milliseconds(time.time())
+        for path in paths:
+            client.log_artifact(run, str(path), _FOLDER)
+        client.log_batch(run, [Metric(name, value, at, 0) for name, value in (values or {}).items()])
     except Exception as error:  # noqa: BLE001 - the store may be MLflow's own, with any error of its database
         told = str(error).strip().partition("\n")[0]
         return f"Not in MLflow: {type(error).__name__}: {told}"
-    return f"In MLflow: {_FOLDER}/{path.name}, among the artifacts of run {search.name}."
+    named = ", ".join(path.name for path in paths)
+    return f"In MLflow: {named} in {_FOLDER}/, among the artifacts of run {search.name}."

@@ -13,7 +13,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, RunTag
 
 from hpo.history import Search, Trial
-from hpo.tracking import wording
+from hpo.tracking import views, wording
 from hpo.tracking.wording import Message, milliseconds
 
 BORN: Final = "hpo.created"
@@ -80,15 +80,27 @@ class Runs:
     def _introduce(self, search: Search) -> None:
         message = Message()
         message.configure({**search.settings, "objective": str(search.objective)})
-        message.tag({"hpo.versions": json.dumps(dict(search.versions))})
+        message.tag(
+            {"hpo.versions": json.dumps(dict(search.versions)), "hpo.objective": str(search.objective)}
+        )
+        self._present(search)
         self.tell(self.parent, message)
         self.write({Path(search.path).name: search.source, "space.yaml": search.space})
+
+    def _present(self, search: Search) -> None:
+        """Have the pages of the experiment show what matters first; a description of someone else's stays."""
+        tags = views.experiment_tags(search)
+        if NOTE not in self._client.get_experiment(self._experiment).tags:
+            tags[NOTE] = views.links(self._experiment)
+        for name, text in tags.items():
+            self._client.set_experiment_tag(self._experiment, name, text)
 
     def child(self, trial: Trial) -> str:
         """Return the run of a trial; the first call for it makes it, if the store has none."""
         if trial.number not in self._children:
             key = {PARENT: self.parent, NUMBER: str(trial.number)}
-            name, origin = f"{self._name}/{trial.number:03d}", {"hpo.origin": trial.proposal.origin}
+            name = f"{self._name}/{trial.number:03d} {wording.gist(trial.proposal.config)}".strip()
+            origin = {"hpo.origin": trial.proposal.origin}
             run = self._find_or_create(key, name, trial.proposal.at, origin)
             self._children[trial.number] = run.info.run_id
         return self._children[trial.number]

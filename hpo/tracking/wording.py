@@ -11,10 +11,12 @@ from typing import Final
 
 from mlflow.entities import Metric, Param
 
-from hpo.config import Value
+from hpo import summary
+from hpo.config import Config, Value
 from hpo.history import History, Search, State, Trial
 from hpo.recipe import Objective
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
+from hpo.verdict import sentences
 
 STATUS: Final = {
     Outcome.FINISHED: "FINISHED",
@@ -83,6 +85,7 @@ def tell_trial(message: Message, record: Record, trial: Trial, objective: Object
     match record:
         case Proposal():
             message.configure(record.config)
+            message.tag({"hpo.seed": "" if record.seed is None else str(record.seed)})
         case Attempt():
             message.tag({"hpo.worker": record.worker, "hpo.attempts": str(len(trial.attempts))})
             message.tag({"hpo.at_once": str(trial.at_once)})
@@ -93,6 +96,8 @@ def tell_trial(message: Message, record: Record, trial: Trial, objective: Object
             if record.score is not None and math.isfinite(record.score):
                 message.measure({"final_score": record.score}, trial.epochs, record.at)
             message.measure(_memory(trial), trial.epochs, record.at)
+            tested = {f"test_{name}": value for name, value in trial.test.items()}
+            message.measure(tested, trial.epochs, record.at)
             message.tag({"hpo.alone": trial.alone, "hpo.start": str(record.notes.get("start", ""))})
             message.tag({"hpo.outcome": record.outcome.value, "hpo.reason": record.reason})
             message.status, message.ended = STATUS[record.outcome], record.at
@@ -109,11 +114,30 @@ def _memory(trial: Trial) -> dict[str, float]:
 
 def tell_search(message: Message, ending: Ending, history: History) -> None:
     """Put the standings after one more trial ended into the message to the search's run."""
-    counts, best = history.counts, history.best
+    counts = history.counts
     standings: dict[str, float] = {f"trials_{outcome}": counts[outcome] for outcome in Outcome}
-    if best is not None and best.score is not None:
-        standings["best_score"] = best.score
+    standings |= _worth(history)
+    standings |= {f"confirmed_{history.objective.metric}": it.median for it in history.standings[:1]}
+    standings |= {f"test_{name}": value for name, value in history.test.items()}
     message.measure(standings, len(history.ended), ending.at)
+
+
+def _worth(history: History) -> dict[str, float]:
+    """Return the best score, the baseline's, what was gained over it, and the winner's when trained alone."""
+    baseline = history.trials.get(0)
+    finished = baseline if baseline and baseline.outcome is Outcome.FINISHED else None
+    named = {"best_score": history.best, "baseline_score": finished, "proof_score": history.proof}
+    scores = {name: trial.score for name, trial in named.items() if trial and trial.score is not None}
+    if "best_score" in scores and "baseline_score" in scores:
+        cost = history.objective.cost
+        scores["gain"] = cost(scores["baseline_score"]) - cost(scores["best_score"])
+    return scores
+
+
+def gist(config: Config) -> str:
+    """Return what tells trials apart in a legend: `adamw 0.0063`."""
+    values = (config.get(name) for name in ("optimizer", "optimizer.lr"))
+    return " ".join(summary.brief(value) for value in values if value is not None)
 
 
 def note(search: Search, history: History) -> str:
@@ -127,6 +151,7 @@ def note(search: Search, history: History) -> str:
         parts.append(f"Trained {history.because}.")
     if history.best:
         rows = [f"| {name} | {value} |" for name, value in history.best.proposal.config.items()]
+        parts += sentences(history)
         parts.append(f"Best: trial {history.best.number}, score {history.best.score}")
         parts.append("\n".join(["| name | value |", "| --- | --- |", *rows]))
     return "\n\n".join(parts)

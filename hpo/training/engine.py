@@ -25,12 +25,14 @@ if TYPE_CHECKING:
 class Member:
     """A trial of a cohort: its number and its configuration, with every default filled in.
 
-    It goes on from the `snapshot` of an earlier training, if there is one.
+    It goes on from the `snapshot` of an earlier training, if there is one. One that is `tested` is measured
+    on the test data, if there are such, after its last epoch.
     """
 
     number: int
     config: Config
     snapshot: Snapshot | None = None
+    tested: bool = False
 
     @property
     def done(self) -> int:

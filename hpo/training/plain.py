@@ -44,7 +44,7 @@ from hpo.training.values import (
     slow_calls,
     start_calls,
 )
-from hpo.trial import Divergence, Point
+from hpo.trial import TEST, Divergence, Point
 from hpo.vocabulary import MODEL
 
 FEW: Final = 8
@@ -56,7 +56,8 @@ DIVERGED: Final = 100.0
 
 def train(task: Task, members: Sequence[Member]) -> Progress:
     """Train the members side by side; see `hpo.training.engine.Engine`."""
-    splits = {name: place(task.splits[name], task.device) for name in ("train", "validation")}
+    wanted = ("train", "validation", TEST) if any(it.tested for it in members) else ("train", "validation")
+    splits = {name: place(task.splits[name], task.device) for name in wanted if name in task.splits}
     live = [_Training(task, splits, member) for member in members]
     while live:
         results = [training.epoch(training.done + 1) for training in live]
@@ -125,6 +126,7 @@ class _Training:
     def __init__(self, task: Task, splits: Mapping[str, Split], member: Member) -> None:
         config = member.config
         self.task, self.splits, self.number = task, splits, member.number
+        self.tested = member.tested and TEST in splits
         self.batch_size = member.batch_size
         limits = (cast("float | None", config[name]) for name in ("clip_norm", "clip_value"))
         self.clip = Clipping(*limits)
@@ -182,8 +184,7 @@ class _Training:
                 self._begin(step)
             if not math.isfinite(step.loss) or step.loss > self.limit:
                 return self._divergence(epoch, steps, step.loss)
-        batches = load(self.splits["validation"], self.batch_size)
-        measured = self.team.evaluate(self.evaluated, self.measures, batches)
+        measured = self._measured("validation")
         score = measured[self.task.objective.metric]
         if not (math.isfinite(measured["loss"]) and math.isfinite(score)):
             return self._divergence(epoch, steps, measured["loss"])
@@ -207,12 +208,17 @@ class _Training:
             notes=self._notes(),
         )
 
+    def _measured(self, split: str) -> dict[str, float]:
+        batches = load(self.splits[split], self.batch_size)
+        return self.team.evaluate(self.evaluated, self.measures, batches)
+
     def _notes(self) -> dict[str, Any]:
-        """Say what the trial takes, and what it started from."""
+        """Say what the trial takes, what it started from and, at its end, how it does on test data."""
         taken = {"measured": measure(self.optimizer, self.model, self.evaluated).parts}
         if self.predicted:
             taken = {"predicted": self.predicted.parts, **taken}
-        return {"memory": taken, **start_note(self.started)}
+        tested = {TEST: self._measured(TEST)} if self.tested and self.done == self.task.epochs else {}
+        return {"memory": taken, **start_note(self.started), **tested}
 
     def _begin(self, first: Step) -> None:
         """Note what the first step tells."""

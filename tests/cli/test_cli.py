@@ -77,7 +77,7 @@ def test_an_unknown_verb_is_refused(words, capsys):
     lines = capsys.readouterr().err.splitlines()
     assert lines[:2] == ["hpo: nothing was started, 1 problem:", words[0]]
     assert lines[2].startswith("    There is no verb of this name.")
-    assert "Known: audit, check, completion, copy" in lines[2]
+    assert "Known: audit, check, completion, compress, copy" in lines[2]
 
 
 def test_an_unknown_verb_is_guessed(capsys):

@@ -10,13 +10,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
-from hpo.config import Config
 from hpo.ledger import Ledger
 from hpo.line import Line
 from hpo.plan import order
 from hpo.referee import Referee
 from hpo.settings import SearchSettings
-from hpo.trial import Divergence, Ending, Outcome, Point
+from hpo.trial import Divergence, Ending, Outcome, Point, Proposal
 
 
 def started(url: str, *words: str, lag: int = 0) -> str:
@@ -37,12 +36,17 @@ def referee(url: str, name: str) -> Referee:
     return Referee(url, name, session)
 
 
-def measured(number: int, config, epoch: int) -> Point | Divergence:
+def of(trial: Proposal, epoch: int) -> Point | Divergence:
+    """One epoch of a trial."""
+    return measured(trial.number, trial.config, epoch, trial.seed or "")
+
+
+def measured(number: int, config, epoch: int, seed: int | str = "") -> Point | Divergence:
     """One epoch of a made-up training: best at lr 0.02, hopeless far from it, and noisy."""
     distance = abs(math.log10(config["optimizer.lr"] / 0.02))
     if distance > 1.8 and epoch == 2:
         return Divergence(number, epoch, 3, math.inf, 1e6)
-    noise = int(hashlib.sha256(f"{config.digest}{epoch}".encode()).hexdigest()[:6], 16) / 16**6
+    noise = int(hashlib.sha256(f"{config.digest}{epoch}{seed}".encode()).hexdigest()[:6], 16) / 16**6
     loss = (1 + distance) / epoch + 0.05 * noise
     return Point(number, epoch, loss, loss, loss, 0.1, 1.0, 1.0, 0.01, {"accuracy": 1 / (1 + loss)})
 
@@ -52,7 +56,7 @@ class Workers:
 
     def __init__(self, count: int, epochs: int, size: int = 1) -> None:
         self.epochs, self.size = epochs, size
-        self.hands: list[tuple[dict[int, Config], int] | None] = [None] * count
+        self.hands: list[tuple[dict[int, Proposal], int] | None] = [None] * count
         self.cohorts = 0
 
     def turn(self, judge: Referee, hand: int) -> bool:
@@ -61,23 +65,23 @@ class Workers:
         if held is None:
             self.hands[hand] = self._take(judge, hand)
             return self.hands[hand] is not None
-        configs, epoch = held
-        kept = judge.report([measured(number, config, epoch) for number, config in configs.items()])
+        trials, epoch = held
+        kept = judge.report([of(trial, epoch) for trial in trials.values()])
         if epoch == self.epochs:
             judge.tell([Ending(number, Outcome.FINISHED) for number in kept])
             kept = []
-        self.hands[hand] = ({number: configs[number] for number in kept}, epoch + 1) if kept else None
+        self.hands[hand] = ({number: trials[number] for number in kept}, epoch + 1) if kept else None
         return True
 
-    def _take(self, judge: Referee, hand: int) -> tuple[dict[int, Config], int] | None:
+    def _take(self, judge: Referee, hand: int) -> tuple[dict[int, Proposal], int] | None:
         self.cohorts += 1
         cohort = f"cohort-{self.cohorts}"
         trials = judge.ask(cohort, self.size)
         if not trials:
             return None
-        configs = {trial.number: trial.config for trial in trials}
-        judge.attempt(cohort, configs, f"worker-{hand}", {"at once": len(trials)})
-        return configs, 1
+        numbers = [trial.number for trial in trials]
+        judge.attempt(cohort, numbers, f"worker-{hand}", {"at once": len(trials)})
+        return dict(zip(numbers, trials, strict=True)), 1
 
 
 class Perils:
@@ -126,15 +130,15 @@ class Perils:
     def work(self, cohort: str) -> Iterator[None]:
         """A worker, which can die wherever it yields."""
         line = Line(self.call)
-        configs = {trial.number: trial.config for trial in line.ask(cohort, self.size)}
+        trials = {trial.number: trial for trial in line.ask(cohort, self.size)}
         yield
-        line.attempt(list(configs), cohort, {"at once": 1})
+        line.attempt(list(trials), cohort, {"at once": 1})
         for epoch in range(1, self.epochs + 1):
             yield
-            kept = line.report([measured(number, config, epoch) for number, config in configs.items()])
-            configs = {number: configs[number] for number in kept}
+            kept = line.report([of(trial, epoch) for trial in trials.values()])
+            trials = {number: trials[number] for number in kept}
         yield
-        line.tell([Ending(number, Outcome.FINISHED) for number in configs])
+        line.tell([Ending(number, Outcome.FINISHED) for number in trials])
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Ask the referee, which may be dead by then, or die of it."""

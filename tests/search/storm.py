@@ -149,6 +149,15 @@ class Storm:
             assert not faults, faults
             ended = {trial["number"] for trial in found.trials if trial["outcome"]}
             assert self.safe <= ended, f"lost: {self.safe - ended}"
+            assert found.winner == self.winner()
+
+    def winner(self) -> int | None:
+        ledger = Ledger(self.url)
+        try:
+            best = ledger.history(ledger.search("hit")).best
+        finally:
+            ledger.close()
+        return best.number if best else None
 
     @contextmanager
     def weather(self) -> Iterator[None]:
@@ -342,10 +351,12 @@ def words(path: Path, seed: int, chance: random.Random) -> list[str]:
         f"sampler={chance.choice(['random', 'random', 'qmc', 'tpe'])}",
         f"pruner={chance.choice(['halving', 'none'])}",
         *chance.choice([[], [], ["timeout=20s"]]),
+        *chance.choice([[], ["confirm_seeds=2"], ["confirm=1", "confirm_seeds=3"]]),
     ]
 
 
-QUIET = ["trials=4", "epochs=2", "sampler=random", "pruner=none"]  # what a trial is follows from its number
+# What a trial is follows from its number.
+QUIET = ["trials=2", "epochs=2", "sampler=random", "pruner=none", "confirm=1", "confirm_seeds=1"]
 
 
 def strike(number: int, fate: Fate | None, *, commits: bool) -> tuple[bool, list[tuple[Any, ...]]]:

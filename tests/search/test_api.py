@@ -52,6 +52,17 @@ def test_it_is_loaded_again_and_shown(folder):
     assert (folder / "mine.html").exists()
 
 
+def test_its_pictures_are_figures(folder):
+    plot = hpo.train("linear", epochs=8, show=False).plot
+    for name, draw in plot.all().items():
+        if name == "batch_norm":
+            with pytest.raises(hpo.HpoError, match="no batch"):
+                draw()
+        else:
+            draw().savefig(folder / f"{name}.png")
+            assert (folder / f"{name}.png").stat().st_size > 10_000
+
+
 def test_what_is_wrong_is_said_as_on_the_command_line(folder):
     with pytest.raises(hpo.InputError) as caught:
         hpo.search("cnn", trials=0, sampler="tpee", overrides={"optimizer": "sgdd"})

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from hpo.config import Config
 from hpo.history import History, Search, State
 from hpo.recipe import Objective
-from hpo.trial import Attempt, Ending, Outcome, Point, Proposal
+from hpo.trial import CONFIRMATION, SEED, Attempt, Ending, Outcome, Point, Proposal
 
 OBJECTIVE = Objective("minimize", "loss")
 EPOCHS = 18
@@ -48,9 +48,16 @@ def search(state: State = State.RUNNING, **changes: object) -> Search:
     return Search(**{**facts, **changes})
 
 
-def plan(state: State = State.RUNNING) -> SimpleNamespace:
+def plan(state: State = State.RUNNING, seeds: int = 0) -> SimpleNamespace:
     """What the views ask of a plan."""
-    return SimpleNamespace(search=search(state), epochs=EPOCHS, setting=SETTINGS.get)
+    return SimpleNamespace(
+        search=search(state),
+        epochs=EPOCHS,
+        setting=SETTINGS.get,
+        confirm=3,
+        fresh_seeds=range(1, seeds + 1),
+        confirmations=4 * seeds,
+    )
 
 
 class Story:
@@ -67,9 +74,12 @@ class Story:
         config: Config = SGD,
         worker: str = "host/101",
         reason: str = "",
+        origin: str = "tpe",
+        seed: int | None = None,
     ) -> Story:
         number = len(self.history.trials)
-        self.history.add(Proposal(number, config, "tpe" if number else "baseline"))
+        notes = {} if seed is None else {SEED: seed}
+        self.history.add(Proposal(number, config, origin if number else "baseline", notes=notes))
         self.history.add(Attempt(number, worker, at=self.now))
         for epoch, score in enumerate(scores, start=1):
             self.now += 1
@@ -98,10 +108,23 @@ def typical() -> History:
     return story.history
 
 
+def confirmed(*others: float) -> History:
+    """A baseline at 0.4, a winner of the search at 0.2; with seeds 1, 2, … the second has these scores."""
+    story = Story().trial(Outcome.FINISHED, 0.4).trial(Outcome.FINISHED, 0.2, config=ADAMW)
+    for seed, score in enumerate(others, start=1):
+        story.trial(Outcome.FINISHED, 0.41 + seed / 100, origin=CONFIRMATION, seed=seed)
+        outcome = Outcome.FINISHED if math.isfinite(score) else Outcome.DIVERGED
+        story.trial(outcome, score, config=ADAMW, origin=CONFIRMATION, seed=seed)
+    return story.history
+
+
 def awkward() -> dict[str, History]:
     """Histories in which something is missing or not a number."""
     return {
         "none": Story().history,
+        "confirmed": confirmed(0.3, 0.31, 0.32, 0.3, 0.29),
+        "confirmed once": confirmed(0.3),
+        "confirmed in vain": confirmed(0.3, math.nan),
         "typical": typical(),
         "only pruned": Story().trial(Outcome.PRUNED, 0.5).trial(Outcome.PRUNED, 0.6).history,
         "only the baseline": Story().trial(Outcome.FINISHED, 0.5).history,

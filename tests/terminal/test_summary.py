@@ -40,6 +40,7 @@ def test_a_search_is_described():
         "epochs": 2,
         "seconds": 2.0,
         "origin": "tpe",
+        "seed": None,
         "at_once": 1,
         "memory": {},
         "config": dict(HISTORIES["typical"].trials[1].proposal.config),
