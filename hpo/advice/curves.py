@@ -96,7 +96,7 @@ def _too_close(facts: Facts, best: Sequence[Trial]) -> Iterator[Advice]:
         f"The best {len(close)} trials are too close to tell which is better",
         f"{metric} {brief(first.score or 0.0)} leads {brief(second.score or 0.0)}, "
         f"and at the end it moves by {brief(noise)} from epoch to epoch",
-        "Let fresh seeds choose (confirm=3) before you rely on the difference",
+        f"Let fresh seeds choose: hpo resume {facts.plan.search.name} confirm=3",
         numbers(close),
     )
 
