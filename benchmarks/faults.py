@@ -78,7 +78,7 @@ def await_moment(it: Scene, kind: Kind, chance: random.Random, epochs: int) -> N
     if early and not kind.checkpoints:
         time.sleep(share * 5)
     else:
-        until(lambda: it.epochs >= share * epochs or not it.alive)
+        until(lambda: it.epochs >= share / kind.times * epochs or not it.alive)
         until(lambda: not kind.checkpoints or it.shelf() or not it.alive)
         time.sleep(bit)
 

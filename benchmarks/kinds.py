@@ -15,8 +15,8 @@ SHORT = "trials=8 epochs=6 sampler=random pruner=none"  # what a trial is follow
 LONG = "trials=2 epochs=50 sampler=random pruner=none checkpoint_every=0.3s"
 RULED = "trials=14 epochs=4 sampler=tpe pruner=halving deterministic=true"
 HANGS = f"{LONG} report_within=20s"
-MANY = "trials=12 epochs=40 sampler=random pruner=none checkpoint_every=0.3s"
-MANY_RULED = "trials=30 epochs=8 sampler=tpe pruner=halving deterministic=true"
+MANY = "trials=12 epochs=150 sampler=random pruner=none checkpoint_every=0.3s"
+MANY_RULED = "trials=40 epochs=24 sampler=tpe pruner=halving deterministic=true"
 
 
 @dataclass(frozen=True)

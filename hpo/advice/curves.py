@@ -78,7 +78,12 @@ def _rebounds(trial: Trial) -> bool:
 
 
 def _too_close(facts: Facts, best: Sequence[Trial]) -> Iterator[Advice]:
-    """The winner's lead over the runner-up is less than what the score moves from epoch to epoch anyway."""
+    """The winner's lead over the runner-up is less than what the score moves from epoch to epoch anyway.
+
+    Where the best were trained with fresh seeds, these tell more.
+    """
+    if facts.history.standings:
+        return
     first, second = best[0], best[1]
     lead = abs((first.score or 0.0) - (second.score or 0.0))
     noise = median(wobble(trial) for trial in best)

@@ -25,7 +25,7 @@ from hpo.config import Config
 from hpo.history import GIVEN, History
 from hpo.plan import Plan
 from hpo.training.words import VOCABULARY
-from hpo.trial import Outcome, Proposal
+from hpo.trial import CONFIRMATION, SEED, Outcome, Proposal
 
 SGD = """
 optimizer:
@@ -308,6 +308,15 @@ class TestCurves:
     def test_noise_hides_the_order(self):
         advice = only(self.tell(lambda epoch, rng: 1 + rng.gauss(0, 0.1)))
         assert "too close to tell" in advice.finding
+
+    def test_fresh_seeds_know_better_than_noise(self):
+        facts = tale(SGD, lambda config, rng: [1 + rng.gauss(0, 0.1) for _ in range(EPOCHS)], 20)
+        assert any("too close to tell" in it.finding for it in curves(facts))
+        for trial in facts.history.candidates(2):
+            number = len(facts.history.trials)
+            facts.history.add(Proposal(number, trial.proposal.config, CONFIRMATION, notes={SEED: 1}))
+            add_curve(facts.history, number, Outcome.FINISHED, [0.5])
+        assert not any("too close to tell" in it.finding for it in curves(facts))
 
     def test_clipping_of_every_step(self):
         advice = only(self.tell(lambda epoch, rng: 0.1**epoch + 0.1, clipped_share=0.97))
