@@ -37,8 +37,8 @@ _CARD: Final = """# {title}
 | --- | --- |
 {figures}
 
-Trials were chosen by their score on the validation data, so expect a little less on new data. What is listed of
-the test data, if anything, was measured once, after the choice.
+Trials were chosen by their score on the validation data, so expect a little less on new data. What is listed
+of the test data, if anything, was measured once, after the choice.
 
 ## Use it
 
