@@ -1,6 +1,5 @@
 """`hpo extend`: a trial goes on from where its search left it."""
 
-import json
 import os
 import subprocess
 import sys
@@ -10,6 +9,7 @@ import pytest
 from trained import TINY, Trained
 
 from hpo import cli
+from hpo.ledger import Ledger
 
 HPO = Path(sys.executable).parent / "hpo"
 
@@ -22,8 +22,8 @@ def hpo(folder, *words):
 
 
 def curve(folder, name):
-    [trial] = json.loads(hpo(folder, "show", name, "--json"))["trials"]
-    return trial["curve"]
+    ledger = Ledger(f"sqlite:///{folder / 'hpo.db'}")
+    return ledger.history(ledger.search(name)).trials[0].points
 
 
 @pytest.mark.slow
@@ -40,11 +40,11 @@ def test_a_trial_goes_on_from_its_last_epoch_by_the_schedule_of_all(tmp_path):
     hpo(tmp_path, "train", *words, "epochs=4", "name=whole")
     hpo(tmp_path, "extend", "short", "epochs=4", "to=longer")
     short, whole, longer = (curve(tmp_path, name) for name in ("short", "whole", "longer"))
-    losses = [[point["score"] for point in it] for it in (short, whole, longer)]
+    losses = [[point.score for point in it] for it in (short, whole, longer)]
     assert losses[2][:2] == losses[0]
     assert len(losses[2]) == 4
     assert losses[2][2:] != losses[1][2:]
-    assert [point["lr"] for point in longer][2:] == [point["lr"] for point in whole][2:]
+    assert [point.lr for point in longer][2:] == [point.lr for point in whole][2:]
 
 
 def test_fewer_epochs_are_refused(monkeypatch, capsys):
