@@ -171,7 +171,8 @@ class _Conductor:
     def __init__(self, ledger: Ledger, search: Search, viewing: Viewing) -> None:
         self.ledger, self.search = ledger, search
         self.plan = Plan.of(search)
-        self.shelf = Shelf.of(self.plan, ledger.url)
+        shelf = Shelf.of(self.plan, ledger.url)
+        self.shelf = shelf.share() if _cluster(search) else shelf
         self.viewer = viewing(self.plan)
         self.patience = Patience()
         self.history = self.patience(lambda: ledger.history(search))

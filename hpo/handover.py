@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
 from hpo.errors import HpoError, InputError, Problem
@@ -21,6 +22,7 @@ from hpo.settings import ExportSettings
 from hpo.summary import measures
 from hpo.training.checkpoint import split_safetensors
 from hpo.trial import Point
+from hpo.verdict import sentences
 
 if TYPE_CHECKING:  # imports torch
     from hpo.serving import Served
@@ -242,8 +244,10 @@ def _origin(plan: Plan, history: History, chosen: Trial) -> str:
         how = ", trained among others, so equal but for rounding"
     if workers > 1:
         parallel = plan.setting("parallel")
-        caveat = f"\n\nThe search trained it with {workers} workers ({parallel}). {_IN_ONE_PROCESS}"
-    return f"trial {chosen.number} of {search.name}{how}: {search.objective.metric} {curve.score:.6g}{caveat}"
+        caveat = f"The search trained it with {workers} workers ({parallel}). {_IN_ONE_PROCESS}"
+    said = fill(" ".join(sentences(history) if chosen is history.best else []), width=100)
+    score = f"{search.objective.metric} {curve.score:.6g}"
+    return "\n\n".join(filter(None, (f"trial {chosen.number} of {search.name}{how}: {score}", said, caveat)))
 
 
 def chosen_trial(history: History, trial: int | None, name: str) -> Trial:

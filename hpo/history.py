@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -98,6 +99,11 @@ class Trial:
         return self.proposal.number
 
     @property
+    def records(self) -> list[Record]:
+        """All that was written of it."""
+        return [self.proposal, *self.attempts, *self.points, *([self.ending] if self.ending else [])]
+
+    @property
     def outcome(self) -> Outcome | None:
         """How it ended, or None while it is under way."""
         return self.ending.outcome if self.ending else None
@@ -192,10 +198,19 @@ class History:
 
     def __init__(self, objective: Objective, records: Iterable[Record] = (), lag: int = 0) -> None:
         self.objective, self._lag = objective, lag
-        self.trials: dict[int, Trial] = {}
         self.seq = 0
+        self.trials: dict[int, Trial] = {}
+        self.searched: list[Trial] = []  # the trials of the search itself
         self.ended: list[Trial] = []  # in the order in which they ended
+        self.ranking: list[Trial] = []  # finished ones, best first: only these trained for all epochs
         self.confirmations: list[Trial] = []  # trainings of the best with fresh seeds
+        self.counts: Counter[str] = Counter()  # of trials of the search itself that have ended, by outcome
+        self.epochs = 0  # trained in all
+        self.because = ""  # how many trials are trained at once and why, in words
+        self.warnings: list[str] = []  # what a person should know of, as it was found, each once
+        self._running: dict[int, Trial] = {}
+        self._over: list[Trial] = []  # those of the search itself that have ended
+        self._proofs: list[Trial] = []
         for record in records:
             self.add(record)
 
@@ -205,53 +220,68 @@ class History:
             return
         match record:
             case Proposal():
-                self.trials[record.number] = Trial(record)
-                if record.confirms:
-                    self.confirmations.append(self.trials[record.number])
+                self._begin(Trial(record))
             case Attempt():
-                self.trials[record.trial].attempts.append(record)
+                self._attempt(record)
             case Point():
                 self.trials[record.trial].points.append(record)
+                self.epochs += 1
             case Ending():
-                self.trials[record.trial].ending = record
-                self.ended.append(self.trials[record.trial])
+                self._end(self._running.pop(record.trial), record)
         self.seq = max(self.seq, record.seq)
 
-    @property
-    def counts(self) -> Counter[str]:
-        """The number of ended trials by outcome."""
-        return Counter(trial.outcome.value for trial in self.searched if trial.outcome)
+    def _begin(self, trial: Trial) -> None:
+        self.trials[trial.number] = self._running[trial.number] = trial
+        if trial.proposal.confirms:
+            self.confirmations.append(trial)
+        else:
+            (self._proofs if trial.proposal.proves else self.searched).append(trial)
+
+    def _attempt(self, attempt: Attempt) -> None:
+        self.trials[attempt.trial].attempts.append(attempt)
+        self.because = self.because or str(attempt.notes.get("because", ""))
+        warning = attempt.notes.get(WARNING)
+        if warning and warning not in self.warnings:
+            self.warnings.append(warning)
+
+    def _end(self, trial: Trial, ending: Ending) -> None:
+        trial.ending = ending
+        self.ended.append(trial)
+        if not trial.proposal.searched:
+            return
+        self._over.append(trial)
+        self.counts[ending.outcome.value] += 1
+        if ending.outcome is Outcome.FINISHED:
+            bisect.insort(self.ranking, trial, key=self._place)
+
+    def _place(self, trial: Trial) -> tuple[float, int]:
+        return self.objective.cost(trial.score), trial.number
+
+    def part(self, trials: Iterable[Trial]) -> History:
+        """Return the history of some of its trials."""
+        records = sorted((it for trial in trials for it in trial.records), key=lambda it: it.seq)
+        return History(self.objective, records, self._lag)
 
     @property
     def running(self) -> list[Trial]:
         """Trials that are proposed and not ended."""
-        return [trial for trial in self.trials.values() if trial.ending is None]
+        return list(self._running.values())
 
     @property
     def hopeless(self) -> str | None:
         """The reason that each of the last few trials failed for, if it is one and the same."""
-        last = [trial.ending for trial in self._known[-FAILURES:] if trial.ending]
+        last = [trial.ending for trial in self._latest if trial.ending]
         failed = all(ending.outcome in (Outcome.FAILED, Outcome.LOST) for ending in last)
         same = len({ending.reason for ending in last}) == 1
         return last[0].reason if len(last) == FAILURES and failed and same else None
 
     @property
-    def _known(self) -> list[Trial]:
-        """What decides whether to go on: all that ended or, in a deterministic search, what its rule says."""
-        if self._lag:
-            return self.searched[: max(len(self.trials) - self._lag + 1, 0)]
-        return [trial for trial in self.ended if trial.proposal.searched]
-
-    @property
-    def searched(self) -> list[Trial]:
-        """The trials of the search itself, without confirmations and proofs."""
-        return [trial for trial in self.trials.values() if trial.proposal.searched]
-
-    @property
-    def ranking(self) -> list[Trial]:
-        """Finished trials, best first; only these trained for all epochs, so only these compare."""
-        finished = [trial for trial in self.searched if trial.outcome is Outcome.FINISHED]
-        return sorted(finished, key=lambda trial: (self.objective.cost(trial.score), trial.number))
+    def _latest(self) -> list[Trial]:
+        """What decides whether to go on: the last that ended or, in a deterministic search, by its rule."""
+        if not self._lag:
+            return self._over[-FAILURES:]
+        known = min(max(len(self.trials) - self._lag + 1, 0), len(self.searched))
+        return self.searched[max(known - FAILURES, 0) : known]
 
     @property
     def best(self) -> Trial | None:
@@ -301,20 +331,6 @@ class History:
         return max((trial.at_once for trial in self.searched), default=1)
 
     @property
-    def because(self) -> str:
-        """How many trials are trained at once and why, in words."""
-        noted = (trial.attempts[0].notes for trial in self.searched if trial.attempts)
-        return next((str(notes["because"]) for notes in noted if notes.get("because")), "")
-
-    @property
-    def warnings(self) -> list[str]:
-        """What a person should know of, in the order in which it was found, each once."""
-        attempts = sorted(
-            (it for trial in self.trials.values() for it in trial.attempts), key=lambda it: it.seq
-        )
-        return list(dict.fromkeys(it.notes[WARNING] for it in attempts if WARNING in it.notes))
-
-    @property
     def occupancy(self) -> float:
         """The share of trained epochs that were of use; a row that diverges is idle to its epoch's end."""
         diverged = self.counts[Outcome.DIVERGED.value]
@@ -324,15 +340,9 @@ class History:
     def proof(self) -> Trial | None:
         """The winner trained once more, alone: what an export of it repeats digit for digit."""
         best = self.best
-        proofs = (trial for trial in self.trials.values() if trial.proposal.proves)
-        return next((it for it in proofs if best and it.proposal.config == best.proposal.config), None)
+        return next((it for it in self._proofs if best and it.proposal.config == best.proposal.config), None)
 
     @property
     def test(self) -> dict[str, float]:
         """What the winner came to on the test data, which were used for nothing else; empty if unknown."""
         return dict(self.proof.test) if self.proof else {}
-
-    @property
-    def epochs(self) -> int:
-        """Epochs trained in all."""
-        return sum(trial.epochs for trial in self.trials.values())

@@ -7,9 +7,11 @@ the ledger: whoever takes the trial up tells the curve again first, and no epoch
 from __future__ import annotations
 
 import os
+import platform
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -37,11 +39,15 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True)
 class Shelf:
-    """The folder of one search, which its checkpoints name, too; trials are saved `every` so many seconds."""
+    """The folder of one search, which its checkpoints name, too; trials are saved `every` so many seconds.
+
+    `shared`: the driver has made the folder (`share`), and a machine that lacks it sees another disk.
+    """
 
     folder: str
     search: str
     every: float
+    shared: bool = False
 
     @classmethod
     def of(cls, plan: Plan, store: str) -> Shelf:
@@ -50,6 +56,12 @@ class Shelf:
         name = f"{plan.search.name}-{int(plan.search.created):x}"
         folder = os.path.abspath(plan.setting("checkpoints") or beside)
         return cls(os.path.join(folder, name), name, plan.setting("checkpoint_every"))
+
+    def share(self) -> Shelf:
+        """Make the folder and return the shelf for several machines, of which none makes its own folder."""
+        with suppress(OSError):  # what is wrong with it is said when a trial is to be saved
+            self._prepare()
+        return replace(self, shared=True)
 
     def find(self, trial: Proposal) -> tuple[Kept | None, list[str]]:
         """Return the newest sound checkpoint of a trial, and what is wrong with newer ones."""
@@ -93,13 +105,21 @@ class Shelf:
             "curve": [asdict(replace(point, notes={})) for point in curve],
         }
         try:
-            self._prepare()
+            self._reach()
             write_checkpoint(path, snapshot.tensors, notes)
         except (CheckpointError, OSError) as error:
             size = sum(item.numel() * item.element_size() for item in snapshot.tensors.values())
             raise CheckpointError(f"{error} It takes {size:,} bytes, and {self._room()}.") from None
         for old in [*self._files(trial.number)[:-_KEPT], *Path(self.folder).glob(f".{trial.number}-*")]:
             old.unlink(missing_ok=True)
+
+    def _reach(self) -> None:
+        """Make the folder, or see that it is there if it is shared."""
+        if not self.shared:
+            self._prepare()
+        elif not Path(self.folder).exists():
+            remedy = "Give checkpoints= a folder that all machines of the cluster see."
+            raise CheckpointError(f"{self.folder} is not to be seen on {platform.node()}. {remedy}")
 
     def _prepare(self) -> None:
         """Make the folder, for its owner alone and not for git."""

@@ -23,7 +23,7 @@ FEWEST: Final = 12
 
 def advise(search: Search, history: History) -> list[Advice]:
     """Return what there is to say of a search, what would change most first; often nothing."""
-    if search.given or len(history.ended) < FEWEST:
+    if search.given or sum(history.counts.values()) < FEWEST:
         return []
     try:
         plan = Plan.of(search)

@@ -82,7 +82,7 @@ def _too_close(facts: Facts, best: Sequence[Trial]) -> Iterator[Advice]:
     first, second = best[0], best[1]
     lead = abs((first.score or 0.0) - (second.score or 0.0))
     noise = median(wobble(trial) for trial in best)
-    if lead >= noise:
+    if lead >= noise or facts.history.standings:  # fresh seeds say more than one curve's noise
         return
     metric = facts.history.objective.metric
     close = [it for it in best if abs((it.score or 0.0) - (first.score or 0.0)) < noise]
@@ -91,7 +91,7 @@ def _too_close(facts: Facts, best: Sequence[Trial]) -> Iterator[Advice]:
         f"The best {len(close)} trials are too close to tell which is better",
         f"{metric} {brief(first.score or 0.0)} leads {brief(second.score or 0.0)}, "
         f"and at the end it moves by {brief(noise)} from epoch to epoch",
-        "Train them again with other seeds (hpo train … seed=1) before you rely on the difference",
+        f"Train them again with fresh seeds: hpo resume {facts.plan.search.name} confirm_seeds=5",
         numbers(close),
     )
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import Final
 
 from hpo.advice.advice import Advice, Change, Topic
-from hpo.advice.facts import Facts, numbers, path_of
+from hpo.advice.facts import Facts, numbers, path_of, spread
 from hpo.advice.regions import Condition, Region, find
 from hpo.config import Value
 from hpo.history import Trial
@@ -21,6 +21,7 @@ _CHANCE: Final = 0.01
 _PRECISION: Final = 0.7
 _RECALL: Final = 0.5
 _MANY: Final = 0.2
+_MOST: Final = 1000  # trials among which a region is looked for
 _EXAMPLES: Final = 3
 
 
@@ -59,9 +60,10 @@ def divergence(facts: Facts) -> Iterator[Advice]:
 def _region(facts: Facts) -> Region | None:
     """Return the region that diverges, if it is dense, holds most that diverged, and is no accident."""
     cases = [(trial.proposal.config, trial.outcome is Outcome.DIVERGED) for trial in facts.ranking]
-    found = find(cases, dict.fromkeys(it.key for it in facts.plan.space.parameters))
+    found = find(spread(cases, _MOST), dict.fromkeys(it.key for it in facts.plan.space.parameters))
     if found is None or found.chance > _CHANCE:
         return None
+    found = found.counted(cases)
     dense = found.hits >= _PRECISION * found.inside
     return found if dense and found.hits >= _RECALL * (found.hits + found.misses) else None
 

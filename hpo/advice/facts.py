@@ -6,15 +6,17 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import combinations
-from typing import Final, TypeGuard
+from typing import Final, TypeGuard, TypeVar
 
+from hpo.advice.contest import contest
 from hpo.config import Value
 from hpo.history import History, Trial
 from hpo.plan import Plan
 from hpo.space import Int, Log, OneMinusLog, OneOf, Parameter, Uniform
 from hpo.trial import TIMEOUT, Outcome
 from hpo.vocabulary import Hyperparameter
+
+T = TypeVar("T")
 
 Range = Uniform | Log | OneMinusLog | Int
 _JUDGED: Final = (Outcome.FINISHED, Outcome.PRUNED, Outcome.DIVERGED)
@@ -39,13 +41,8 @@ class Facts:
         So a trial that was stopped early counts for what it was worth by then. A tie is half a win; what
         diverged loses.
         """
-        costs = {it.number: self._costs(it) for it in self.judged}
-        won = dict.fromkeys(costs, 0.0)
-        for one, other in combinations(costs, 2):
-            share = _beats(costs[one], costs[other])
-            won[one] += share
-            won[other] += 1 - share
-        return {number: total / max(1, len(costs) - 1) for number, total in won.items()}
+        won = contest({it.number: self._costs(it) for it in self.judged})
+        return {number: total / max(1, len(won) - 1) for number, total in won.items()}
 
     def _costs(self, trial: Trial) -> list[float]:
         if trial.outcome is Outcome.DIVERGED:
@@ -93,15 +90,6 @@ def _judged(trial: Trial) -> bool:
     return bool(ending and ending.outcome in _JUDGED and ending.reason != TIMEOUT)
 
 
-def _beats(one: Sequence[float], other: Sequence[float]) -> float:
-    """Return 1 if the first curve is lower where both end, 0 if the other is, 0.5 if neither."""
-    common = min(len(one), len(other))
-    if not common:
-        return 0.5 if len(one) == len(other) else float(bool(one))
-    left, right = one[common - 1], other[common - 1]
-    return 0.5 if left == right else float(left < right)
-
-
 def path_of(parameter: Parameter) -> str:
     """Return a parameter's path in the space's YAML: `optimizer.sgd.momentum`, not `…one_minus_momentum`."""
     head, dot, _ = parameter.name.rpartition(".")
@@ -128,6 +116,15 @@ def words_of(parameter: Parameter) -> tuple[str, ...]:
 def numbers(trials: Sequence[Trial], most: int = 5) -> tuple[int, ...]:
     """Return the numbers of the first few trials."""
     return tuple(trial.number for trial in trials[:most])
+
+
+def spread(items: Sequence[T], most: int) -> Sequence[T]:
+    """Return at most so many of these, evenly: what takes long looks at a part of a large search.
+
+    >>> spread([0, 1, 2, 3, 4, 5, 6], 3)
+    [0, 3, 6]
+    """
+    return items[:: max(1, math.ceil(len(items) / most))]
 
 
 def is_number(value: Value) -> TypeGuard[int | float]:

@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from hpo.advice.facts import Facts, Range, path_of, position
+from hpo.advice.facts import Facts, Range, path_of, position, spread
 from hpo.history import Trial
 from hpo.space import Choice, OneOf, Parameter, Points
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 ENOUGH: Final = 30
 """Ranked trials below which nothing is said at all, and of one hyperparameter below ACTIVE."""
 ACTIVE: Final = 15
+MOST: Final = 1000
+"""So many trials are looked at, of more an even part of the ranking."""
 
 _FOLDS: Final = 4
 _DRAWS: Final = 10
@@ -71,7 +73,7 @@ def importance(facts: Facts, better: float = 1.0) -> Importance | None:
     Only this share of the trials is looked at, the best ones: what a learning rate far off makes worse hides
     what matters at a good one.
     """
-    trials = facts.ranking[: int(better * len(facts.ranking))]
+    trials = spread(facts.ranking[: int(better * len(facts.ranking))], MOST)
     parameters = [it for it in facts.plan.space.parameters if not isinstance(it.node, Points)]
     if len(trials) < ENOUGH or not parameters:
         return None

@@ -68,6 +68,13 @@ class Region:
         """Whether a configuration lies in it."""
         return all(condition.holds(config) for condition in self.conditions)
 
+    def counted(self, cases: Sequence[Case]) -> Region:
+        """Return it with the counts of these cases."""
+        inside = [happened for config, happened in cases if self.holds(config)]
+        hits, total = sum(inside), sum(happened for _, happened in cases)
+        outside = len(cases) - len(inside)
+        return replace(self, hits=hits, inside=len(inside), misses=total - hits, outside=outside)
+
     @property
     def merit(self) -> float:
         """Half the likelihood ratio against one rate for all, less the price of the conditions."""

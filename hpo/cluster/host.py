@@ -99,7 +99,7 @@ class Host:
 
     async def outlook(self, alive: list[str]) -> tuple[bool, bool]:
         """Return whether there is a trial to hand out, and whether nothing is left; take in who works."""
-        self._referee.reclaim(alive, _DEATH)
+        self._referee.reclaim(set(alive), _DEATH)
         self._attend()
         self._soon()
         return self._referee.ready, self._referee.exhausted

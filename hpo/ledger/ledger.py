@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import heapq
 import json
 import os
 import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
+from itertools import chain
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -33,13 +34,15 @@ from hpo.ledger.liveness import born, standing
 from hpo.ledger.patience import patiently
 from hpo.ledger.place import refuse_unfit
 from hpo.ledger.revision import prepare
-from hpo.ledger.schema import RECORDS, from_row, searches, sessions
+from hpo.ledger.schema import RECORDS, columns, record, searches, sessions
 from hpo.ledger.trouble import damage, explain, file_of
 from hpo.recipe import Objective
 from hpo.trial import Record
 from hpo.wish import Wish
 
 _FORM: Final = "an address such as sqlite:///hpo.db or postgresql://user:password@host/database"
+_ROWS: Final = 1000
+"""So many are read at a time."""
 _WAIT_SECONDS: Final = 30
 """How long one try waits for a lock, or for a server that does not answer."""
 _PATIENT: Final = {
@@ -275,16 +278,17 @@ class Ledger:
         """
         with self.engine.connect() as connection:
             upto = self._last_seq(connection, search)
-            streams = [list(self._stream(connection, kind, search, after, upto)) for kind in RECORDS]
-        return list(heapq.merge(*streams, key=lambda record: record.seq))
+            streams = [self._stream(connection, kind, search, after, upto) for kind in RECORDS]
+            return sorted(chain.from_iterable(streams), key=attrgetter("seq"))
 
     def _stream(
         self, connection: Connection, kind: type[Record], search: Search, after: int, upto: int
     ) -> Iterator[Record]:
         table = RECORDS[kind]
-        chosen = select(table).where(table.c.search_id == search.id, table.c.seq > after, table.c.seq <= upto)
-        for row in connection.execute(chosen.order_by(table.c.seq)):
-            yield from_row(kind, row)
+        here = (table.c.search_id == search.id, table.c.seq > after, table.c.seq <= upto)
+        found = connection.execute(select(*columns(kind)).where(*here).order_by(table.c.seq))
+        for rows in found.partitions(_ROWS):
+            yield from (record(kind, row) for row in rows)
 
     def history(self, search: Search) -> History:
         """Return the search's trials as its records tell them."""

@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
+from functools import lru_cache
 from typing import Any, Final
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, Row, String, Table, Text
+from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
 from hpo.config import Config
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
@@ -144,10 +145,15 @@ def to_row(record: Record) -> dict[str, Any]:
     return {item.name: _to_cell(getattr(record, item.name)) for item in fields(record)}
 
 
-def from_row(kind: type[Record], row: Row[Any]) -> Record:
-    """Return the record that a row holds."""
-    cells = row._mapping
-    return kind(**{item.name: _from_cell(kind, item.name, cells[item.name]) for item in fields(kind)})
+def columns(kind: type[Record]) -> list[Column[Any]]:
+    """Return what must be selected for `record`."""
+    return [RECORDS[kind].c[item.name] for item in fields(kind)]
+
+
+def record(kind: type[Record], cells: Iterable[Any]) -> Record:
+    """Return the record that a row of these columns holds."""
+    values = [read(cell) if read else cell for read, cell in zip(_ROWS[kind], cells, strict=True)]
+    return kind(*values)
 
 
 def _to_cell(value: Any) -> Any:
@@ -156,13 +162,29 @@ def _to_cell(value: Any) -> Any:
     return json.dumps(value) if isinstance(value, Mapping) else value
 
 
-def _from_cell(kind: type[Record], name: str, cell: Any) -> Any:
-    if name == "config":
-        return Config.from_json(cell)
-    if name == "outcome":
-        return Outcome(cell)
-    if name in ("params", "distributions", "notes", "metrics"):
-        return json.loads(cell)
-    if cell is None and kind is Point and name in _MEASURED:
-        return math.nan  # SQLite keeps NaN as NULL
-    return cell
+def _number(cell: float | None) -> float:
+    return math.nan if cell is None else cell  # SQLite keeps NaN as NULL
+
+
+def _mapping(text: str) -> Mapping[str, Any]:
+    """Return what a text of JSON holds; most hold nothing."""
+    found: Mapping[str, Any] = {} if text == "{}" else json.loads(text)
+    return found
+
+
+_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
+    "config": Config.from_json,
+    "outcome": Outcome,
+    "params": _mapping,
+    "distributions": lru_cache(maxsize=256)(_mapping),  # nearly all trials share theirs
+    "notes": _mapping,
+    "metrics": _mapping,
+}
+
+
+def _reader(kind: type[Record], name: str) -> Callable[[Any], Any] | None:
+    return _number if kind is Point and name in _MEASURED else _READERS.get(name)
+
+
+_ROWS: Final = {kind: [_reader(kind, item.name) for item in fields(kind)] for kind in RECORDS}
+"""What reads each cell of a record's row; None for those that are as they should be."""

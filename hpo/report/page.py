@@ -12,6 +12,7 @@ from markupsafe import Markup
 
 from hpo import __version__, verdict
 from hpo.advice import Facts, advise
+from hpo.advice.facts import spread
 from hpo.errors import InputError, Problem
 from hpo.history import History, Search
 from hpo.plan import Plan
@@ -22,6 +23,9 @@ from hpo.report.trials import history as history_figure
 from hpo.report.trials import slices
 from hpo.report.weights import weights
 from hpo.summary import brief, measures, short
+
+DRAWN: Final = 2000
+"""So many trials are drawn and listed."""
 
 _PAGES: Final = Environment(
     loader=PackageLoader("hpo.report", "."),
@@ -54,6 +58,7 @@ def page(search: Search, history: History) -> str:
     """
     plan = Plan.of(search)
     facts = Facts(plan, history)
+    drawn = _drawn(facts)
     return _PAGES.get_template("report.html").render(
         search=search,
         started=datetime.fromtimestamp(search.created).astimezone().strftime("%Y-%m-%d %H:%M"),
@@ -63,15 +68,26 @@ def page(search: Search, history: History) -> str:
         columns=verdict.COLUMNS,
         advice=advise(search, history),
         best=history.best and short(history.best.proposal.config),
-        sections=_sections(facts),
+        sections=_sections(drawn),
+        searched=len(history.searched),
         cost=costs(facts),
         commands=commands(plan, history.best),
-        trials=_rows(facts),
+        trials=_rows(drawn),
         version=__version__,
         style=_inlined("style.css"),
         script=_inlined("script.js"),
         safe=Markup,
     )
+
+
+def _drawn(facts: Facts) -> Facts:
+    """Return what is drawn and listed: all trials, or of very many the best and a part of the others."""
+    if len(facts.history.trials) <= DRAWN:
+        return facts
+    best, others = facts.ranking[: DRAWN // 2], facts.ranking[DRAWN // 2 :]
+    baseline = [it for it in others if it.number == 0]
+    chosen = {it.number: it for it in (*best, *baseline, *spread(others, DRAWN // 2))}
+    return Facts(facts.plan, facts.history.part(chosen.values()))
 
 
 def glance(search: Search, history: History) -> str:

@@ -17,7 +17,6 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
-from itertools import islice
 from typing import Any, Final
 
 from hpo.space import Space
@@ -44,6 +43,7 @@ class Blend:
         self._known: set[tuple[tuple[str, Any], ...]] = set()
         self._ranking: list[tuple[int, float, int]] = []  # epochs (negative), cost and number, best first
         self._asked: Counter[str] = Counter()  # of those that have ended
+        self.wins: Counter[str] = Counter()  # of each source
 
     def propose(self, seed: int) -> tuple[str, dict[str, Any]]:
         """Return a source and the parameters that it proposes; none that there were before, if it can."""
@@ -63,8 +63,34 @@ class Blend:
 
     def ended(self, number: int, epochs: int, cost: float) -> None:
         """Take in how long a trial was trained and its last cost; no epochs, if it diverged."""
-        bisect.insort(self._ranking, (-epochs, cost, number))
         self._asked[self._proposed[number][0]] += 1
+        self._rank((-epochs, cost, number))
+
+    def _rank(self, entry: tuple[int, float, int]) -> None:
+        """Put a trial in its place, and see who wins now: it, who is pushed out, who moves up."""
+        best = self._winning
+        place = bisect.bisect(self._ranking, entry)
+        self._ranking.insert(place, entry)
+        more = self._winning > best
+        if place < best:
+            self._count(place, 1)
+        if more != (place < best):
+            self._count(best, 1 if more else -1)
+
+    @property
+    def _winning(self) -> int:
+        """How many win."""
+        return math.ceil(_BEST * len(self._ranking))
+
+    def _count(self, place: int, change: int) -> None:
+        epochs, _, number = self._ranking[place]
+        if epochs:
+            self.wins[self._proposed[number][0]] += change
+
+    @property
+    def ranking(self) -> Iterator[int]:
+        """The numbers of the trials that ended, best first."""
+        return (number for *_, number in self._ranking)
 
     def _draws(self, dice: random.Random) -> Mapping[str, Callable[[], dict[str, Any]]]:
         return {
@@ -78,9 +104,8 @@ class Blend:
         return [self._proposed[number] for *_, number in self._ranking[:_ELITE]]
 
     def _weights(self) -> dict[str, float]:
-        wins = Counter(self._winners())
         weights = {
-            source: ((wins[source] + 1) / (self._asked[source] + 2)) ** 2
+            source: ((self.wins[source] + 1) / (self._asked[source] + 2)) ** 2
             for source in _SOURCES
             if self._can(source)
         }
@@ -92,12 +117,6 @@ class Blend:
         if source == PRIOR:
             return self._space.expected
         return source == CHANCE or len(self._ranking) >= _ENOUGH
-
-    def _winners(self) -> Iterator[str]:
-        """Yield the sources of the best quarter."""
-        for epochs, _, number in islice(self._ranking, math.ceil(_BEST * len(self._ranking))):
-            if epochs:
-                yield self._proposed[number][0]
 
 
 def _key(params: Mapping[str, Any]) -> tuple[tuple[str, Any], ...]:

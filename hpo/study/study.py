@@ -16,7 +16,8 @@ import hashlib
 import math
 import random
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
 from typing import Any, Final, cast
 
 import optuna
@@ -35,7 +36,8 @@ from hpo.plan import Plan
 from hpo.study.blend import PRIOR, Blend
 from hpo.study.drawing import Known, Quantiles
 from hpo.study.methods import MODELS, PRUNERS
-from hpo.study.view import Memory
+from hpo.study.rivals import Rivals
+from hpo.study.view import Memory, telling
 from hpo.trial import Ending, Outcome, Point, Proposal, Record
 
 optuna.logging.disable_default_handler()
@@ -70,24 +72,24 @@ class Study:
         self._seed: int = plan.setting("seed")
         self._lag = plan.search.lag
         self._blend = Blend(plan.space)
-        self._storage = Memory()
+        self._storage, self._rivals = Memory(), Rivals()
         self._study = optuna.create_study(
             storage=self._storage,
             study_name="hpo",  # Hyperband hashes it into its choice of brackets
             pruner=PRUNERS[plan.setting("pruner")](plan.epochs),
             direction=cast("Any", self._objective.direction),
         )
-        self._study_id = self._storage.get_study_id_from_name("hpo")
         self._live: dict[int, optuna.Trial] = {}
         self._ended: dict[int, tuple[Outcome, float | None]] = {}  # and not told to the sampler yet
         self._told = 0  # in a deterministic search: the first that was not
         self._passed: set[int] = set()  # numbers that others took
         self._measured = 0
+        self._worst = -math.inf  # cost of a trial that has ended
 
     @property
     def size(self) -> int:
         """The number of trials proposed so far."""
-        return len(self._study.get_trials(deepcopy=False))
+        return self._storage.size
 
     @property
     def ready(self) -> bool:
@@ -115,8 +117,9 @@ class Study:
         chosen |= self._space.turn(number)
         if chosen:
             self._study.enqueue_trial(chosen)
-        trial = self._study.ask()
-        config = self._plan.vocabulary.defaults(self._space.sample(trial))
+        with self._storage.showing(telling(number, self._blend.ranking)):
+            trial = self._study.ask()
+            config = self._plan.vocabulary.defaults(self._space.sample(trial))
         return self._proposal(trial, config, origin)
 
     def _chosen(self, number: int, seed: int) -> tuple[str, dict[str, Any]]:
@@ -163,7 +166,7 @@ class Study:
         )
 
     def _notes(self, number: int) -> dict[str, Any]:
-        attributes = self._study.get_trials(deepcopy=False)[number].system_attrs
+        attributes = self._storage.trial(number).system_attrs
         # CMA-ES keeps its state as a pickle; it is computed again on restoring, never stored.
         return {name: value for name, value in attributes.items() if not name.startswith("cma:")}
 
@@ -172,13 +175,12 @@ class Study:
         before = self._notes(trial)
         live = self._live[trial]
         live.report(score, epoch)
+        self._rivals.measured(trial, epoch)
         # The pruner is asked in any case: it notes the trial's rungs while it judges.
-        with self._storage.showing(self._known_to(trial)):
+        known = trial - self._lag + 1 if self._lag else self.size
+        with self._storage.showing(self._rivals.of(trial, epoch, known)):
             pruned = epoch < self._plan.epochs and live.should_prune() and trial > 0
         return not pruned, {key: it for key, it in self._notes(trial).items() if before.get(key) != it}
-
-    def _known_to(self, trial: int) -> Callable[[int], bool] | None:
-        return (lambda number: number in (trial, *range(trial - self._lag + 1))) if self._lag else None
 
     def end(self, trial: int, outcome: Outcome, score: float | None) -> None:
         """Take in how a trial ended."""
@@ -194,6 +196,7 @@ class Study:
     def _tell(self, trial: int) -> None:
         """Tell the sampler how a trial ended."""
         live, (outcome, score) = self._live.pop(trial), self._ended.pop(trial)
+        self._worst = max([self._worst, *self._costs(trial)])
         if outcome is not Outcome.FAILED and outcome is not Outcome.LOST:
             self._measured += 1
             epochs = 0 if outcome is Outcome.DIVERGED else self._last_epoch(live)
@@ -209,24 +212,21 @@ class Study:
         """Tell it in the way that makes each sampler avoid the region.
 
         TPE ranks a pruned trial whose last value is NaN behind all others of its length; the others
-        learn from complete trials only, so they are told the worst score that the search has seen.
+        learn from complete trials only, so they are told the worst score of all that have ended.
         """
-        worst = self._worst(live.number)
-        if self._sampler in ("tpe", BLEND) or not math.isfinite(worst):
+        self._rivals.diverged(live.number)
+        if self._sampler in ("tpe", BLEND) or not math.isfinite(self._worst):
             live.report(math.nan, self._last_epoch(live) + 1)
             self._study.tell(live, state=TrialState.PRUNED)
         else:
-            self._study.tell(live, worst if self._objective.direction == "minimize" else -worst)
+            self._study.tell(live, self._worst if self._objective.direction == "minimize" else -self._worst)
 
-    def _worst(self, trial: int) -> float:
-        """Return the highest cost so far; in a deterministic search that of the trials up to this one."""
-        trials = self._study.get_trials(deepcopy=False)[: trial + 1 if self._lag else None]
-        scores = (score for it in trials for score in it.intermediate_values.values())
-        costs = (self._objective.cost(score) for score in scores if not math.isnan(score))
-        return max(costs, default=-math.inf)
+    def _costs(self, trial: int) -> Iterator[float]:
+        scores = self._storage.trial(trial).intermediate_values.values()
+        return (self._objective.cost(score) for score in scores if not math.isnan(score))
 
     def _last_epoch(self, live: optuna.Trial) -> int:
-        return self._study.get_trials(deepcopy=False)[live.number].last_step or 0
+        return self._storage.trial(live.number).last_step or 0
 
     def restore(self, record: Record) -> None:
         """Take in a record of the past; the records of a search must come in their order."""
@@ -238,6 +238,7 @@ class Study:
                 self._restore_proposal(record)
             case Point() if record.trial in self._live:
                 self._live[record.trial].report(record.score, record.epoch)
+                self._rivals.measured(record.trial, record.epoch)
                 self._remember(record.trial, record.notes)
             case Ending() if record.trial in self._live:
                 self.end(record.trial, record.outcome, record.score)
@@ -247,7 +248,7 @@ class Study:
             self.propose()
             return
         self._tell_what_is_due()
-        distributions = {name: json_to_distribution(text) for name, text in proposal.distributions.items()}
+        distributions = {name: _distribution(text) for name, text in proposal.distributions.items()}
         past = create_trial(
             state=TrialState.RUNNING,
             params=_as_chosen(proposal.params, distributions),
@@ -255,20 +256,23 @@ class Study:
             system_attrs=dict(proposal.notes),
         )
         self._study.add_trial(past)
-        self._live[proposal.number] = optuna.Trial(self._study, self._id(proposal.number))
+        self._live[proposal.number] = optuna.Trial(self._study, self._storage.id(proposal.number))
         self._blend.proposed(proposal.number, proposal.origin, past.params)
 
     def _remember(self, trial: int, notes: Mapping[str, Any]) -> None:
         for name, value in notes.items():
-            self._storage.set_trial_system_attr(self._id(trial), name, value)
-
-    def _id(self, trial: int) -> int:
-        return self._storage.get_trial_id_from_study_id_trial_number(self._study_id, trial)
+            self._storage.set_trial_system_attr(self._storage.id(trial), name, value)
 
 
 def derived_seed(seed: int, number: int) -> int:
     """Return a seed for proposal `number`, independent of all others."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{number}".encode()).digest()[:4])
+
+
+@lru_cache(maxsize=1024)
+def _distribution(text: str) -> BaseDistribution:
+    """Return the distribution that a record spells out; nearly all trials share theirs."""
+    return json_to_distribution(text)
 
 
 def _as_chosen(params: Mapping[str, Any], distributions: Mapping[str, BaseDistribution]) -> dict[str, Any]:

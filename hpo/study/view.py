@@ -1,12 +1,24 @@
-"""Optuna's memory of a search, from which trials can be hidden for a moment."""
+"""Optuna's memory of a search, of which only a part is shown to samplers and pruners.
+
+What a sampler computes grows with the trials that it sees, so it sees a bounded number of them, chosen by a
+rule that knows nothing but numbers and endings: it is the same when a study is rebuilt.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator
+import copy
+from collections.abc import Collection, Container, Iterable, Iterator
 from contextlib import contextmanager
+from itertools import islice
+from typing import Final
 
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
+
+BEST: Final = 32
+LATEST: Final = 64
+SPREAD: Final = 64
+"""What a sampler that models trials sees of them: the best, the latest, and some of all times."""
 
 
 class Memory(InMemoryStorage):
@@ -14,11 +26,32 @@ class Memory(InMemoryStorage):
 
     def __init__(self) -> None:
         super().__init__()
-        self._shown: Callable[[int], bool] | None = None
+        self._ids: list[int] = []
+        self._trials: list[FrozenTrial] = []
+        self._shown: Collection[int] | None = None
+
+    @property
+    def size(self) -> int:
+        """The number of trials."""
+        return len(self._ids)
+
+    def id(self, number: int) -> int:
+        """Return a trial's id by its number."""
+        return self._ids[number]
+
+    def trial(self, number: int) -> FrozenTrial:
+        """Return a trial by its number, not copied."""
+        return self._trials[number]
+
+    def create_new_trial(self, study_id: int, template_trial: FrozenTrial | None = None) -> int:
+        """Take in a trial and return its id."""
+        self._ids.append(super().create_new_trial(study_id, template_trial))
+        self._trials = self._studies[study_id].trials  # the list itself: to ask for each trial takes long
+        return self._ids[-1]
 
     @contextmanager
-    def showing(self, shown: Callable[[int], bool] | None) -> Iterator[None]:
-        """Show only trials with such numbers meanwhile; None: all."""
+    def showing(self, shown: Collection[int]) -> Iterator[None]:
+        """Show only trials with these numbers meanwhile."""
         self._shown = shown
         try:
             yield
@@ -32,5 +65,21 @@ class Memory(InMemoryStorage):
         states: Container[TrialState] | None = None,
     ) -> list[FrozenTrial]:
         """Return the trials of these states that are shown."""
-        trials = super().get_all_trials(study_id, deepcopy, states)
-        return trials if self._shown is None else [it for it in trials if self._shown(it.number)]
+        if self._shown is None or states == (TrialState.WAITING,):  # those wait to be proposed: no past
+            return super().get_all_trials(study_id, deepcopy, states)
+        shown = (self._trials[number] for number in sorted(self._shown))
+        trials = [trial for trial in shown if states is None or trial.state in states]
+        return copy.deepcopy(trials) if deepcopy else trials
+
+
+def telling(size: int, best: Iterable[int]) -> Collection[int]:
+    """Return the numbers of the trials that a sampler sees of so many: of few, all.
+
+    Args:
+        size: how many there are.
+        best: those that ended, best first.
+    """
+    if size <= BEST + LATEST + SPREAD:
+        return range(size)
+    step = 1 << (size // SPREAD).bit_length()
+    return {*islice(best, BEST), *range(size - LATEST, size), *range(0, size, step)}

@@ -91,6 +91,14 @@ class Server:
             connection.execute("CREATE SCHEMA public")
         return self.url()
 
+    def client(self, program: str, *words: str, text: str = "") -> str:
+        """Run one of PostgreSQL's programs on this server; return what it prints."""
+        place = ["--host=127.0.0.1", f"--port={self.port}", "--username=hpo"]
+        command = [str(self._programs / program), *place, *words]
+        known = {**os.environ, "PGPASSWORD": PASSWORD}
+        done = subprocess.run(command, input=text, env=known, capture_output=True, text=True, check=True)
+        return done.stdout
+
     def end(self) -> None:
         self.stop()
         shutil.rmtree(self.folder)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 from html.parser import HTMLParser
@@ -97,6 +98,16 @@ def read(text):
 
 def test_five_hundred_trials_take_less_than_three_megabytes(text):
     assert 100_000 < len(text.encode()) < 3_000_000
+
+
+def test_of_very_many_trials_the_best_and_a_part_of_the_others_are_shown(large, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("hpo.report.page"), "DRAWN", 100)
+    part = report(large)
+    (shown,) = re.findall(r"What follows shows (\d+) of 500 trials", part)
+    assert 90 <= int(shown) <= 101
+    listed = [int(it) for it in re.findall(r'<tr tabindex="0" data-t="(\d+)"', part)]
+    assert listed[:50] == [it.number for it in large.ranking[:50]]
+    assert 0 in listed
 
 
 def test_it_needs_no_network(text, read):

@@ -80,6 +80,29 @@ def test_killed_outright(folder, ledger):
     assert audited.returncode == 0, audited.stdout
 
 
+@pytest.mark.timeout(600)
+def test_killed_while_the_best_train_again(folder, ledger):
+    few = [word for word in WORDS if not word.startswith("trials")]
+    process = folder.start(*few, "trials=2", "confirm=1", "confirm_seeds=4")
+    wait_for(ledger, process, 4)
+    os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
+    before = finished_part(history_of(ledger))
+    assert any(trial.proposal.confirms for trial in history_of(ledger).trials.values())
+
+    resumed = folder.run("resume", "broken")
+    assert resumed.returncode == 0, resumed.stderr
+    assert "On the test data" in resumed.stdout
+    history = history_of(ledger)
+    assert {number: part for number, part in finished_part(history).items() if number in before} == before
+    assert len(history.searched) == 2
+    assert len(history.confirmations) == 4 * len(history.standings)
+    assert [list(it.again) for it in history.standings] == [[1, 2, 3, 4]] * len(history.standings)
+    assert history.best is history.standings[0].trial
+    audited = folder.run("audit", "broken")
+    assert audited.returncode == 0, audited.stdout
+
+
 def processes_of(session):
     """What is left of a session, as `ps -s` would list it; a driver begins one here."""
     found = []

@@ -1,6 +1,7 @@
 """What `blend` proposes as results come in, and whom `ladder` stops."""
 
 import math
+import random
 from collections import Counter
 
 import optuna
@@ -70,6 +71,19 @@ def test_a_branch_is_proposed_with_its_own_parameters():
 def test_nothing_is_proposed_twice_while_there_is_something_new():
     made = search(blend_of("batch_size: {choice: [16, 32, 64, 128]}"), 4, lambda params: params["batch_size"])
     assert sorted(params["batch_size"] for _, params in made) == [16, 32, 64, 128]
+
+
+def test_who_wins_is_counted_as_if_all_were_counted_anew_each_time():
+    blend, dice, ended = blend_of(SPACE), random.Random(0), []
+    for number in range(200):
+        source, params = blend.propose(number)
+        blend.proposed(number, source, params)
+        epochs, cost = dice.choice([0, 3, 9]), dice.random()
+        blend.ended(number, epochs, cost)
+        ended.append((-epochs, cost, number, source))
+        best = sorted(ended)[: math.ceil(len(ended) / 4)]
+        assert +blend.wins == Counter(source for epochs, _, _, source in best if epochs)
+        assert list(blend.ranking) == [number for _, _, number, _ in sorted(ended)]
 
 
 def test_who_diverges_never_wins():

@@ -1,6 +1,7 @@
 """A trial whose training broke off goes on where it was saved, and its curve is what it would have been."""
 
 import os
+import platform
 import re
 import stat
 from dataclasses import replace
@@ -193,6 +194,25 @@ def test_a_full_disk_stops_no_training_and_is_told_once(bench, monkeypatch):
     assert re.search(r"No space left on device\. It takes [0-9,]+ bytes, and [0-9,]+ are free in ", warning)
     assert warning.endswith(f"{broken.shelf.folder}.")
     assert len([it for it in broken.history.trials[0].attempts if WARNING in it.notes]) == 1
+
+
+def test_a_machine_that_does_not_see_a_shared_folder_makes_none_and_says_so(bench):
+    whole, broken = bench(2), bench(2)
+    whole.work()
+    broken.job = replace(broken.job, shelf=replace(broken.shelf, shared=True))
+    broken.work()
+    assert broken.curves == whole.curves
+    assert not Path(broken.shelf.folder).exists()
+    (warning,) = broken.history.warnings
+    assert f"{broken.shelf.folder} is not to be seen on {platform.node()}. Give checkpoints= " in warning
+
+
+def test_one_that_sees_it_saves_there(bench):
+    broken = bench(2)
+    broken.job = replace(broken.job, shelf=broken.shelf.share())
+    broken.work(reports=2)
+    assert broken.files == ["0-1.safetensors", "1-1.safetensors"]
+    assert not broken.history.warnings
 
 
 def test_who_is_to_stop_is_saved_first_however_short_it_trained(bench):

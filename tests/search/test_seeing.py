@@ -1,0 +1,103 @@
+"""A large search: samplers and pruners see a part of it, and it is still a pure function of the ledger."""
+
+import itertools
+import random
+
+import pytest
+from simulation import Workers, in_peril, referee, run, started, told
+
+from hpo.study import rivals, view
+from hpo.study.rivals import Rivals
+from hpo.study.view import telling
+
+EPOCHS = 9
+
+
+@pytest.fixture
+def url(tmp_path):
+    return f"sqlite:///{tmp_path}/hpo.db"
+
+
+@pytest.fixture
+def little(monkeypatch):
+    """What is seen of a search of 24 trials is then as small a part as it would be of thousands."""
+    for module, name, count in (
+        (view, "BEST", 3),
+        (view, "LATEST", 4),
+        (view, "SPREAD", 3),
+        (rivals, "MOST", 4),
+    ):
+        monkeypatch.setattr(module, name, count)
+
+
+def words(sampler, pruner):
+    return f"epochs={EPOCHS}", "trials=24", f"sampler={sampler}", f"pruner={pruner}", "seed=5"
+
+
+COMBINATIONS = [("blend", "ladder"), ("tpe", "median"), ("tpe", "halving"), ("cmaes", "hyperband")]
+
+
+@pytest.mark.parametrize(("sampler", "pruner"), COMBINATIONS)
+@pytest.mark.usefixtures("little")
+def test_killed_and_resumed_it_ends_the_same(url, sampler, pruner):
+    whole = started(url, *words(sampler, pruner))
+    run(url, whole, Workers(1, EPOCHS))
+    broken = started(url, *words(sampler, pruner))
+    for session in itertools.count():
+        judge, workers = referee(url, broken), Workers(1, EPOCHS)
+        judge.requeue()
+        workers.cohorts = 1000 * session
+        if not run(url, broken, workers, turns=29, judge=judge):
+            break
+    assert told(url, broken) == told(url, whole)
+
+
+@pytest.mark.usefixtures("little")
+def test_a_deterministic_one_is_the_same_whoever_is_faster(url):
+    def searched(seed):
+        name = started(url, "deterministic=true", *words("tpe", "ladder"), lag=3)
+        perils = in_peril(url, name, EPOCHS, seed, deaths=0, size=1)
+        assert perils.run(3, 10**5)
+        return told(url, name)
+
+    assert searched(1) == searched(2)
+
+
+class TestTelling:
+    def test_of_few_trials_a_sampler_sees_all(self):
+        assert set(telling(160, [])) == set(range(160))
+
+    @pytest.mark.parametrize("size", [161, 1_000, 100_000])
+    def test_of_many_it_sees_the_best_the_latest_and_some_of_all_times(self, size):
+        best = random.Random(0).sample(range(size), size // 2)
+        seen = telling(size, best)
+        assert seen >= {*best[:32], *range(size - 64, size)}
+        assert 100 <= len(seen) <= 160
+        assert max(later - earlier for earlier, later in itertools.pairwise(sorted(seen))) <= size / 30
+
+
+class TestRivals:
+    @pytest.fixture
+    def field(self):
+        found = Rivals()
+        for trial in range(1000):
+            found.measured(trial, 1)
+        for trial in range(0, 1000, 100):
+            found.measured(trial, 2)
+        for trial in (90, 990):
+            found.diverged(trial)
+        return found
+
+    def test_they_are_the_latest_that_were_measured_after_the_same_epoch(self, field):
+        assert field.of(999, 1, 1000) == set(range(500, 1000))
+        assert field.of(999, 2, 1000) == {*range(0, 1000, 100), 90, 990, 999}
+
+    def test_who_diverged_before_any_of_them_is_none(self, field):
+        assert 90 not in field.of(999, 1, 1000)
+
+    def test_who_is_not_known_by_rule_is_none(self, field):
+        assert field.of(950, 1, 700) == {*range(200, 700), 950}
+        assert field.of(950, 2, 201) == {0, 100, 200, 90, 950}
+
+    def test_after_an_epoch_that_nobody_has_seen_who_diverged_is_all_there_is(self, field):
+        assert field.of(3, 9, 1000) == {3, 90, 990}
