@@ -183,7 +183,7 @@ def test_every_command_of_a_page_runs(tmp_path, name):
 @pytest.mark.timeout(300)
 def test_the_code_of_the_page_on_python_runs(tmp_path):
     [(_, code)] = blocks("python", page("python.md"))
-    path = tmp_path / "code.py"
+    path = tmp_path / "mine.py"
     path.write_text(code.replace("trials=20", "trials=2, epochs=1, show=False"))
     run(f"{sys.executable} {path}", tmp_path)
     assert (tmp_path / "mlp-1.html").exists()
@@ -196,7 +196,7 @@ def run(command, folder):
     if words[:2] == ["hpo", "ui"]:
         return visit(words, folder, environment)
     if words[:2] == ["hpo", "search"]:
-        words += ["trials=2", "epochs=1"]
+        words = [word for word in words if not word.startswith("trials=")] + ["trials=2", "epochs=1"]
     done = subprocess.run(words, cwd=folder, env=environment, capture_output=True, text=True)
     finished_already = words[:2] in (["hpo", "resume"], ["hpo", "stop"]) and "is finished" in done.stderr
     assert done.returncode == 0 or finished_already, f"{command}\n{done.stdout}\n{done.stderr}"
