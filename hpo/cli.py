@@ -39,6 +39,7 @@ VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "watch": (settings.NameSettings, "hpo watch cnn-1"),
     "list": (settings.StoreSettings, "hpo list"),
     "export": (settings.ExportSettings, "hpo export cnn-1 to=train.py"),
+    "extend": (settings.ExtendSettings, "hpo extend cnn-1 epochs=100"),
     "compress": (settings.CompressSettings, "hpo compress cnn-1"),
     "promote": (settings.PromoteSettings, "hpo promote cnn-1"),
     "rollback": (settings.RollbackSettings, "hpo rollback cnn"),
@@ -243,6 +244,17 @@ def export(words: Words = None) -> None:
     from hpo.handover import export as write
 
     typer.echo(write(chosen, lambda line: typer.echo(line, err=True)))
+
+
+@app.command(cls=_Verb)
+def extend(words: Words = None) -> None:
+    """Train a trial on, to more epochs."""
+    chosen = settings.ExtendSettings.from_words(words or ())
+    from hpo.extension import extend as go_further
+    from hpo.terminal.live import viewer
+
+    found, history = go_further(chosen, viewer, lambda line: typer.echo(line, err=True))
+    _show(found, history, chosen, as_json=False)
 
 
 @app.command(cls=_Verb)

@@ -61,8 +61,12 @@ class Result(NamedTuple):
     history: History
 
 
-def run(search: Search, store: str, viewing: Viewing) -> Result:
+def run(
+    search: Search, store: str, viewing: Viewing, begin: Callable[[Search], None] = lambda _: None
+) -> Result:
     """Run a search that was ordered (`hpo.plan.order`, `order_training`) from its first trial to its end.
+
+    Before that, `begin` is given the search as it was written down.
 
     Raises:
         InputError: its name is taken, or the machine lacks what it asks for; nothing was started or written.
@@ -73,7 +77,9 @@ def run(search: Search, store: str, viewing: Viewing) -> Result:
     if search.name and ledger.exists() and search.name in {it.name for it in ledger.searches()}:
         raise InputError(ledger.name_taken(search.name))
     search = replace(search, settings={**search.settings, **_decided(search)})
-    return _Conductor(ledger, ledger.create_search(search), viewing).conduct(resumed=False)
+    created = ledger.create_search(search)
+    begin(created)
+    return _Conductor(ledger, created, viewing).conduct(resumed=False)
 
 
 def resume(given: ResumeSettings, viewing: Viewing) -> Result:

@@ -187,6 +187,8 @@ def _proof(plan: Plan, history: History, chosen: Trial) -> Proof:
     objective = plan.search.objective
     figures = {f"validation {name}": f"{it:.6g}" for name, it in measures(trial, objective).items()}
     figures = {str(objective): f"{trial.score:.6g}", **figures}
+    if chosen is history.best:
+        figures |= {f"test {name}": f"{it:.6g}" for name, it in history.test.items()}
     baseline = history.trials.get(0)
     if baseline and baseline is not chosen and baseline.score is not None:
         figures[f"{objective.metric} of the baseline"] = f"{baseline.score:.6g}"

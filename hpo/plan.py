@@ -176,16 +176,16 @@ def order(settings: SearchSettings, recipe: Recipe | None = None, space_text: st
     return replace(search, settings={**search.settings, **words})
 
 
-def order_training(settings: TrainSettings) -> Search:
+def order_training(settings: TrainSettings, recipe: Recipe | None = None) -> Search:
     """Check everything that a single training needs and return it as a search of one configuration.
 
     What the words leave open is as in the recipe's baseline; but a branch that they name anew, such as
-    another optimizer, takes its own defaults.
+    another optimizer, takes its own defaults. The recipe is found by the settings if none is given.
 
     Raises:
         InputError: with every mistake in recipe, options and configuration.
     """
-    recipe = recipes.find(settings.recipe)
+    recipe = recipe or recipes.find(settings.recipe)
     options, problems = _options(recipe, settings.recipe_options)
     vocabulary = vocabulary_of(recipe).saying([*recipe.baseline, *settings.config])
     fixed = _of_model_or_loss(recipe, options)

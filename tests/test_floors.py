@@ -61,6 +61,7 @@ FLOORS = {
         "check",
         "doctor",
         "handover",
+        "extension",
         "compression",
         "differences",
         "promotion",

@@ -37,8 +37,8 @@ _CARD: Final = """# {title}
 | --- | --- |
 {figures}
 
-The score is that on the validation data by which this trial was chosen, so expect a little less on new
-data. The split `test` was not used.
+Trials were chosen by their score on the validation data, so expect a little less on new data. What is listed
+of the test data, if anything, was measured once, after the choice.
 
 ## Use it
 

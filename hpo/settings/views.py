@@ -30,6 +30,14 @@ class PromoteSettings(NameSettings, TrackingSettings):
     model: Name | None = Field(default=None, description="The registered model (of the recipe's name)")
 
 
+class ExtendSettings(NameSettings):
+    """The keys of `hpo extend`."""
+
+    epochs: Count = Field(description="Epochs in all, such as 100")
+    trial: Number | None = Field(default=None, description="Trial to extend (the winner)")
+    to: Name | None = Field(default=None, description="What to call the training (NAME-TRIAL-EPOCHS)")
+
+
 class CompressSettings(NameSettings):
     """The keys of `hpo compress`."""
 

@@ -1,0 +1,89 @@
+"""A trial that trains on, for more epochs than its search gave it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+from hpo.conductor import Result, Viewing, run
+from hpo.errors import HpoError, InputError, Problem
+from hpo.handover import chosen_trial
+from hpo.history import GIVEN, Search, Trial
+from hpo.job import Job, prepare
+from hpo.ledger import Ledger
+from hpo.plan import Plan, order_training
+from hpo.recipe import read
+from hpo.settings import ExtendSettings, TrainSettings
+from hpo.shelf import Kept, Shelf
+from hpo.training.engine import Member
+from hpo.training.plain import train_model
+from hpo.trial import Point, Proposal
+
+
+def extend(settings: ExtendSettings, viewing: Viewing, hear: Callable[[str], None]) -> Result:
+    """Train a trial, the winner if none is named, to more epochs, as a training of its own.
+
+    Its first epochs are those of the search, told again; then its schedule is that of all epochs.
+
+    Raises:
+        InputError: there is no such trial, it has as many epochs, or the recipe is another now.
+        HpoError: the trial diverges when it is trained again for its checkpoint.
+        SearchError: it did not come to its end.
+        InterruptedSearch: Ctrl-C; `hpo resume` goes on.
+    """
+    ledger = Ledger(settings.store)
+    search = ledger.search(settings.name)
+    trial = chosen_trial(ledger.history(search), settings.trial, settings.name)
+    plan = Plan.of(search)
+    if settings.epochs <= plan.epochs:
+        message = f"Trials of {search.name} have {plan.epochs} epochs: name a larger number."
+        raise InputError(Problem(f"epochs={settings.epochs}", message))
+    ordered = _ordered(plan, trial, settings)
+    kept = _kept(plan, trial, hear)
+
+    def begin(created: Search) -> None:
+        new = Plan.of(created)
+        Shelf.of(new, settings.store).keep(Proposal(0, new.baseline, GIVEN), kept)
+
+    return run(ordered, settings.store, viewing, begin)
+
+
+def _ordered(plan: Plan, trial: Trial, settings: ExtendSettings) -> Search:
+    """Return the training: the trial's configuration, and all else as in its search."""
+    search, options = plan.search, plan.data_options
+    config = plan.vocabulary.defaults(trial.proposal.config)
+    words = {f"recipe.{name}": value for name, value in options.items()}
+    words |= {name: value for name, value in config.items() if name.partition(".")[2] not in options}
+    typed = [f"{name}={it if isinstance(it, str) else json.dumps(it)}" for name, it in words.items()]
+    name = settings.to or f"{search.name}-{trial.number}-{settings.epochs}"
+    whole = TrainSettings.from_words(
+        [
+            f"recipe={search.path}",
+            f"epochs={settings.epochs}",
+            f"seed={plan.setting('seed')}",
+            f"name={name}",
+            f"store={settings.store}",
+            *typed,
+        ]
+    )
+    ordered = order_training(whole, read(search.source, search.path))
+    return replace(ordered, settings={**ordered.settings, "extends": f"{search.name}/{trial.number}"})
+
+
+def _kept(plan: Plan, trial: Trial, hear: Callable[[str], None]) -> Kept:
+    """Return the trial after its last epoch; it is trained again for that: ended trials are not kept."""
+    task = replace(prepare(Job.of(plan)), snapshots={})
+    curve: list[Point] = []
+
+    def take(point: Point) -> None:
+        curve.append(replace(point, trial=0))
+        hear(f"epoch {point.epoch}  {plan.search.objective.metric} {point.score:.6g}")
+
+    hear(f"Training trial {trial.number} once more, up to where it goes on.")
+    try:
+        train_model(task, Member(0, plan.vocabulary.defaults(trial.proposal.config)), take)
+    except FloatingPointError as error:
+        raise HpoError(f"Trial {trial.number} was trained again, and diverged: {error}") from None
+    snapshots = task.snapshots or {}
+    return Kept(snapshots[0](), tuple(curve))
