@@ -22,19 +22,18 @@ def compress(settings: CompressSettings, hear: Callable[[str], None]) -> tuple[l
         InputError: there is no such search or trial, the folder is not empty, or a library is not installed.
         HpoError: the trial diverges now, or its model cannot be followed.
     """
-    from hpo.serving import forms
-
-    forms.demand_onnx("hpo compress")
     ledger = Ledger(settings.store)
     search = ledger.search(settings.name)
     history, plan = ledger.history(search), Plan.of(search)
     trial = chosen_trial(history, settings.trial, settings.name)
     to = Path(settings.to or f"{settings.name}-compressed")
     demand_room(to)
+    from hpo.serving import forms
     from hpo.serving.compressing import Pruning
     from hpo.serving.compressing import compress as make
     from hpo.tracking import attach
 
+    forms.demand_onnx("hpo compress")
     served = trained_again(plan, trial, hear)
     pruning = Pruning(settings.prune, settings.epochs or max(1, plan.epochs // 3))
     hear(f"Compressing; what is pruned trains on for {pruning.epochs} epochs.")

@@ -10,14 +10,11 @@ from hpo.conductor import Result, Viewing, run
 from hpo.errors import HpoError, InputError, Problem
 from hpo.handover import chosen_trial
 from hpo.history import GIVEN, Search, Trial
-from hpo.job import Job, prepare
 from hpo.ledger import Ledger
 from hpo.plan import Plan, order_training
 from hpo.recipe import read
 from hpo.settings import ExtendSettings, TrainSettings
 from hpo.shelf import Kept, Shelf
-from hpo.training.engine import Member
-from hpo.training.plain import train_model
 from hpo.trial import Point, Proposal
 
 
@@ -73,6 +70,10 @@ def _ordered(plan: Plan, trial: Trial, settings: ExtendSettings) -> Search:
 
 def _kept(plan: Plan, trial: Trial, hear: Callable[[str], None]) -> Kept:
     """Return the trial after its last epoch; it is trained again for that: ended trials are not kept."""
+    from hpo.job import Job, prepare
+    from hpo.training.engine import Member
+    from hpo.training.plain import train_model
+
     task = replace(prepare(Job.of(plan)), snapshots={})
     curve: list[Point] = []
 

@@ -17,11 +17,10 @@ from hpo.export.parts.comparing import compare
 from hpo.history import History, Trial
 from hpo.ledger import Ledger
 from hpo.plan import Plan
-from hpo.replay.training import ROUNDING
 from hpo.settings import ExportSettings
 from hpo.summary import measures
 from hpo.training.checkpoint import split_safetensors
-from hpo.trial import Point
+from hpo.trial import ROUNDING, Point
 from hpo.verdict import sentences
 
 if TYPE_CHECKING:  # imports torch

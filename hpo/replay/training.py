@@ -16,10 +16,8 @@ from hpo.job import Job
 from hpo.ledger import Ledger
 from hpo.plan import Plan
 from hpo.settings import ReplaySettings
-from hpo.trial import Attempt, Divergence, Ending, Outcome, Point
+from hpo.trial import ROUNDING, Attempt, Divergence, Ending, Outcome, Point
 
-ROUNDING: Final = 1e-2
-"""How far losses may drift where training adds up in another order: rounding grows from step to step."""
 _BROKEN: Final = (Outcome.DIVERGED, Outcome.FAILED)
 _LOSSES: Final = ("score", "train_loss", "validation_loss")
 

@@ -158,6 +158,10 @@ REFUSALS = {  # what is typed: where the complaint points, and what it says
     "resume mine-1": ("mine-1", "There is no search of this name"),
     "export mine-1 to=train.py": ("mine-1", "There is no search of this name"),
     "sync mine-1": ("mine-1", "There is no search of this name"),
+    "extend mine-1 epochs=50": ("mine-1", "There is no search of this name"),
+    "compress mine-1": ("mine-1", "There is no search of this name"),
+    "promote mine-1": ("mine-1", "There is no search of this name"),
+    "diff mine-1 mine-2": ("mine-1", "There is no search of this name"),
     "ui tracking=nonsense": ("tracking=nonsense", "a server such as http://127.0.0.1:5000"),
 }
 

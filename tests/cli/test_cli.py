@@ -1,7 +1,6 @@
 import json
 import subprocess
 import sys
-import time
 from types import ModuleType, SimpleNamespace
 
 import pytest
@@ -57,6 +56,7 @@ def test_a_refusal_starts_nothing(tmp_path):
     "words",
     [
         [],
+        ["--help"],
         ["search", "recipe=cn"],
         ["search", "recipe=cnn", "space.lr=1"],
         ["train", "recipe=cnn", "optimizer.lr=x"],
@@ -64,7 +64,7 @@ def test_a_refusal_starts_nothing(tmp_path):
 )
 def test_the_command_line_and_its_refusals_import_nothing_heavy(words):
     """That is why they take a fraction of a second; benchmarks/start.py measures it."""
-    heavy = ["torch", "ray", "mlflow", "optuna", "sqlalchemy", "rich"]
+    heavy = ["torch", "ray", "mlflow", "optuna", "sqlalchemy", "rich", "numpy", "pandas"]
     imported = f"[name for name in {heavy} if name in sys.modules]"
     code = f"import sys, hpo.cli; hpo.cli.main({words}) if {words} else None; print({imported})"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -114,12 +114,6 @@ def test_the_first_page_shows_all_that_can_be_typed(words, capsys):
 def test_nothing_typed_shows_the_first_page(capsys):
     assert cli.main([]) == 2
     assert capsys.readouterr().err.startswith("Usage: hpo VERB")
-
-
-def test_help_is_quick():
-    began = time.perf_counter()
-    assert hpo("--help").returncode == 0
-    assert time.perf_counter() - began < 1  # 0.2 s on an idle machine
 
 
 @pytest.mark.parametrize("words", [["version"], ["--version"]])

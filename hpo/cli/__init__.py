@@ -1,0 +1,43 @@
+"""The command line, `hpo VERB [NAME] key=value …`: words in, text out.
+
+Each verb reads its words into settings, calls the one function that does the work, and prints what comes
+back. What a verb needs is imported inside it, so that help and refusals take a fraction of a second.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from io import TextIOWrapper
+
+import typer
+
+from hpo.cli import beginning, handing_over, looking, searching, service
+from hpo.cli.frame import VERBS, app
+from hpo.errors import HpoError, InputError
+
+__all__ = ["VERBS", "beginning", "handing_over", "looking", "main", "searching", "service"]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command line and return its exit status."""
+    words = sys.argv[1:] if arguments is None else arguments
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a page with a "?" in it is better than none
+    try:
+        # Not a short option of typer's, which would find an h in -epochs=3 as well.
+        app(["--help" if word == "-h" else word for word in words], prog_name="hpo")
+    except HpoError as error:
+        typer.echo(_complaint(error), err=True)
+        return error.exit_code
+    except SystemExit as end:  # how typer ends everything else
+        return int(end.code or 0)
+    return 0
+
+
+def _complaint(error: HpoError) -> str:
+    if not isinstance(error, InputError):
+        return f"hpo: {error}"
+    count = len(error.problems)
+    return f"hpo: nothing was started, {count} problem{'s' if count > 1 else ''}:\n{error}"
