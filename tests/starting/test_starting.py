@@ -56,7 +56,10 @@ def test_a_new_space_is_sound_and_its_draws_train(folder, capsys):
 def test_the_two_fit_together(capsys):
     assert cli.main(["new", "recipe", "mine"]) == cli.main(["new", "space", "mine"]) == 0
     assert cli.main(["check", "recipe=mine", "space=mine"]) == 0
-    assert "Sound: 64 trials of 20 epochs, minimize loss, by blend and ladder." in capsys.readouterr().out
+    sound = (
+        "Sound: 64 trials of 20 epochs, then up to 20 with fresh seeds, minimize loss, by blend and ladder."
+    )
+    assert sound in capsys.readouterr().out
 
 
 def test_a_copy_is_one_s_own(folder, capsys):
