@@ -119,7 +119,8 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     here = Path.cwd()
     os.chdir(folder)  # MLflow makes ./mlruns for the files
     try:
-        MlflowClient("sqlite:///mlflow.db").search_experiments()
+        # Absolute, because MLflow keeps one open store per address in a process.
+        MlflowClient(f"sqlite:///{folder}/mlflow.db").search_experiments()
     finally:
         os.chdir(here)
     return folder / "mlflow.db"
@@ -131,5 +132,4 @@ def uri(template: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iter
     shutil.copy(template, tmp_path / "mlflow.db")
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    # Absolute, because MLflow keeps one open store per address in a process.
-    return f"sqlite:///{tmp_path}/mlflow.db"
+    return f"sqlite:///{tmp_path}/mlflow.db"  # absolute, as above
