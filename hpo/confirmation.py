@@ -55,8 +55,7 @@ def flattery(history: History, standing: Standing) -> float:
 def like_the_winner(history: History) -> list[Standing]:
     """Return those that cannot be told apart from the winner."""
     first, *others = history.standings
-    leads = {it.number: lead(history, first, it) for it in others}
-    return [it for it in others if it.sound and _is_open(leads[it.number])]
+    return [it for it in others if it.sound and _is_open(lead(history, first, it))]
 
 
 def _is_open(found: Interval | None) -> bool:

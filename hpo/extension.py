@@ -7,15 +7,15 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from hpo.conductor import Result, Viewing, run
-from hpo.errors import HpoError, InputError, Problem
-from hpo.handover import chosen_trial
+from hpo.errors import InputError, Problem
+from hpo.handover import chosen_trial, trained_again
 from hpo.history import GIVEN, Search, Trial
 from hpo.ledger import Ledger
 from hpo.plan import Plan, order_training
 from hpo.recipe import read
 from hpo.settings import ExtendSettings, TrainSettings
 from hpo.shelf import Kept, Shelf
-from hpo.trial import Point, Proposal
+from hpo.trial import Proposal
 
 
 def extend(settings: ExtendSettings, viewing: Viewing, hear: Callable[[str], None]) -> Result:
@@ -37,7 +37,9 @@ def extend(settings: ExtendSettings, viewing: Viewing, hear: Callable[[str], Non
         message = f"Trials of {search.name} have {plan.epochs} epochs: name a larger number."
         raise InputError(Problem(f"epochs={settings.epochs}", message))
     ordered = _ordered(plan, trial, settings)
-    kept = _kept(plan, trial, hear)
+    # Ended trials are not kept, so it is trained again.
+    again = trained_again(plan, trial, hear, "up to where it goes on")
+    kept = Kept(again.snapshot(), tuple(replace(point, trial=0) for point in again.curve))
 
     def begin(created: Search) -> None:
         new = Plan.of(created)
@@ -66,25 +68,3 @@ def _ordered(plan: Plan, trial: Trial, settings: ExtendSettings) -> Search:
     )
     ordered = order_training(whole, read(search.source, search.path))
     return replace(ordered, settings={**ordered.settings, "extends": f"{search.name}/{trial.number}"})
-
-
-def _kept(plan: Plan, trial: Trial, hear: Callable[[str], None]) -> Kept:
-    """Return the trial after its last epoch; it is trained again for that: ended trials are not kept."""
-    from hpo.job import Job, prepare
-    from hpo.training.engine import Member
-    from hpo.training.plain import train_model
-
-    task = replace(prepare(Job.of(plan)), snapshots={})
-    curve: list[Point] = []
-
-    def take(point: Point) -> None:
-        curve.append(replace(point, trial=0))
-        hear(f"epoch {point.epoch}  {plan.search.objective.metric} {point.score:.6g}")
-
-    hear(f"Training trial {trial.number} once more, up to where it goes on.")
-    try:
-        train_model(task, Member(0, plan.vocabulary.defaults(trial.proposal.config)), take)
-    except FloatingPointError as error:
-        raise HpoError(f"Trial {trial.number} was trained again, and diverged: {error}") from None
-    snapshots = task.snapshots or {}
-    return Kept(snapshots[0](), tuple(curve))

@@ -17,10 +17,11 @@ from hpo.export.parts.comparing import compare
 from hpo.history import History, Trial
 from hpo.ledger import Ledger
 from hpo.plan import Plan
+from hpo.rounding import ROUNDING, reorders
 from hpo.settings import ExportSettings
 from hpo.summary import measures
 from hpo.training.checkpoint import split_safetensors
-from hpo.trial import ROUNDING, Point
+from hpo.trial import Point
 from hpo.verdict import sentences
 
 if TYPE_CHECKING:  # imports torch
@@ -50,7 +51,9 @@ def export(settings: ExportSettings, hear: Callable[[str], None]) -> str:
     if settings.form != "code":
         return _serve(plan, chosen, settings, hear)
     if settings.to.endswith("/") or to.is_dir():
-        _demand_no_weights(settings)
+        _demand_no_weights(
+            settings, "A folder gets its weights in any case, as model.safetensors. Leave this out."
+        )
         demand_room(to)
         return _write_folder(to, run, _proof(plan, history, chosen), hear)
     return f"Written. Run it: python {write_new(to, script(run, settings.weights))}"
@@ -58,9 +61,7 @@ def export(settings: ExportSettings, hear: Callable[[str], None]) -> str:
 
 def _write_target(to: Path, run: Run, settings: ExportSettings) -> str:
     """Write a training for another trainer, or as data, and say what that cannot hold."""
-    if settings.weights:
-        message = f"as={settings.form} leaves no weights. Leave this out, or write as=code."
-        raise InputError(Problem(f"weights={settings.weights}", message))
+    _demand_no_weights(settings, f"as={settings.form} leaves no weights. Leave this out, or write as=code.")
     target = TARGETS[settings.form]
     written = f"Written: {write_new(to, target.write(run))}"
     return "\n".join((written, *(f"Not in it: {text}" for text in target.missing(run))))
@@ -68,16 +69,21 @@ def _write_target(to: Path, run: Run, settings: ExportSettings) -> str:
 
 def _serve(plan: Plan, chosen: Trial, settings: ExportSettings, hear: Callable[[str], None]) -> str:
     """Train a trial again, write its model for a server, and keep it in MLflow, too."""
-    _demand_absent(settings)
+    to = Path(settings.to)
+    _demand_no_weights(settings, f"as={settings.form} has its weights in itself. Leave this out.")
+    if to.exists():
+        raise InputError(_taken(to))
     from hpo.serving import FORMS
     from hpo.tracking import attach
 
-    written = FORMS[settings.form](trained_again(plan, chosen, hear), Path(settings.to))
+    written = FORMS[settings.form](trained_again(plan, chosen, hear), to)
     return f"{written}\n{attach(plan.search, [written.path])}"
 
 
-def trained_again(plan: Plan, trial: Trial, hear: Callable[[str], None]) -> Served:
-    """Train a trial again for its weights; `hear` is told the curve.
+def trained_again(
+    plan: Plan, trial: Trial, hear: Callable[[str], None], what_for: str = "for the weights"
+) -> Served:
+    """Train a trial again; `hear` is told what for, and the curve.
 
     Raises:
         HpoError: it diverges now.
@@ -87,24 +93,13 @@ def trained_again(plan: Plan, trial: Trial, hear: Callable[[str], None]) -> Serv
     def tell(point: Point) -> None:
         hear(f"epoch {point.epoch}  {plan.search.objective.metric} {point.score:.6g}")
 
-    hear(f"Training trial {trial.number} once more, for the weights.")
+    hear(f"Training trial {trial.number} once more, {what_for}.")
     return train_again(plan, trial.number, plan.vocabulary.defaults(trial.proposal.config), tell)
 
 
-def _demand_absent(settings: ExportSettings) -> None:
-    """Refuse words that do not go together, and a file that is there."""
+def _demand_no_weights(settings: ExportSettings, because: str) -> None:
     if settings.weights:
-        message = f"as={settings.form} has its weights in itself. Leave this out."
-        raise InputError(Problem(f"weights={settings.weights}", message))
-    if Path(settings.to).exists():
-        message = "This file exists and is left as it is. Choose another name, or delete it."
-        raise InputError(Problem(f"to={settings.to}", message))
-
-
-def _demand_no_weights(settings: ExportSettings) -> None:
-    if settings.weights:
-        message = "A folder gets its weights in any case, as model.safetensors. Leave this out."
-        raise InputError(Problem(f"weights={settings.weights}", message))
+        raise InputError(Problem(f"weights={settings.weights}", because))
 
 
 def demand_room(to: Path) -> None:
@@ -182,7 +177,7 @@ def _verdict(proof: Proof, trained: str) -> str:
 def _proof(plan: Plan, history: History, chosen: Trial) -> Proof:
     """Return what the ledger knows of a trial, and how nearly it will be repeated."""
     trial = history.proof if chosen is history.best and history.proof else chosen
-    reasons = tuple(_reasons(plan, trial))
+    reasons = tuple(reorders(plan, trial))
     objective = plan.search.objective
     figures = {f"validation {name}": f"{it:.6g}" for name, it in measures(trial, objective).items()}
     figures = {str(objective): f"{trial.score:.6g}", **figures}
@@ -208,16 +203,6 @@ def _curve(plan: Plan, trial: Trial) -> Iterator[list[str]]:
     for point in trial.points:
         measured = [point.metrics[name] for name in metrics]
         yield [str(point.epoch), *map(repr, (point.train_loss, point.loss, *measured, point.lr))]
-
-
-def _reasons(plan: Plan, trial: Trial) -> Iterator[str]:
-    """Say what adds up in another order in one process of its own."""
-    if trial.at_once > 1:
-        yield f"the search trained {trial.at_once} at once"
-    if plan.setting("workers_per_trial") > 1:
-        yield f"{plan.setting('workers_per_trial')} workers trained it"
-    if plan.setting("device") != "cpu":
-        yield "GPUs add up in an order of their own"
 
 
 def _run(plan: Plan, history: History, chosen: Trial) -> Run:
@@ -274,8 +259,11 @@ def write_new(path: Path, text: str) -> Path:
         with path.open("x", encoding="utf-8") as file:
             file.write(text)
     except FileExistsError:
-        message = "This file exists and is left as it is. Choose another name, or delete it."
-        raise InputError(Problem(f"to={path}", message)) from None
+        raise InputError(_taken(path)) from None
     except OSError as error:
         raise InputError(Problem(f"to={path}", f"Cannot write here: {error.strerror}.")) from None
     return path
+
+
+def _taken(path: Path) -> Problem:
+    return Problem(f"to={path}", "This file exists and is left as it is. Choose another name, or delete it.")

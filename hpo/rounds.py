@@ -24,8 +24,9 @@ class Rounds:
     def next(self) -> list[Proposal]:
         """The proposals of the next round; none if there is nothing left to confirm."""
         candidates = [it.proposal.config for it in self._history.candidates(self._plan.confirm)]
+        known = self._known
         for seed in self._plan.fresh_seeds:
-            missing = [config for config in candidates if (config, seed) not in self._known]
+            missing = [config for config in candidates if (config, seed) not in known]
             if missing:
                 return self._proposals(missing, seed)
         return []

@@ -39,8 +39,6 @@ WARNING: Final = "warning"
 """The note of an attempt that a person should read at once."""
 ALONE: Final = "alone"
 """The note of a point that says why its trial trains plainly, not in the stack of its cohort."""
-ROUNDING: Final = 1e-2
-"""How far losses may drift where training adds up in another order: rounding grows from step to step."""
 
 
 @dataclass(frozen=True)

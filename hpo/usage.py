@@ -39,11 +39,7 @@ def gpus() -> list[Use]:
             [program, *_QUERY], capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=True
         ).stdout
         return [_use(line) for line in said.splitlines()]
-    except (
-        OSError,
-        ValueError,
-        subprocess.SubprocessError,
-    ):  # a driver at odds with its program says so there
+    except (OSError, ValueError, subprocess.SubprocessError):  # so does a driver at odds with its program
         return []
 
 

@@ -38,6 +38,7 @@ FLOORS = {
         "advice",
         "export",
         "plan",
+        "rounding",
         "rounds",
         "verdict",
         "junit",

@@ -87,7 +87,7 @@ def _too_close(facts: Facts, best: Sequence[Trial]) -> Iterator[Advice]:
     first, second = best[0], best[1]
     lead = abs((first.score or 0.0) - (second.score or 0.0))
     noise = median(wobble(trial) for trial in best)
-    if lead >= noise or facts.history.standings:  # fresh seeds say more than one curve's noise
+    if lead >= noise:
         return
     metric = facts.history.objective.metric
     close = [it for it in best if abs((it.score or 0.0) - (first.score or 0.0)) < noise]

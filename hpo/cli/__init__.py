@@ -12,7 +12,7 @@ from io import TextIOWrapper
 
 import typer
 
-from hpo.cli import beginning, handing_over, looking, searching, service
+from hpo.cli import beginning, handing_over, looking, searching, service  # to import them makes the verbs
 from hpo.cli.frame import VERBS, app
 from hpo.errors import HpoError, InputError
 

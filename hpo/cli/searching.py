@@ -79,9 +79,11 @@ def extend(words: frame.Words = None) -> None:
     """Train a trial on, to more epochs."""
     chosen = settings.ExtendSettings.from_words(words or ())
     from hpo.extension import extend as go_further
+    from hpo.last_resort import last_resort
     from hpo.terminal.live import viewer
 
-    found, history = go_further(chosen, viewer, lambda line: typer.echo(line, err=True))
+    with last_resort(viewer, chosen.store_words) as viewing:
+        found, history = go_further(chosen, viewing, lambda line: typer.echo(line, err=True))
     output.show(found, history, chosen, as_json=False)
 
 

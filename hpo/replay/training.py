@@ -15,8 +15,9 @@ from hpo.history import GIVEN, History, Search, State, Trial
 from hpo.job import Job
 from hpo.ledger import Ledger
 from hpo.plan import Plan
+from hpo.rounding import ROUNDING, reorders
 from hpo.settings import ReplaySettings
-from hpo.trial import ROUNDING, Attempt, Divergence, Ending, Outcome, Point
+from hpo.trial import Attempt, Divergence, Ending, Outcome, Point
 
 _BROKEN: Final = (Outcome.DIVERGED, Outcome.FAILED)
 _LOSSES: Final = ("score", "train_loss", "validation_loss")
@@ -157,12 +158,7 @@ class _Again:
 
 def _reasons(plan: Plan, trial: Trial) -> Iterator[str]:
     """Say what may round differently now."""
-    if trial.at_once > 1:
-        yield f"it was one of {trial.at_once} trials that were trained at once"
-    if plan.setting("workers_per_trial") > 1:
-        yield f"{plan.setting('workers_per_trial')} workers trained it together"
-    if plan.setting("device") != "cpu":
-        yield "GPUs add up in an order of their own"
+    yield from reorders(plan, trial)
     host = trial.attempts[-1].worker.partition("/")[0]
     if host != platform.node():
         yield f"it was trained on another machine, {host}"

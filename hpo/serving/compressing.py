@@ -1,4 +1,4 @@
-"""A trained model made smaller and faster each measured in ONNX Runtime, as it would serve."""
+"""A trained model made smaller and faster, each way measured in ONNX Runtime, as it would serve."""
 
 from __future__ import annotations
 
@@ -14,25 +14,21 @@ from pathlib import Path
 from statistics import median
 from typing import Any, Final
 
-import torch
 from torch import Tensor, nn
 from torch.nn.utils import prune
 
 from hpo.config import Config
 from hpo.serving.forms import run_onnx, to_onnx
 from hpo.serving.served import Served
-from hpo.training.clipping import Clipping
-from hpo.training.gradients import Gradient
-from hpo.training.loop import count_batches, epoch_seed, load, train_epoch
-from hpo.training.optimizers import optimizer_call, parameters_call
-from hpo.training.schedule_words import schedule_call
-from hpo.training.scheduler import Scheduler
-from hpo.training.values import loss_calls
+from hpo.training.engine import Member
+from hpo.training.loop import load, mean_measures
+from hpo.training.plain import train_model
 
 _LAYERS: Final = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _RUNS: Final = 50
 _BATCHES: Final = 16
 """So many batches of training data tell the range of each activation."""
+_MEASURED_AT_ONCE: Final = 256
 
 
 @dataclass(frozen=True)
@@ -98,7 +94,7 @@ def _quantize_static(whole: Path, path: Path, served: Served, config: Config) ->
     """Round weights and activations to 8 bits, in ranges that training data had."""
     from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
-    batches = load(served.task.splits["train"], _batch_size(config), 0)
+    batches = load(served.task.splits["train"], Member(0, config).batch_size, 0)
     seen = iter(
         [{"inputs": inputs.numpy()} for _, (inputs, _) in zip(range(_BATCHES), batches, strict=False)]
     )
@@ -134,10 +130,10 @@ def _prune_weights(served: Served, config: Config, pruning: Pruning) -> Served:
     model = copy.deepcopy(served.model)
     layers = [(layer, "weight") for layer in model.modules() if isinstance(layer, _LAYERS)]
     prune.global_unstructured(layers, prune.L1Unstructured, amount=pruning.share)
-    _train_on(served, model, config, pruning)
+    trained = _train_on(served, model, config, pruning)
     for layer, name in layers:
         prune.remove(layer, name)
-    return replace(served, model=model.eval())
+    return trained
 
 
 def _prune_channels(served: Served, config: Config, pruning: Pruning) -> Served:
@@ -153,42 +149,30 @@ def _prune_channels(served: Served, config: Config, pruning: Pruning) -> Served:
         pruning_ratio=pruning.share,
         ignored_layers=[last],
     ).step()
-    _train_on(served, model, config, pruning)
-    return replace(served, model=model.eval())
+    return _train_on(served, model, config, pruning)
 
 
-def _train_on(served: Served, model: nn.Module, config: Config, pruning: Pruning) -> None:
-    """Train with the search's optimizer and whole schedule once more: Renda et al. 2020, arXiv:2003.02389."""
-    task, size = served.task, _batch_size(config)
-    train = task.splits["train"]
-    loss = task.recipe.loss
-    for call in loss_calls(config):
-        loss = call.build(loss)
-    optimizer = optimizer_call(config, task.recipe.__name__).build(parameters_call(config).build(model))
-    schedule = schedule_call(config, task.recipe.__name__).build()
-    scheduler = Scheduler(optimizer, schedule, pruning.epochs * count_batches(train, size))
-    clip = Clipping(config["clip_norm"], config["clip_value"])  # type: ignore[arg-type]
-    for epoch in range(1, pruning.epochs + 1):
-        seed = epoch_seed(task.seed, task.epochs + epoch)
-        torch.manual_seed(seed)
-        for _ in train_epoch(model, loss, optimizer, scheduler, Gradient(), clip, load(train, size, seed)):
-            pass
+def _train_on(served: Served, model: nn.Module, config: Config, pruning: Pruning) -> Served:
+    """Train as the search did, with the whole schedule once more: Renda et al. 2020, arXiv:2003.02389.
 
-
-def _batch_size(config: Config) -> Any:
-    return config["batch_size"]
+    But for an average of the weights: it would copy what holds the pruned ones at 0.
+    """
+    task = replace(served.task, epochs=pruning.epochs)
+    member = Member(0, Config({**config, "ema": None}))
+    return replace(served, model=train_model(task, member, model=model.to(task.device)).cpu())
 
 
 def _measure(name: str, path: Path, served: Served) -> Variant:
     """Measure a file: its size, the median time of a batch in one thread, and what validation comes to."""
     run, content = run_onnx(path), path.read_bytes()
+    recipe, batches = served.task.recipe, load(served.task.splits["validation"], _MEASURED_AT_ONCE)
     return Variant(
         name,
         path,
         len(content),
         len(zlib.compress(content, 9)),
         _latency(run, served.inputs),
-        _score(run, served),
+        mean_measures(run, {"loss": recipe.loss, **getattr(recipe, "metrics", {})}, batches),
     )
 
 
@@ -199,16 +183,3 @@ def _latency(run: Callable[[Tensor], Tensor], inputs: Tensor) -> float:
         run(inputs)
         times.append(1000 * (time.perf_counter() - start))
     return median(times)
-
-
-def _score(run: Callable[[Tensor], Tensor], served: Served) -> dict[str, float]:
-    """Return the mean of each measure over the validation samples."""
-    recipe = served.task.recipe
-    measures = {"loss": recipe.loss, **getattr(recipe, "metrics", {})}
-    sums, samples = dict.fromkeys(measures, 0.0), 0
-    for inputs, targets in load(served.task.splits["validation"], 256):
-        outputs = run(inputs)
-        samples += len(targets)
-        for name, measure in measures.items():
-            sums[name] += float(measure(outputs, targets)) * len(targets)
-    return {name: total / samples for name, total in sums.items()}

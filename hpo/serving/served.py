@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +15,7 @@ from hpo.plan import Plan
 from hpo.training.engine import Member, Task
 from hpo.training.loop import load
 from hpo.training.plain import train_model
+from hpo.training.snapshot import Snapshot
 from hpo.trial import Point
 
 _SAMPLES = 32
@@ -22,10 +23,15 @@ _SAMPLES = 32
 
 @dataclass(frozen=True)
 class Served:
-    """A trained model in evaluation mode, on the CPU, and what it was trained on."""
+    """A trained model in evaluation mode, on the CPU, what it was trained on, and how that went.
+
+    `snapshot` tells the training as it stood after its last epoch.
+    """
 
     model: nn.Module
     task: Task
+    curve: tuple[Point, ...]
+    snapshot: Callable[[], Snapshot]
 
     @property
     def inputs(self) -> Tensor:
@@ -46,9 +52,14 @@ def train_again(plan: Plan, number: int, config: Config, hear: Callable[[Point],
     Raises:
         HpoError: it diverges now.
     """
-    task = prepare(Job.of(plan))
+    task, snapshots, curve = prepare(Job.of(plan)), dict[int, Callable[[], Snapshot]](), list[Point]()
+
+    def take(point: Point) -> None:
+        curve.append(point)
+        hear(point)
+
     try:
-        model = train_model(task, Member(number, config), hear)
+        model = train_model(replace(task, snapshots=snapshots), Member(number, config), take)
     except FloatingPointError as error:
-        raise HpoError(f"Trial {number} was trained again for its weights, and diverged: {error}") from None
-    return Served(model.cpu(), task)
+        raise HpoError(f"Trial {number} was trained again, and diverged: {error}") from None
+    return Served(model.cpu(), task, tuple(curve), snapshots[number])

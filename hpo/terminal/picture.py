@@ -35,9 +35,8 @@ class Picture:
         self._confirmations, self._ordered = plan.confirmations, wording.ordered(plan)
         self._timeout: float | None = plan.setting("timeout")
         self._started = clock()
-        self._before = _progress(
-            history, self._epochs
-        )  # by earlier sessions, which tells nothing of our speed
+        # By earlier sessions, which tells nothing of our speed.
+        self._before = _progress(history, self._epochs)
         self._load = LoadLine(clock)
 
     def of(self, search: Search, history: History) -> RenderableType:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from hpo.history import Search
-from hpo.tracking.places import calm, default_uri, make_whole
+from hpo.tracking.places import calm, open_store
 
 _FOLDER: Final = "served"
 
@@ -16,16 +16,13 @@ _FOLDER: Final = "served"
 def attach(search: Search, paths: Sequence[Path], values: Mapping[str, float] | None = None) -> str:
     """Keep files and values on a search's parent run; say where, or why not: MLflow may be out of reach."""
     calm()
-    from mlflow import MlflowClient
     from mlflow.entities import Metric
 
     from hpo.tracking.runs import Runs
     from hpo.tracking.wording import milliseconds
 
-    uri = default_uri()
     try:
-        make_whole(uri)
-        client = MlflowClient(uri)
+        client = open_store()
         run, at = Runs(client, search).parent, milliseconds(time.time())
         for path in paths:
             client.log_artifact(run, str(path), _FOLDER)

@@ -8,7 +8,10 @@ import sys
 import tempfile
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
 
 _CALM: Final = {
     # MLflow retries for four minutes and would repeat a request whose answer was lost, such as "create a
@@ -51,6 +54,16 @@ def make_whole(uri: str) -> None:
         MlflowClient(f"sqlite:///{made}").search_experiments()
         with suppress(FileExistsError):  # someone else was quicker
             os.link(made, path)
+
+
+def open_store(uri: str = "") -> MlflowClient:
+    """Return a client of a store, which is made if it is not there; of MLflow's own by default."""
+    calm()
+    from mlflow import MlflowClient
+
+    uri = uri or default_uri()
+    make_whole(uri)
+    return MlflowClient(uri)
 
 
 class Ui(NamedTuple):

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final
 
 from hpo.errors import HpoError, InputError, Problem
 from hpo.history import Search
-from hpo.tracking.places import calm, default_uri, make_whole
+from hpo.tracking.places import open_store
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -56,7 +56,7 @@ def register(search: Search, name: str, served: Served, facts: Mapping[str, str]
     Raises:
         HpoError: MLflow, or torch.export, does not take it.
     """
-    client = _client(uri)
+    client = open_store(uri)
     from hpo.tracking.runs import Runs
 
     try:
@@ -78,7 +78,7 @@ def roll_back(name: str, uri: str) -> Champion:
     Raises:
         InputError: there is no such model, or none before.
     """
-    client = _client(uri)
+    client = open_store(uri)
     if not client.search_registered_models(f"name = '{name}'"):
         message = "There is no registered model of this name. Make one: hpo promote NAME"
         raise InputError(Problem(name, message))
@@ -98,15 +98,6 @@ def _crown(client: MlflowClient, name: str, champions: list[int], before: int = 
 def _champions(client: MlflowClient, name: str) -> list[int]:
     noted = client.get_registered_model(name).tags.get(_HISTORY, "")
     return [int(number) for number in noted.split(",") if number]
-
-
-def _client(uri: str) -> MlflowClient:
-    calm()
-    from mlflow import MlflowClient
-
-    uri = uri or default_uri()
-    make_whole(uri)
-    return MlflowClient(uri)
 
 
 def _save(served: Served, path: Path) -> None:

@@ -133,14 +133,24 @@ def mean_loss(steps: Iterable[Step]) -> float:
 def evaluate(
     model: nn.Module, measures: Mapping[str, Callable[[Tensor, Tensor], Tensor]], batches: Iterable[Batch]
 ) -> dict[str, float]:
-    """Return the mean of each measure (loss, metrics) over the samples."""
+    """Return the mean of each measure (loss, metrics) of a model over the samples."""
     device = next(model.parameters()).device
     model.eval()
+    there = ((inputs.to(device), targets.to(device)) for inputs, targets in batches)
+    return mean_measures(model, measures, there)
+
+
+def mean_measures(
+    run: Callable[[Tensor], Tensor],
+    measures: Mapping[str, Callable[[Tensor, Tensor], Tensor]],
+    batches: Iterable[Batch],
+) -> dict[str, float]:
+    """Return the mean of each measure over the samples, of the outputs that `run` gives."""
     sums = dict.fromkeys(measures, 0.0)
     samples = 0
     for inputs, targets in batches:
-        outputs, wanted = model(inputs.to(device)), targets.to(device)
+        outputs = run(inputs)
         samples += len(targets)
         for name, measure in measures.items():
-            sums[name] += float(measure(outputs, wanted)) * len(targets)
+            sums[name] += float(measure(outputs, targets)) * len(targets)
     return {name: total / samples for name, total in sums.items()}

@@ -67,18 +67,25 @@ def train(task: Task, members: Sequence[Member]) -> Progress:
         live = [training for training in live if training.number in kept and training.done < task.epochs]
 
 
-def train_model(task: Task, member: Member, hear: Callable[[Point], None] = lambda _: None) -> nn.Module:
+def train_model(
+    task: Task,
+    member: Member,
+    hear: Callable[[Point], None] = lambda _: None,
+    model: nn.Module | None = None,
+) -> nn.Module:
     """Train one member to the end; return the model that was measured, ready to be evaluated.
 
     Args:
         task: what is trained on.
         member: what is trained.
         hear: is told each epoch.
+        model: what is trained on as it is; without one, the recipe's is made and started.
 
     Raises:
         FloatingPointError: it has diverged.
     """
-    training = _Training(task, {name: place(it, task.device) for name, it in task.splits.items()}, member)
+    splits = {name: place(it, task.device) for name, it in task.splits.items()}
+    training = _Training(task, splits, member, model)
     for epoch in range(1, task.epochs + 1):
         point = training.epoch(epoch)
         if isinstance(point, Divergence):
@@ -123,7 +130,9 @@ def warn_of_few(trial: int, model: nn.Module, samples: int, micro_batches: int) 
 class _Training:
     """One member under way: its model, its optimizer and its scheduler."""
 
-    def __init__(self, task: Task, splits: Mapping[str, Split], member: Member) -> None:
+    def __init__(
+        self, task: Task, splits: Mapping[str, Split], member: Member, model: nn.Module | None = None
+    ) -> None:
         config = member.config
         self.task, self.splits, self.number = task, splits, member.number
         self.tested = member.tested and TEST in splits
@@ -135,7 +144,7 @@ class _Training:
             self.loss = call.build(self.loss)
         self.measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
         self.team = task.team or Alone()
-        self.model, self.started = start_model(task, config)
+        self.model, self.started = (model, Start([], [])) if model else start_model(task, config)
         self.spread = self.team.spread(self.model)
         parameters = parameters_call(config).build(self.model)
         for call in slow_calls(config):

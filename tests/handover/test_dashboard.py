@@ -4,7 +4,7 @@ import io
 import json
 
 import pytest
-from simulation import Workers, referee, started
+from simulation import Workers, run, started
 
 from hpo import cli
 from hpo.history import State
@@ -20,10 +20,7 @@ def exported(tmp_path, monkeypatch):
     monkeypatch.delenv("HPO_STORE", raising=False)
     url = "sqlite:///hpo.db"
     name = started(url, "trials=24", "epochs=6", "sampler=random", "pruner=median", "name=cnn-1")
-    judge, workers = referee(url, name), Workers(2, 6)
-    while workers.turn(judge, 0) | workers.turn(judge, 1):
-        pass
-    judge.flush()
+    run(url, name, Workers(2, 6))
     ledger = Ledger(url)
     search = ledger.search(name)
     ledger.close_session(search.session, State.FINISHED)

@@ -88,7 +88,9 @@ class TestOptuna:
         assert "There is a study of this name in it" in capsys.readouterr().err
 
     def test_a_database_of_something_else_is_left_alone(self, export, tmp_path, capsys):
-        Ledger("sqlite:///other.db").create_search(search())
+        other = Ledger("sqlite:///other.db")
+        other.create_search(search())
+        other.close()  # or its last words reach the file later
         before = (tmp_path / "other.db").read_bytes()
         assert export("as=optuna", "to=sqlite:///other.db") == 2
         assert "This database holds something else" in capsys.readouterr().err

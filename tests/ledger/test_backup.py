@@ -7,22 +7,6 @@ import pytest
 from postgres import Server
 from test_ledger import RECORDS, order, point, writer_of
 
-from hpo.ledger import Ledger
-
-
-@pytest.fixture
-def opened():
-    """Open ledgers, which are closed in the end."""
-    ledgers = []
-
-    def open_at(address):
-        ledgers.append(Ledger(address))
-        return ledgers[-1]
-
-    yield open_at
-    for ledger in ledgers:
-        ledger.close()
-
 
 def test_a_copy_of_a_file_that_is_written_to_is_whole(tmp_path, opened):
     ledger = opened(f"sqlite:///{tmp_path}/hpo.db")

@@ -10,7 +10,7 @@ from hpo import cli
 from hpo.config import Config
 from hpo.errors import HpoError, InputError
 from hpo.history import State
-from hpo.ledger import Ledger, Writer, patience
+from hpo.ledger import Writer, patience
 from hpo.trial import Ending, Outcome, Proposal
 
 pytestmark = pytest.mark.xdist_group("postgresql")
@@ -19,20 +19,6 @@ pytestmark = pytest.mark.xdist_group("postgresql")
 @pytest.fixture
 def url(postgres):
     return postgres.empty()
-
-
-@pytest.fixture
-def opened():
-    """Open ledgers, which are closed in the end."""
-    ledgers = []
-
-    def open_at(address):
-        ledgers.append(Ledger(address))
-        return ledgers[-1]
-
-    yield open_at
-    for ledger in ledgers:
-        ledger.close()
 
 
 def test_a_server_that_loses_its_power_in_the_middle_is_waited_for(postgres, url, opened):

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
+from hpo.history import History
 from hpo.ledger import Ledger
 from hpo.line import Line
 from hpo.plan import order
@@ -178,11 +179,16 @@ def run(url: str, name: str, workers: Workers, *, turns: int = 10**9, judge: Ref
     return taken
 
 
-def told(url: str, name: str) -> list[tuple]:
-    """What a search decided and measured, without times: each trial's origin, config, curve and ending."""
+def history_of(url: str, name: str) -> History:
+    """The trials of a search, as its ledger tells them."""
     ledger = Ledger(url)
     history = ledger.history(ledger.search(name))
     ledger.close()
+    return history
+
+
+def told(url: str, name: str) -> list[tuple]:
+    """What a search decided and measured, without times: each trial's origin, config, curve and ending."""
     return [
         (
             trial.proposal.origin,
@@ -191,5 +197,5 @@ def told(url: str, name: str) -> list[tuple]:
             [replace(point, at=0, seq=0) for point in trial.points],
             trial.ending and replace(trial.ending, at=0, seq=0),
         )
-        for trial in history.trials.values()
+        for trial in history_of(url, name).trials.values()
     ]

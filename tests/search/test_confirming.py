@@ -5,7 +5,7 @@ import time
 from dataclasses import replace
 
 import pytest
-from simulation import Workers, in_peril, measured, referee, run, started, told
+from simulation import Workers, history_of, in_peril, measured, referee, run, started, told
 
 from hpo import cohort
 from hpo.audit import ledger as account
@@ -22,18 +22,6 @@ from hpo.trial import CONFIRMATION, PROOF, SEED, TEST, Divergence, Ending, Outco
 
 EPOCHS = 4
 WORDS = (f"epochs={EPOCHS}", "trials=12", "seed=5", "pruner=none", "confirm_seeds=3")
-
-
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/hpo.db"
-
-
-def history_of(url, name):
-    ledger = Ledger(url)
-    history = ledger.history(ledger.search(name))
-    ledger.close()
-    return history
 
 
 def begun(url, *words, rounds=1):

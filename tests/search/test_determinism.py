@@ -25,11 +25,6 @@ COMBINATIONS = [
 ]
 
 
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/hpo.db"
-
-
 def searched(url, *words, seed, stops=0, deaths=0, workers=WORKERS):
     """Search with a timing that follows from the seed and the driver killed so often; return what it told."""
     fixed = ("deterministic=true", f"epochs={EPOCHS}", "seed=5")

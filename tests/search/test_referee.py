@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import fmean
 
 import pytest
-from simulation import Workers, in_peril, measured, run, started, told
+from simulation import Workers, history_of, in_peril, measured, run, started, told
 from simulation import referee as new_referee
 from sqlalchemy import func, select
 
@@ -19,18 +19,6 @@ from hpo.settings import PrunerName, SamplerName
 from hpo.trial import Divergence, Ending, MissingEpochError, Outcome, Point
 
 EPOCHS = 9
-
-
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/hpo.db"
-
-
-def history_of(url, name):
-    ledger = Ledger(url)
-    history = ledger.history(ledger.search(name))
-    ledger.close()
-    return history
 
 
 def latest_session(url, name):

@@ -19,11 +19,6 @@ EPOCHS = 6
 QUIET = SimpleNamespace(start=lambda *_: None, update=lambda *_: None, finish=lambda: None)
 
 
-@pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/hpo.db"
-
-
 def again(url, name="cnn-1", trial=None):
     words = [name, f"store={url}", *([] if trial is None else [f"trial={trial}"])]
     settings = ReplaySettings.from_words(words)

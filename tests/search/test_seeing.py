@@ -14,11 +14,6 @@ EPOCHS = 9
 
 
 @pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/hpo.db"
-
-
-@pytest.fixture
 def little(monkeypatch):
     """What is seen of a search of 24 trials is then as small a part as it would be of thousands."""
     for module, name, count in (

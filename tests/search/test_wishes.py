@@ -16,11 +16,6 @@ from hpo.wish import Wish
 
 
 @pytest.fixture
-def url(tmp_path):
-    return f"sqlite:///{tmp_path}/hpo.db"
-
-
-@pytest.fixture
 def ask(url):
     """Note a wish in the ledger, as a view does."""
     ledger = Ledger(url)

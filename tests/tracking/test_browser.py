@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from browser import PROGRAM, Browser
-from simulation import Workers, referee, started
+from simulation import Workers, run, started
 
 from hpo.history import State
 from hpo.ledger import Ledger
@@ -30,10 +30,7 @@ def searched(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     url = f"sqlite:///{tmp_path}/hpo.db"
     name = started(url, "trials=20", "epochs=3", "sampler=random", "pruner=median", "name=cnn-1")
-    judge, workers = referee(url, name), Workers(2, 3)
-    while workers.turn(judge, 0) | workers.turn(judge, 1):
-        pass
-    judge.flush()
+    run(url, name, Workers(2, 3))
     ledger = Ledger(url)
     ledger.close_session(ledger.search(name).session, State.FINISHED)
     sync(ledger, name, f"sqlite:///{tmp_path}/mlflow.db")
