@@ -18,7 +18,7 @@ from hpo.settings import ResumeSettings, SearchSettings
 
 FREE: Final = (
     *("trials", "timeout", "workers", "cluster", "report_within", "checkpoint_every", "checkpoints"),
-    *("confirm", "confirm_seeds", "require"),
+    *("confirm", "confirm_seeds", "require", "memory"),
 )
 """Settings that may change from session to session: how long and on how much, not what is searched."""
 _DECISIVE: Final = ("hpo", "python", "torch", "optuna")

@@ -23,7 +23,8 @@ class Job:
     """What the workers of a search must know of it; plain values, so that it travels.
 
     `at_once` is how many trials a worker trains at once, None for as many as a measurement with the
-    `baseline` recommends, up to `most`. `workers` share this machine's memory.
+    `baseline` recommends, up to `most`. `workers` share this machine's memory. Of each trial the `costs` are
+    measured before it trains; `memory` is the most bytes that it may take, None for what the device has.
     """
 
     source: str
@@ -41,6 +42,8 @@ class Job:
     most: int = 1
     workers: int = 1
     deterministic: bool = False
+    costs: tuple[str, ...] = ()
+    memory: int | None = None
 
     @classmethod
     def of(cls, plan: Plan, shelf: Shelf | None = None) -> Job:
@@ -61,6 +64,8 @@ class Job:
             most=plan.most_at_once,
             workers=plan.at_work,
             deterministic=plan.setting("deterministic"),
+            costs=plan.costs,
+            memory=plan.memory,
         )
 
 

@@ -14,14 +14,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
+from hpo import goals, shipped
 from hpo import recipe as recipes
-from hpo import shipped
 from hpo import space as spaces
 from hpo.config import Config, Value
 from hpo.contradictions import contradictions
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import GIVEN, Search
-from hpo.recipe import Recipe
+from hpo.recipe import MEMORY, Recipe
 from hpo.requirement import parse
 from hpo.settings import SearchSettings, TrainSettings
 from hpo.space import Space
@@ -78,6 +78,17 @@ class Plan:
         return int(str(self.search.settings.get("at_work", 1)))
 
     @property
+    def memory(self) -> int | None:
+        """The most bytes that a training may take; None for what there is."""
+        return None if self.search.given else self.setting("memory")
+
+    @property
+    def costs(self) -> tuple[str, ...]:
+        """What is measured of each trial before it trains."""
+        limited = (MEMORY,) if self.memory else ()
+        return tuple(dict.fromkeys((*self.search.objective.beside, *limited)))
+
+    @property
     def most_at_once(self) -> int:
         """The most that a worker may train at once and leave its share to others.
 
@@ -88,7 +99,7 @@ class Plan:
 
     @property
     def confirm(self) -> int:
-        """How many of the best, and the baseline beside them, are trained again with fresh seeds."""
+        """How many of the best are trained again with fresh seeds, beside the baseline and the knee."""
         return 0 if self.search.given else int(self.setting("confirm"))
 
     @property
@@ -106,13 +117,18 @@ class Plan:
         """
         if self.setting("require"):
             return _MOST_SEEDS
-        seeds = min(_MOST_SEEDS, int(self.setting("trials")) // (_TRIALS_TO_EACH * (self.confirm + 1)))
+        seeds = min(_MOST_SEEDS, int(self.setting("trials")) // (_TRIALS_TO_EACH * self._confirmed))
         return seeds if seeds >= _FEWEST_SEEDS else 0
 
     @property
     def confirmations(self) -> int:
         """How many trainings with fresh seeds there will be at most."""
-        return (self.confirm + 1) * len(self.fresh_seeds)
+        return self._confirmed * len(self.fresh_seeds)
+
+    @property
+    def _confirmed(self) -> int:
+        """How many configurations are: the best, the baseline and, with more than one goal, the knee."""
+        return self.confirm + (2 if self.search.objective.beside else 1)
 
     def setting(self, name: str) -> Any:
         """Return one of the words that the search was started with; one that is younger has its default."""
@@ -124,7 +140,7 @@ class Plan:
     @classmethod
     def of(cls, search: Search) -> Plan:
         """Understand a search from what the ledger keeps of it."""
-        recipe = recipes.read(search.source, search.path)
+        recipe = replace(recipes.read(search.source, search.path), objective=search.objective)
         options = _below(search.settings, OPTION)
         vocabulary = vocabulary_of(recipe)
         space = spaces.read(search.space, f"space of {search.name}", vocabulary)
@@ -151,7 +167,8 @@ def order(settings: SearchSettings, recipe: Recipe | None = None, space_text: st
     """
     recipe = recipe or recipes.find(settings.recipe)
     options, problems = _options(recipe, settings.recipe_options)
-    problems += contradictions(settings) + _not_measured(recipe, settings.require)
+    objective, misread = goals.read(settings.objective, recipe)
+    problems += misread + contradictions(settings) + _not_measured(recipe, settings.require)
     vocabulary = vocabulary_of(recipe, settings.parallel)
     fixed = _of_model_or_loss(recipe, {name: settings.recipe_options[name] for name in options})
     problems += vocabulary.check(recipe.baseline, f"{shipped.near(recipe.path)}  baseline")
@@ -169,7 +186,7 @@ def order(settings: SearchSettings, recipe: Recipe | None = None, space_text: st
     problems += _damaged(space)
     if problems:
         raise InputError(*problems)
-    search = _search(recipe, space, settings, options)
+    search = _search(replace(recipe, objective=objective), space, settings, options)
     words: dict[str, Value] = {f"{OVERRIDE}{path}": text for path, text in settings.space_overrides.items()}
     if not space_text:
         words[SPACE_FILE] = str(spaces.locate(settings.space).resolve())

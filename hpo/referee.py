@@ -14,6 +14,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
+from hpo.config import Config
+from hpo.goals import shape
 from hpo.history import History, Trial
 from hpo.ledger import Ledger, Writer
 from hpo.plan import Plan
@@ -21,6 +23,7 @@ from hpo.rounds import Rounds
 from hpo.single import Single
 from hpo.trial import (
     AFTER,
+    COSTS,
     PROOF,
     TIMEOUT,
     Attempt,
@@ -68,6 +71,7 @@ class Referee:
         for record in ledger.records(self._plan.search):
             self._history.add(record)
             self._study.restore(record)
+        self._costs = _by_shape(self._history)
         self._rounds = Rounds(self._plan, self._history)
         self._writer = Writer(ledger, self._plan.search, session)
         self._noted: dict[int, Mapping[str, Any]] = {}  # what the engine said last of each trial
@@ -207,9 +211,18 @@ class Referee:
 
     def attempt(self, cohort: str, trials: Iterable[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note that a worker took up these trials for a cohort, in what way, and why the last one died."""
+        costs = notes.get(COSTS, {})
         for trial in trials:
-            before = {AFTER: self._lost[trial]} if trial in self._lost else {}
-            self._record(Attempt(trial, worker, cohort, {**notes, **before}))
+            own: dict[str, Any] = {name: it for name, it in notes.items() if name != COSTS}
+            if str(trial) in costs:
+                own[COSTS] = self._agreed(trial, costs[str(trial)])
+            if trial in self._lost:
+                own[AFTER] = self._lost[trial]
+            self._study.restore(self._record(Attempt(trial, worker, cohort, own)))
+
+    def _agreed(self, trial: int, costs: Mapping[str, float]) -> Mapping[str, float]:
+        """Return what was measured first of a trial's shape, lest noise tell equal ones apart."""
+        return self._costs.setdefault(shape(self._history.trials[trial].proposal.config), costs)
 
     def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
         """Take in what a cohort's last epoch measured; return the trials that go on.
@@ -315,3 +328,8 @@ class Referee:
         placed = self._writer.append(record)
         self._history.add(placed)
         return placed
+
+
+def _by_shape(history: History) -> dict[Config, Mapping[str, float]]:
+    """Return what was agreed on for each shape."""
+    return {shape(trial.proposal.config): trial.costs for trial in history.searched if trial.costs}

@@ -22,6 +22,8 @@ FLOORS = {
         "vocabulary",
         "history",
         "wish",
+        "goals",
+        "front",
     ],
     1: [
         "space",
@@ -44,6 +46,8 @@ FLOORS = {
         "junit",
         "cause",
         "cohort",
+        "weighing",
+        "pareto",
         "job",
         "peers",
         "shelf",

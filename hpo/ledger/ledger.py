@@ -240,7 +240,7 @@ class Ledger:
             path=row.path,
             source=row.source,
             space=row.space,
-            objective=Objective.parse(row.objective),
+            objective=Objective.recall(row.objective),
             settings=json.loads(row.settings),
             versions=json.loads(row.versions),
             created=row.created,

@@ -14,7 +14,7 @@ from hpo.ledger import Ledger
 from hpo.plan import Plan
 from hpo.referee import proposer
 from hpo.settings import ReplaySettings
-from hpo.trial import TIMEOUT, Ending, Outcome, Point, Proposal, Record
+from hpo.trial import TIMEOUT, Attempt, Ending, Outcome, Point, Proposal, Record
 
 _COMPARED: Final = ("number", "origin", "config", "params", "distributions", "notes")
 
@@ -116,7 +116,7 @@ class _Walk:
             case Point() if self._history.trials[record.trial].proposal.searched:
                 self.counted["verdicts"] += 1
                 yield from self._judge(record)
-            case Ending():
+            case Attempt() | Ending():
                 self._study.restore(record)
 
     def _follow(self, recorded: Proposal) -> Iterator[Difference]:

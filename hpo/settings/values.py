@@ -15,6 +15,7 @@ from hpo.settings.words import shown
 
 _NUMBER: Final = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
 _UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
+_PREFIXES: Final = ("", "k", "m", "g", "t")
 _DATABASES: Final = ("sqlite", "postgresql")
 
 
@@ -65,6 +66,14 @@ def _seconds(value: object) -> float:
     if not 0 < seconds < float("inf"):
         raise ValueError(f"must be a duration such as 90, 90s, 10m or 2h, got {str(value)!r}.")
     return seconds
+
+
+def _bytes(value: object) -> int:
+    match = re.fullmatch(rf"({_NUMBER}) ?([kmgt]?)(i?)b?", str(value).lower())
+    size = int(float(match[1]) * (1024 if match[3] else 1000) ** _PREFIXES.index(match[2])) if match else 0
+    if not size:
+        raise ValueError(f"must be a size such as 8GiB or 500MB, got {str(value)!r}.")
+    return size
 
 
 def _gpus(value: object) -> float:
@@ -199,6 +208,7 @@ Workers = Annotated[int | Literal["auto"], BeforeValidator(_workers)]
 Seeds = Annotated[int | Literal["auto"], BeforeValidator(_seeds)]
 Fuse = Annotated[int | Literal["auto", "off"], BeforeValidator(_fuse)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
+Bytes = Annotated[int, BeforeValidator(_bytes)]
 Gpus = Annotated[float, BeforeValidator(_gpus)]
 Cluster = Annotated[str, BeforeValidator(_cluster)]
 Part = Annotated[float, BeforeValidator(_part)]
