@@ -32,6 +32,7 @@ FLOORS = {
         "confirmation",
         "requirement",
         "summary",
+        "transcript",
         "usage",
     ],
     2: [
@@ -67,6 +68,7 @@ FLOORS = {
         "differences",
         "promotion",
         "departure",
+        "arrival",
         "submission",
         "suggesting",
         "referee",
