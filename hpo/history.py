@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 from statistics import median
 from typing import Final
 
@@ -237,6 +238,11 @@ class History:
             case Ending():
                 self._end(self._running.pop(record.trial), record)
         self.seq = max(self.seq, record.seq)
+
+    @property
+    def records(self) -> list[Record]:
+        """All that was written, in order."""
+        return sorted((it for trial in self.trials.values() for it in trial.records), key=attrgetter("seq"))
 
     def _begin(self, trial: Trial) -> None:
         self.trials[trial.number] = self._running[trial.number] = trial

@@ -34,6 +34,7 @@ FLOORS = {
         "confirmation",
         "requirement",
         "summary",
+        "transcript",
         "usage",
     ],
     2: [
@@ -71,6 +72,7 @@ FLOORS = {
         "differences",
         "promotion",
         "departure",
+        "arrival",
         "submission",
         "suggesting",
         "referee",

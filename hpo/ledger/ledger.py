@@ -34,7 +34,7 @@ from hpo.ledger.liveness import born, standing
 from hpo.ledger.patience import patiently
 from hpo.ledger.place import refuse_unfit
 from hpo.ledger.revision import prepare
-from hpo.ledger.schema import RECORDS, columns, record, searches, sessions
+from hpo.ledger.schema import RECORDS, columns, record, search_row, searches, sessions
 from hpo.ledger.trouble import damage, explain, file_of
 from hpo.recipe import Objective
 from hpo.trial import Record
@@ -122,20 +122,8 @@ class Ledger:
         return Problem(f"name={name}", f"There is a search of this name. {remedy}")
 
     def _insert(self, search: Search, name: str) -> Search:
-        row = {
-            "name": name,
-            "recipe": search.recipe,
-            "path": search.path,
-            "source": search.source,
-            "space": search.space,
-            "objective": str(search.objective),
-            "settings": json.dumps(dict(search.settings)),
-            "versions": json.dumps(dict(search.versions)),
-            "created": search.created,
-            "uploaded": 0,
-        }
         with self.engine.begin() as connection:
-            connection.execute(insert(searches).values(row))
+            connection.execute(insert(searches).values(search_row(replace(search, name=name))))
         return self.search(name)
 
     def _free_name(self, recipe: str) -> str:

@@ -98,6 +98,13 @@ class SyncSettings(NameSettings, TrackingSettings):
     """The keys of `hpo sync` and `hpo audit`."""
 
 
+class FetchSettings(SyncSettings):
+    """The keys of `hpo fetch`."""
+
+    name: Name = Field(description="The name of a search in MLflow, or the id of its run")
+    to: Name | None = Field(default=None, description="What to call it here (its own name)")
+
+
 class TrialSettings(StoreSettings):
     """How trials under way are saved."""
 
