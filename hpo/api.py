@@ -44,6 +44,8 @@ class SearchWords(TrainingWords, total=False):
     space: str
     trials: int
     timeout: float
+    objective: str
+    memory: int | str
     sampler: str
     pruner: str
     workers: int | str
