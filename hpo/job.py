@@ -65,7 +65,7 @@ class Job:
             workers=plan.at_work,
             deterministic=plan.setting("deterministic"),
             costs=plan.costs,
-            memory=plan.memory,
+            memory=plan.setting("memory"),
         )
 
 
