@@ -1,6 +1,7 @@
 """More than one goal: how they are said, what is measured, who is refused, who is stopped, what is found."""
 
 import itertools
+import json
 import math
 from dataclasses import replace
 
@@ -224,3 +225,25 @@ def test_costs_are_noted_before_the_first_epoch():
 def test_one_goal_measures_nothing():
     judge = trained([{}])
     assert all(COSTS not in it.notes for it in judge.attempts)
+
+
+@pytest.mark.slow
+def test_a_search_for_several_goals_from_the_command_line(folder):
+    sizes = "space.model.width={choice: [16, 64]}"
+    goals = "objective=loss,memory,seconds"
+    done = folder.run("search", "recipe=mlp", goals, sizes, "trials=6", "epochs=2", "confirm_seeds=1")
+    assert done.returncode == 0, done.stderr
+    assert "pick one: hpo export NAME pick=knee" in done.stdout
+    told = json.loads(folder.run("show", "mlp-1", "--json").stdout)
+    assert told["objective"] == "minimize loss, memory, seconds"
+    assert sum(it["knee"] for it in told["front"]) == 1
+    assert all(
+        it["costs"]["memory"] > 10_000
+        for it in told["trials"]
+        if it["origin"] != "proof" and it["seed"] is None
+    )
+    smallest = min(told["front"], key=lambda it: it["memory"])
+    assert folder.run("export", "mlp-1", "to=small.py", "pick=memory").returncode == 0
+    assert f"trial {smallest['trial']} of mlp-1" in (folder.path / "small.py").read_text()
+    for verb in ("audit", "replay"):
+        assert folder.run(verb, "mlp-1").returncode == 0
