@@ -9,7 +9,8 @@ import pytest
 import simulation
 from simulation import Workers, history_of, run, started, told
 
-from hpo import cohort, recipe
+from hpo import cohort, recipe, weighing
+from hpo import space as spaces
 from hpo.audit import ledger as account
 from hpo.errors import InputError
 from hpo.goals import shape
@@ -18,6 +19,7 @@ from hpo.plan import Plan, order
 from hpo.replay import replay
 from hpo.settings import ReplaySettings, SearchSettings
 from hpo.study.blend import Blend
+from hpo.training.words import vocabulary_of
 from hpo.trial import COSTS, Attempt, Outcome, Proposal
 
 EPOCHS = 4
@@ -176,6 +178,33 @@ def test_a_sampler_that_sees_the_front_looks_near_all_of_it():
     assert blend.wins == {"random": 2}
 
 
+SPACE = """
+optimizer: {one_of: {sgd: {lr: {log: [1.0e-4, 1], prior: 0.1}}}}
+model: {width: {int: [8, 512]}}
+"""
+
+
+def reached(seed, sees_the_front):
+    """Return what part of all that can be had the front of a search dominates, from 0 to 1."""
+    blend = Blend(spaces.read(SPACE, "space", vocabulary_of(recipe.find("mlp"))))
+    found = []
+    for number in range(60):
+        source, params = blend.propose(100_000 * seed + number)
+        blend.proposed(number, source, params)
+        rate, width = params["optimizer.sgd.lr"], params["model.width"]
+        cost, beside = math.log10(rate / 0.02) ** 2 + 8 / width, math.log(width)
+        found.append((cost, beside))
+        blend.ended(number, 4, cost, (beside,) if sees_the_front else ())
+    corners = itertools.product([it / 20 for it in range(21)], [math.log(8) + it / 5 for it in range(21)])
+    return sum(any(a <= x and b <= y for a, b in found) for x, y in corners) / 21**2
+
+
+def test_a_sampler_that_sees_the_front_comes_further_than_one_that_sees_one_goal():
+    """A larger model is better, and the learning rate is best at 0.02 for each."""
+    with_it, without = (sum(reached(seed, sees) for seed in range(8)) / 8 for sees in (True, False))
+    assert with_it > 1.1 * without
+
+
 class Judge:
     """A referee that hears all and stops nobody."""
 
@@ -213,6 +242,19 @@ def test_what_cannot_fit_is_refused_before_it_trains_and_the_others_train():
     assert "weights, gradients and optimizer alone" in judge.endings[1].reason
     assert "may have" in judge.endings[2].reason
     assert {point.trial for point in judge.points} == {0}
+
+
+def test_what_the_machine_has_is_the_limit_where_none_is_given(monkeypatch):
+    monkeypatch.setattr(weighing, "whole", lambda device: 200_000)
+    judge = trained([{}, {"model.width": 4096}], "objective=loss,memory")
+    assert [judge.endings[number].outcome for number in (0, 1)] == [Outcome.FINISHED, Outcome.REFUSED]
+    assert "may have 195 KiB" in judge.endings[1].reason
+
+
+def test_a_configuration_that_raises_fails_and_the_others_train():
+    judge = trained([{"batch_size": 100_000}, {}], "objective=loss,memory")
+    assert [judge.endings[number].outcome for number in (0, 1)] == [Outcome.FAILED, Outcome.FINISHED]
+    assert "batch_size=100000" in judge.endings[0].reason
 
 
 def test_costs_are_noted_before_the_first_epoch():
