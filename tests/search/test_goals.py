@@ -86,7 +86,7 @@ def trade(monkeypatch):
     monkeypatch.setattr(simulation, "measured", measured)
 
 
-def weighing():
+def scales():
     """What a batch costs; a clock says a little more each time."""
     times = (1 + number / 1000 for number in itertools.count())
     return lambda config: {
@@ -97,7 +97,7 @@ def weighing():
 
 def searched(url, *words, **worker):
     name = started(url, *WORDS, *words)
-    run(url, name, Workers(2, EPOCHS, weigh=weighing(), **worker))
+    run(url, name, Workers(2, EPOCHS, weigh=scales(), **worker))
     return name
 
 
@@ -147,7 +147,7 @@ def test_the_knee_is_confirmed_with_the_best(url, trade):
 
 def test_a_referee_that_dies_changes_nothing(url, trade):
     whole, broken = searched(url, "trials=20"), started(url, *WORDS, "trials=20")
-    workers = Workers(2, EPOCHS, weigh=weighing())
+    workers = Workers(2, EPOCHS, weigh=scales())
     while run(url, broken, workers, turns=12):
         pass
     assert told(url, broken) == told(url, whole)
