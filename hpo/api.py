@@ -107,6 +107,12 @@ class Result:
         return frames.trials(self.search, self.history)
 
     @property
+    def front(self) -> pd.DataFrame:
+        """The rows of trials that no other one beats in every goal, best score first; none of one goal."""
+        numbers = [trial.number for trial in self.history.front]
+        return self.trials.set_index("trial", drop=False).loc[numbers].reset_index(drop=True)
+
+    @property
     def epochs(self) -> pd.DataFrame:
         """A row for each epoch of each trial."""
         return frames.epochs(self.history)
