@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 import socketserver
 import subprocess
 import sys
@@ -11,11 +13,11 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from hpo import cli, conductor
+from hpo import cli, upload
 from hpo.errors import HpoError
 from hpo.history import State
 from hpo.ledger import Ledger
@@ -102,10 +104,41 @@ def test_a_server_that_refuses_is_asked_again_and_again_while_the_search_lasts(
 
 @pytest.mark.slow
 @pytest.mark.parametrize("stub", ["never answers"], indirect=True)
+def test_the_result_is_shown_before_mlflow_is_waited_for_and_ctrl_c_ends_the_wait(
+    stub: Stub, tmp_path: Path
+) -> None:
+    places = {"HPO_STORE": f"sqlite:///{tmp_path}/hpo.db", "MLFLOW_TRACKING_URI": stub.address}
+    command = [str(Path(sys.executable).with_name("hpo")), "train", "recipe=linear", "epochs=3"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, text=True, env={**os.environ, **places}
+    ) as process:
+        assert process.stdout is not None
+        page = _until(process.stdout, "hpo ui")
+        assert "hpo export linear-1" in page
+        assert "hpo sync" not in page
+        assert process.poll() is None
+        process.send_signal(signal.SIGINT)
+        rest = process.stdout.read()
+        assert process.wait(10) == 0
+    assert "MLflow lacks 6 of 6 records. Send them: hpo sync linear-1" in rest
+
+
+def _until(lines: IO[str], last: str) -> str:
+    """Read up to the line that has this in it."""
+    page = ""
+    while last not in page:
+        line = lines.readline()
+        assert line, page
+        page += line
+    return page
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("stub", ["never answers"], indirect=True)
 def test_training_takes_no_notice_and_what_is_missing_is_said(
     stub: Stub, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(conductor, "_UPLOAD_PATIENCE_SECONDS", 8.0)  # the tracker takes a while to start
+    monkeypatch.setattr(upload, "_PATIENCE_SECONDS", 8.0)  # the tracker takes a while to start
     monkeypatch.setenv("HPO_STORE", f"sqlite:///{tmp_path}/hpo.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", stub.address)
     assert cli.main(["train", "recipe=linear", "epochs=3", "--json"]) == 0
