@@ -36,6 +36,12 @@ def _time(seconds: float) -> str:
     return f"{1e3 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
 
 
+def axis(name: str) -> tuple[str, float]:
+    """Return what stands along the axis of a cost, and what its numbers are multiplied by."""
+    axes = {MEMORY: ("MiB at the peak", 1 / _KIB**2), SECONDS: ("milliseconds a step", 1e3)}
+    return axes.get(name, (name, 1.0))
+
+
 def columns(history: History) -> tuple[str, ...]:
     """Return what the rows of the front hold."""
     return ("trial", history.objective.metric, *history.objective.beside, "")

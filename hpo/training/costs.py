@@ -38,7 +38,7 @@ from hpo.training.values import ACCUMULATE
 _WARM: Final = 2
 """Steps that are not timed: the first ones fill caches."""
 _LEAST_STEPS: Final = 5
-_MOST_STEPS: Final = 50
+_MOST_STEPS: Final = 200
 _ENOUGH_SECONDS: Final = 0.2
 _FEW: Final = (2, 4)  # samples of a micro-batch, from which the memory of more is foretold
 
