@@ -215,10 +215,16 @@ class _Conductor:
             self._note_end(session, state, reason)
             if not self.history.running:
                 self.shelf.remove()
-            if state is State.FINISHED:
-                self.tell(self._result)
+            if state is not State.INTERRUPTED:
+                with suppress(KeyboardInterrupt):  # the search is over: that ends no more than the wait
+                    self._part(state)
         finally:
-            self.upload.finish(wait=state is not State.INTERRUPTED)
+            self.upload.end()
+
+    def _part(self, state: State) -> None:
+        if state is State.FINISHED:
+            self.tell(self._result)
+        self.upload.wait()
 
     def _note_end(self, session: int, state: State, reason: str) -> None:
         note = functools.partial(self.ledger.close_session, session, state, reason)

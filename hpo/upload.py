@@ -28,17 +28,19 @@ class Upload:
                 self._command, env=self._environment, stdin=quiet, stdout=quiet, stderr=quiet
             )
 
-    def finish(self, *, wait: bool) -> None:
-        """Return when it has ended: after a while, if that is waited for, or when Ctrl-C ends the wait."""
+    def wait(self) -> None:
+        """Return when MLflow has all of a search that is over, or after a while."""
+        if self._process:
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(_PATIENCE_SECONDS)
+
+    def end(self) -> None:
+        """End it; what is cut off is sent again by `hpo sync`."""
         if not self._process:
             return
-        if wait:
-            with suppress(KeyboardInterrupt, subprocess.TimeoutExpired):
-                self._process.wait(_PATIENCE_SECONDS)
-        # Each end is less polite than the one before; whatever is cut off is sent again by `hpo sync`.
-        for end in (self._process.terminate, self._process.kill):
+        for urge in (self._process.terminate, self._process.kill):  # each less polite than the one before
             with suppress(subprocess.TimeoutExpired):
                 self._process.wait(_PARTING_SECONDS)
                 return
-            end()
+            urge()
         self._process.wait()
