@@ -64,7 +64,8 @@ def _reorder_training(search: Search, given: ResumeSettings) -> Search:
         message = "A training that goes on takes no words. With others, start another: hpo train"
         raise InputError(Problem(next(iter(given.words_given)), f"{message} recipe={search.recipe} …"))
     recipe = _recipe(search, given)
-    return replace(search, source=recipe.source, objective=recipe.objective, versions=versions())
+    objective = search.objective if recipe.source == search.source else recipe.objective
+    return replace(search, source=recipe.source, objective=objective, versions=versions())
 
 
 def _recipe(search: Search, given: ResumeSettings) -> recipes.Recipe:

@@ -7,11 +7,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
 
 Goals = tuple[float, ...]
-
-_FURTHEST: Final = math.inf
 
 
 def dominates(one: Goals, other: Goals) -> bool:
@@ -33,27 +30,35 @@ def front(found: Iterable[Goals]) -> list[int]:
 class Levels:
     """Fronts one behind the other, kept while numbers with goals come in.
 
-    A number stands behind those that it dominates nobody of: what is pushed out of a front goes to the next
-    one, and so on (Li et al. 2017, Efficient Nondomination Level Update, doi 10.1109/TCYB.2016.2621008).
+    Who comes in pushes those that it dominates into the next front, and these push on: Li et al. 2017,
+    Efficient Nondomination Level Update, doi 10.1109/TCYB.2016.2621008.
     """
 
     def __init__(self) -> None:
         self._levels: list[dict[int, Goals]] = []
+        self._orders: list[list[int]] = []  # of each front, least crowded first; empty until it is asked for
 
     def add(self, number: int, goals: Goals) -> None:
         """Put a number in its front, and move those that it pushes out."""
-        moved, start = {number: goals}, self._place(goals)
-        for level in self._levels[start:]:
-            pushed = {
-                other: its for other, its in level.items() if any(dominates(it, its) for it in moved.values())
-            }
-            for other in pushed:
-                del level[other]
-            level.update(moved)
-            moved = pushed
-            if not moved:
-                return
-        self._levels.append(moved)
+        moved, place = {number: goals}, self._place(goals)
+        while moved:
+            if place == len(self._levels):
+                self._levels.append({})
+                self._orders.append([])
+            moved = self._push(moved, place)
+            place += 1
+
+    def _push(self, moved: Mapping[int, Goals], place: int) -> dict[int, Goals]:
+        """Put numbers into a front, and return those that they dominate, which leave it."""
+        level = self._levels[place]
+        pushed = {
+            other: its for other, its in level.items() if any(dominates(it, its) for it in moved.values())
+        }
+        for other in pushed:
+            del level[other]
+        level.update(moved)
+        self._orders[place] = []
+        return pushed
 
     def _place(self, goals: Goals) -> int:
         for place, level in enumerate(self._levels):
@@ -64,7 +69,10 @@ class Levels:
     @property
     def ranking(self) -> list[int]:
         """The numbers, front by front, within each the least crowded first, then the lowest."""
-        return [number for level in self._levels for number in _spread(level)]
+        self._orders = [
+            order or _spread(level) for order, level in zip(self._orders, self._levels, strict=True)
+        ]
+        return [number for order in self._orders for number in order]
 
 
 def _spread(level: Mapping[int, Goals]) -> list[int]:
@@ -83,7 +91,7 @@ def crowding(level: Mapping[int, Goals]) -> dict[int, float]:
         values = dict(zip(level, goal, strict=True))
         order = sorted(level, key=lambda number: (values[number], number))
         span = values[order[-1]] - values[order[0]]
-        distances[order[0]] = distances[order[-1]] = _FURTHEST
+        distances[order[0]] = distances[order[-1]] = math.inf
         if not 0 < span < math.inf:
             continue
         for before, number, after in zip(order, order[1:], order[2:], strict=False):

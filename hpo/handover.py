@@ -181,7 +181,7 @@ def _proof(plan: Plan, history: History, chosen: Trial) -> Proof:
     reasons = tuple(reorders(plan, trial))
     objective = plan.search.objective
     figures = {f"validation {name}": f"{it:.6g}" for name, it in measures(trial, objective).items()}
-    figures = {str(objective): f"{trial.score:.6g}", **figures}
+    figures = {str(objective.first): f"{trial.score:.6g}", **figures}
     if chosen is history.best:
         figures |= {f"test {name}": f"{it:.6g}" for name, it in history.test.items()}
     baseline = history.trials.get(0)

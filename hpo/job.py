@@ -24,7 +24,8 @@ class Job:
 
     `at_once` is how many trials a worker trains at once, None for as many as a measurement with the
     `baseline` recommends, up to `most`. `workers` share this machine's memory. Of each trial the `costs` are
-    measured before it trains; `memory` is the most bytes that it may take, None for what the device has.
+    measured before it trains; `memory` is the most bytes that it may take, None for its `share` of the
+    device.
     """
 
     source: str
@@ -44,6 +45,7 @@ class Job:
     deterministic: bool = False
     costs: tuple[str, ...] = ()
     memory: int | None = None
+    share: float = 1.0
 
     @classmethod
     def of(cls, plan: Plan, shelf: Shelf | None = None) -> Job:
@@ -65,8 +67,16 @@ class Job:
             workers=plan.at_work,
             deterministic=plan.setting("deterministic"),
             costs=plan.costs,
-            memory=plan.memory,
+            memory=plan.setting("memory"),
+            share=_share(plan),
         )
+
+
+def _share(plan: Plan) -> float:
+    """Return what part of its device a trial may fill: of a machine one of all workers', of a GPU its own."""
+    if plan.setting("device") == "cpu":
+        return 1 / plan.at_work
+    return min(1.0, plan.setting("gpus_per_trial") or 1.0)
 
 
 @cache

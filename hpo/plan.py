@@ -78,14 +78,11 @@ class Plan:
         return int(str(self.search.settings.get("at_work", 1)))
 
     @property
-    def memory(self) -> int | None:
-        """The most bytes that a training may take; None for what there is."""
-        return None if self.search.given else self.setting("memory")
-
-    @property
     def costs(self) -> tuple[str, ...]:
         """What is measured of each trial before it trains."""
-        limited = (MEMORY,) if self.memory else ()
+        if self.search.given:
+            return ()
+        limited = (MEMORY,) if self.setting("memory") else ()
         return tuple(dict.fromkeys((*self.search.objective.beside, *limited)))
 
     @property

@@ -46,7 +46,7 @@ def read(text: str) -> tuple[Search, list[Record]]:
     version = head.pop("version")
     if version > VERSION:
         raise HpoError(f"A newer hpo wrote this search down (form {version}; this one reads {VERSION}).")
-    head |= {"objective": Objective.parse(head["objective"]), "state": State(head["state"])}
+    head |= {"objective": Objective.recall(head["objective"]), "state": State(head["state"])}
     return Search(**head), [_record(line) for line in lines]
 
 

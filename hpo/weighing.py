@@ -7,6 +7,7 @@ and by two steps as they are.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Final
 
@@ -16,6 +17,7 @@ from hpo.cause import explain
 from hpo.config import Config
 from hpo.goals import shape
 from hpo.job import Job, foretell, prepare
+from hpo.pareto import cost
 from hpo.recipe import MEMORY
 from hpo.training import costs
 from hpo.training.memory import is_known, whole
@@ -23,7 +25,6 @@ from hpo.trial import Ending, Outcome, Proposal
 
 Costs = Mapping[str, float]
 
-_GIB: Final = 2**30
 _known: Final[dict[tuple[Job, Config], Costs]] = {}
 """What this process has measured; trials that differ only in their numbers cost the same."""
 
@@ -69,9 +70,9 @@ def _limit(job: Job) -> float:
     """Return the bytes that a training may take: as asked, or a worker's share of the device."""
     if job.memory:
         return job.memory
-    return (whole(job.device) or float("inf")) / (job.workers if job.device == "cpu" else 1)
+    return job.share * (whole(job.device) or math.inf)
 
 
 def _refuse_above(limit: float, needed: float, how: str) -> None:
     if needed > limit:
-        raise TooLargeError(f"needs {needed / _GIB:.3g} GiB ({how}), may have {limit / _GIB:.3g} GiB")
+        raise TooLargeError(f"needs {cost(MEMORY, needed)} ({how}), may have {cost(MEMORY, limit)}")

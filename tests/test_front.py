@@ -23,12 +23,21 @@ def test_the_front_is_who_nobody_beats_in_every_goal(found):
     assert [found.index(found[place]) for place in kept] == kept == sorted(set(kept))
 
 
+def read_in_between(found):
+    levels = Levels()
+    for number, it in enumerate(found):
+        levels.add(number, it)
+        assert sorted(levels.ranking) == list(range(number + 1))
+    return levels.ranking
+
+
 @given(goals)
 def test_levels_are_the_fronts_that_are_left_when_those_before_are_taken_away(found):
     levels = Levels()
     for number, it in enumerate(found):
         levels.add(number, it)
     left, ranking = dict(enumerate(found)), iter(levels.ranking)
+    assert read_in_between(found) == levels.ranking
     while left:
         level = {number for number, it in left.items() if not beaten(it, left.values())}
         assert {next(ranking) for _ in level} == level

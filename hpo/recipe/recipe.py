@@ -41,6 +41,11 @@ class Objective:
     def __str__(self) -> str:
         return ", ".join((f"{self.direction} {self.metric}", *self.beside))
 
+    @property
+    def first(self) -> Objective:
+        """The goal of the score, without those beside it."""
+        return replace(self, beside=())
+
     def cost(self, score: float | None) -> float:
         """Return the score as something to be minimized; what cannot be compared costs infinitely much."""
         if score is None or math.isnan(score):

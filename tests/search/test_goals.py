@@ -1,6 +1,7 @@
 """More than one goal: how they are said, what is measured, who is refused, who is stopped, what is found."""
 
 import itertools
+import json
 import math
 from dataclasses import replace
 
@@ -8,7 +9,8 @@ import pytest
 import simulation
 from simulation import Workers, history_of, run, started, told
 
-from hpo import cohort, recipe
+from hpo import cohort, recipe, weighing
+from hpo import space as spaces
 from hpo.audit import ledger as account
 from hpo.errors import InputError
 from hpo.goals import shape
@@ -17,6 +19,7 @@ from hpo.plan import Plan, order
 from hpo.replay import replay
 from hpo.settings import ReplaySettings, SearchSettings
 from hpo.study.blend import Blend
+from hpo.training.words import vocabulary_of
 from hpo.trial import COSTS, Attempt, Outcome, Proposal
 
 EPOCHS = 4
@@ -83,7 +86,7 @@ def trade(monkeypatch):
     monkeypatch.setattr(simulation, "measured", measured)
 
 
-def weighing():
+def scales():
     """What a batch costs; a clock says a little more each time."""
     times = (1 + number / 1000 for number in itertools.count())
     return lambda config: {
@@ -94,7 +97,7 @@ def weighing():
 
 def searched(url, *words, **worker):
     name = started(url, *WORDS, *words)
-    run(url, name, Workers(2, EPOCHS, weigh=weighing(), **worker))
+    run(url, name, Workers(2, EPOCHS, weigh=scales(), **worker))
     return name
 
 
@@ -144,7 +147,7 @@ def test_the_knee_is_confirmed_with_the_best(url, trade):
 
 def test_a_referee_that_dies_changes_nothing(url, trade):
     whole, broken = searched(url, "trials=20"), started(url, *WORDS, "trials=20")
-    workers = Workers(2, EPOCHS, weigh=weighing())
+    workers = Workers(2, EPOCHS, weigh=scales())
     while run(url, broken, workers, turns=12):
         pass
     assert told(url, broken) == told(url, whole)
@@ -173,6 +176,33 @@ def test_a_sampler_that_sees_the_front_looks_near_all_of_it():
     assert set(ranking[:2]) == {0, 4}
     assert ranking[-1] == 7
     assert blend.wins == {"random": 2}
+
+
+SPACE = """
+optimizer: {one_of: {sgd: {lr: {log: [1.0e-4, 1], prior: 0.1}}}}
+model: {width: {int: [8, 512]}}
+"""
+
+
+def reached(seed, sees_the_front):
+    """Return what part of all that can be had the front of a search dominates, from 0 to 1."""
+    blend = Blend(spaces.read(SPACE, "space", vocabulary_of(recipe.find("mlp"))))
+    found = []
+    for number in range(60):
+        source, params = blend.propose(100_000 * seed + number)
+        blend.proposed(number, source, params)
+        rate, width = params["optimizer.sgd.lr"], params["model.width"]
+        cost, beside = math.log10(rate / 0.02) ** 2 + 8 / width, math.log(width)
+        found.append((cost, beside))
+        blend.ended(number, 4, cost, (beside,) if sees_the_front else ())
+    corners = itertools.product([it / 20 for it in range(21)], [math.log(8) + it / 5 for it in range(21)])
+    return sum(any(a <= x and b <= y for a, b in found) for x, y in corners) / 21**2
+
+
+def test_a_sampler_that_sees_the_front_comes_further_than_one_that_sees_one_goal():
+    """A larger model is better, and the learning rate is best at 0.02 for each."""
+    with_it, without = (sum(reached(seed, sees) for seed in range(8)) / 8 for sees in (True, False))
+    assert with_it > 1.1 * without
 
 
 class Judge:
@@ -214,6 +244,19 @@ def test_what_cannot_fit_is_refused_before_it_trains_and_the_others_train():
     assert {point.trial for point in judge.points} == {0}
 
 
+def test_what_the_machine_has_is_the_limit_where_none_is_given(monkeypatch):
+    monkeypatch.setattr(weighing, "whole", lambda device: 200_000)
+    judge = trained([{}, {"model.width": 4096}], "objective=loss,memory")
+    assert [judge.endings[number].outcome for number in (0, 1)] == [Outcome.FINISHED, Outcome.REFUSED]
+    assert "may have 195 KiB" in judge.endings[1].reason
+
+
+def test_a_configuration_that_raises_fails_and_the_others_train():
+    judge = trained([{"batch_size": 100_000}, {}], "objective=loss,memory")
+    assert [judge.endings[number].outcome for number in (0, 1)] == [Outcome.FAILED, Outcome.FINISHED]
+    assert "batch_size=100000" in judge.endings[0].reason
+
+
 def test_costs_are_noted_before_the_first_epoch():
     judge = trained([{}], "objective=loss,memory,parameters")
     (costs,) = (it.notes[COSTS]["0"] for it in judge.attempts if COSTS in it.notes)
@@ -224,3 +267,25 @@ def test_costs_are_noted_before_the_first_epoch():
 def test_one_goal_measures_nothing():
     judge = trained([{}])
     assert all(COSTS not in it.notes for it in judge.attempts)
+
+
+@pytest.mark.slow
+def test_a_search_for_several_goals_from_the_command_line(folder):
+    sizes = "space.model.width={choice: [16, 64]}"
+    goals = "objective=loss,memory,seconds"
+    done = folder.run("search", "recipe=mlp", goals, sizes, "trials=6", "epochs=2", "confirm_seeds=1")
+    assert done.returncode == 0, done.stderr
+    assert "pick one: hpo export NAME pick=knee" in done.stdout
+    told = json.loads(folder.run("show", "mlp-1", "--json").stdout)
+    assert told["objective"] == "minimize loss, memory, seconds"
+    assert sum(it["knee"] for it in told["front"]) == 1
+    assert all(
+        it["costs"]["memory"] > 10_000
+        for it in told["trials"]
+        if it["origin"] != "proof" and it["seed"] is None
+    )
+    smallest = min(told["front"], key=lambda it: it["memory"])
+    assert folder.run("export", "mlp-1", "to=small.py", "pick=memory").returncode == 0
+    assert f"trial {smallest['trial']} of mlp-1" in (folder.path / "small.py").read_text()
+    for verb in ("audit", "replay"):
+        assert folder.run(verb, "mlp-1").returncode == 0

@@ -38,7 +38,7 @@ SEARCH = Search(
     path="recipes/cnn.py",
     source="epochs = 3\n",
     space="optimizer.lr: 0.1\n",
-    objective=Objective("maximize", "accuracy"),
+    objective=Objective("maximize", "accuracy", ("memory", "seconds")),
     settings={"trials": 4, "seed": 7, "pruner": None, "timeout": 0.1},
     versions={"torch": "2.13.0"},
     created=1_700_000_000.123,
