@@ -78,6 +78,7 @@ FLOORS = {
         "referee",
         "conductor",
         "last_resort",
+        "upload",
         "api",
         "plot",
         "replay",
