@@ -107,7 +107,7 @@ def run(
     verdict = (Outcome.FAILED, *cause) if cause else (Outcome.FINISHED,)
     referee.tell([Ending(trial.number, *verdict) for trial in live])
     if cause is None or way.team is None:  # or else a worker may have died, and the trial is tried again
-        keeper.drop([trial.number for trial in live])
+        (keeper.drop if cause else keeper.end)([trial.number for trial in live])
     return []
 
 

@@ -6,9 +6,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpo.handover import chosen_trial, demand_room, trained_again
-from hpo.ledger import Ledger
-from hpo.plan import Plan
+from hpo.handover import chosen, demand_room, trained
 from hpo.settings import CompressSettings
 
 if TYPE_CHECKING:  # imports torch
@@ -22,10 +20,8 @@ def compress(settings: CompressSettings, hear: Callable[[str], None]) -> tuple[l
         InputError: there is no such search or trial, the folder is not empty, or a library is not installed.
         HpoError: the trial diverges now, or its model cannot be followed.
     """
-    ledger = Ledger(settings.store)
-    search = ledger.search(settings.name)
-    history, plan = ledger.history(search), Plan.of(search)
-    trial = chosen_trial(history, settings.trial, settings.name)
+    found = chosen(settings, settings.trial)
+    plan = found.plan
     to = Path(settings.to or f"{settings.name}-compressed")
     demand_room(to)
     from hpo.serving import forms
@@ -34,14 +30,14 @@ def compress(settings: CompressSettings, hear: Callable[[str], None]) -> tuple[l
     from hpo.tracking import attach
 
     forms.demand_onnx("hpo compress")
-    served = trained_again(plan, trial, hear)
+    served = trained(found, hear)
     pruning = Pruning(settings.prune, settings.epochs or max(1, plan.epochs // 3))
     hear(f"Compressing; what is pruned trains on for {pruning.epochs} epochs.")
-    config = plan.vocabulary.defaults(trial.proposal.config)
+    config = plan.vocabulary.defaults(found.trial.proposal.config)
     variants = list(make(served, config, pruning, to))
     made = [variant for variant in variants if not variant.reason]
     values = {name: value for variant in made for name, value in _measures(variant)}
-    return variants, attach(search, [variant.path for variant in made], values)
+    return variants, attach(plan.search, [variant.path for variant in made], values)
 
 
 def _measures(variant: Variant) -> Iterator[tuple[str, float]]:

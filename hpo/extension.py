@@ -8,9 +8,8 @@ from dataclasses import replace
 
 from hpo.conductor import Result, Telling, Viewing, run
 from hpo.errors import InputError, Problem
-from hpo.handover import chosen_trial, trained_again
+from hpo.handover import chosen, trained
 from hpo.history import GIVEN, Search, Trial
-from hpo.ledger import Ledger
 from hpo.plan import Plan, order_training
 from hpo.recipe import read
 from hpo.settings import ExtendSettings, TrainSettings
@@ -29,17 +28,14 @@ def extend(settings: ExtendSettings, viewing: Viewing, hear: Callable[[str], Non
         SearchError: it did not come to its end.
         InterruptedSearch: Ctrl-C; `hpo resume` goes on.
     """
-    ledger = Ledger(settings.store)
-    search = ledger.search(settings.name)
-    trial = chosen_trial(ledger.history(search), settings.trial, settings.name)
-    plan = Plan.of(search)
+    found = chosen(settings, settings.trial)
+    plan = found.plan
     if settings.epochs <= plan.epochs:
-        message = f"Trials of {search.name} have {plan.epochs} epochs: name a larger number."
+        message = f"Trials of {plan.search.name} have {plan.epochs} epochs: name a larger number."
         raise InputError(Problem(f"epochs={settings.epochs}", message))
-    ordered = _ordered(plan, trial, settings)
-    # Ended trials are not kept, so it is trained again.
-    again = trained_again(plan, trial, hear, "up to where it goes on")
-    kept = Kept(again.snapshot(), tuple(replace(point, trial=0) for point in again.curve))
+    ordered = _ordered(plan, found.trial, settings)
+    so_far = trained(found, hear, "up to where it goes on")
+    kept = Kept(so_far.snapshot(), tuple(replace(point, trial=0) for point in so_far.curve))
 
     def begin(created: Search) -> None:
         new = Plan.of(created)

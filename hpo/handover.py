@@ -9,7 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hpo import pareto
 from hpo.errors import HpoError, InputError, Problem
@@ -19,7 +19,7 @@ from hpo.history import History, Trial
 from hpo.ledger import Ledger
 from hpo.plan import Plan
 from hpo.rounding import ROUNDING, reorders
-from hpo.settings import ExportSettings
+from hpo.settings import ExportSettings, NameSettings
 from hpo.summary import measures
 from hpo.training.checkpoint import split_safetensors
 from hpo.trial import Point
@@ -27,6 +27,7 @@ from hpo.verdict import sentences
 
 if TYPE_CHECKING:  # imports torch
     from hpo.serving import Served
+    from hpo.shelf import Kept
 
 _IN_ONE_PROCESS: Final = """One process adds up in another order, so
 losses may differ by a ten-thousandth, and with dropout, which draws other masks, by more."""
@@ -42,21 +43,18 @@ def export(settings: ExportSettings, hear: Callable[[str], None]) -> str:
         InputError: there is no such search or trial, or it cannot be written there.
         HpoError: what was written fails; it stays.
     """
-    ledger = Ledger(settings.store)
-    search = ledger.search(settings.name)
-    history, plan = ledger.history(search), Plan.of(search)
-    chosen = _picked(history, settings)
-    run, to = _run(plan, history, chosen), Path(settings.to)
+    found = _picked(settings)
+    run, to = _run(found), Path(settings.to)
     if settings.form in TARGETS:
         return _write_target(to, run, settings)
     if settings.form != "code":
-        return _serve(plan, chosen, settings, hear)
+        return _serve(found, settings, hear)
     if settings.to.endswith("/") or to.is_dir():
         _demand_no_weights(
             settings, "A folder gets its weights in any case, as model.safetensors. Leave this out."
         )
         demand_room(to)
-        return _write_folder(to, run, _proof(plan, history, chosen), hear)
+        return _write_folder(to, run, _proof(found), hear)
     return f"Written. Run it: python {write_new(to, script(run, settings.weights))}"
 
 
@@ -68,8 +66,8 @@ def _write_target(to: Path, run: Run, settings: ExportSettings) -> str:
     return "\n".join((written, *(f"Not in it: {text}" for text in target.missing(run))))
 
 
-def _serve(plan: Plan, chosen: Trial, settings: ExportSettings, hear: Callable[[str], None]) -> str:
-    """Train a trial again, write its model for a server, and keep it in MLflow, too."""
+def _serve(found: Chosen, settings: ExportSettings, hear: Callable[[str], None]) -> str:
+    """Write a trial's model for a server, and keep it in MLflow, too."""
     to = Path(settings.to)
     _demand_no_weights(settings, f"as={settings.form} has its weights in itself. Leave this out.")
     if to.exists():
@@ -77,25 +75,40 @@ def _serve(plan: Plan, chosen: Trial, settings: ExportSettings, hear: Callable[[
     from hpo.serving import FORMS
     from hpo.tracking import attach
 
-    written = FORMS[settings.form](trained_again(plan, chosen, hear), to)
-    return f"{written}\n{attach(plan.search, [written.path])}"
+    written = FORMS[settings.form](trained(found, hear), to)
+    return f"{written}\n{attach(found.plan.search, [written.path])}"
 
 
-def trained_again(
-    plan: Plan, trial: Trial, hear: Callable[[str], None], what_for: str = "for the weights"
-) -> Served:
-    """Train a trial again; `hear` is told what for, and the curve.
+def trained(chosen: Chosen, hear: Callable[[str], None], what_for: str = "for the weights") -> Served:
+    """Return a trial as its training left it, or train it again; `hear` is told what for, and the curve.
 
     Raises:
         HpoError: it diverges now.
     """
     from hpo.serving import train_again
 
+    plan, trial, past = chosen.plan, chosen.trial, _kept(chosen)
+
     def tell(point: Point) -> None:
         hear(f"epoch {point.epoch}  {plan.search.objective.metric} {point.score:.6g}")
 
-    hear(f"Training trial {trial.number} once more, {what_for}.")
-    return train_again(plan, trial.number, plan.vocabulary.defaults(trial.proposal.config), tell)
+    if past is None:
+        hear(f"Training trial {trial.number} once more, {what_for}.")
+    elif past.snapshot.epoch < plan.epochs:
+        hear(f"Training trial {trial.number} on from epoch {past.snapshot.epoch}, {what_for}.")
+    return train_again(plan, trial.number, plan.vocabulary.defaults(trial.proposal.config), tell, past)
+
+
+def _kept(chosen: Chosen) -> Kept | None:
+    """Return what the search has kept of the winner's training, if that was plain: see `Shelf.close`."""
+    from hpo.shelf import Shelf
+    from hpo.training.snapshot import PLAIN
+
+    proof = chosen.history.proof
+    if proof is None or chosen.trial is not chosen.history.best:
+        return None
+    kept, _ = Shelf.of(chosen.plan, chosen.store).find(proof.proposal)  # a damaged one is trained again
+    return kept if kept and kept.snapshot.engine == PLAIN else None
 
 
 def _demand_no_weights(settings: ExportSettings, because: str) -> None:
@@ -175,8 +188,9 @@ def _verdict(proof: Proof, trained: str) -> str:
     return f"NOT repeated: trained once more, {told}. Are data, machine and versions the same?"
 
 
-def _proof(plan: Plan, history: History, chosen: Trial) -> Proof:
+def _proof(found: Chosen) -> Proof:
     """Return what the ledger knows of a trial, and how nearly it will be repeated."""
+    _, plan, history, chosen = found
     trial = history.proof if chosen is history.best and history.proof else chosen
     reasons = tuple(reorders(plan, trial))
     objective = plan.search.objective
@@ -206,21 +220,23 @@ def _curve(plan: Plan, trial: Trial) -> Iterator[list[str]]:
         yield [str(point.epoch), *map(repr, (point.train_loss, point.loss, *measured, point.lr))]
 
 
-def _run(plan: Plan, history: History, chosen: Trial) -> Run:
+def _run(found: Chosen) -> Run:
+    plan = found.plan
     return Run(
         recipe=plan.recipe,
-        config=plan.vocabulary.defaults(chosen.proposal.config),
+        config=plan.vocabulary.defaults(found.trial.proposal.config),
         epochs=plan.epochs,
         seed=plan.setting("seed"),
         threads=plan.setting("threads"),
         device=plan.setting("device"),
         data_options=plan.data_options,
-        origin=_origin(plan, history, chosen),
+        origin=_origin(found),
     )
 
 
-def _origin(plan: Plan, history: History, chosen: Trial) -> str:
+def _origin(found: Chosen) -> str:
     """Say whose curve a script repeats, and how nearly, since it runs one trial in one process."""
+    _, plan, history, chosen = found
     search, workers = plan.search, plan.setting("workers_per_trial")
     curve, how, caveat = chosen, "", ""
     if chosen is history.best and history.proof:
@@ -235,20 +251,37 @@ def _origin(plan: Plan, history: History, chosen: Trial) -> str:
     return "\n\n".join(filter(None, (f"trial {chosen.number} of {search.name}{how}: {score}", said, caveat)))
 
 
-def _picked(history: History, settings: ExportSettings) -> Trial:
+def _picked(settings: ExportSettings) -> Chosen:
     """Return the trial that the settings name, in one way or the other."""
     if settings.pick and settings.trial is not None:
         raise InputError(Problem(f"pick={settings.pick}", "Give this or trial=…, not both."))
-    number = pareto.pick(history, settings.pick) if settings.pick else settings.trial
-    return chosen_trial(history, number, settings.name)
+    ledger = Ledger(settings.store)
+    history = ledger.history(ledger.search(settings.name))
+    return chosen(settings, pareto.pick(history, settings.pick) if settings.pick else settings.trial)
 
 
-def chosen_trial(history: History, trial: int | None, name: str) -> Trial:
+class Chosen(NamedTuple):
+    """A trial that is handed over, its search, and the store that they are in."""
+
+    store: str
+    plan: Plan
+    history: History
+    trial: Trial
+
+
+def chosen(settings: NameSettings, trial: int | None) -> Chosen:
     """Return a trial, the winner if none is named.
 
     Raises:
-        InputError: there is none, or it did not train.
+        InputError: there is no such search or trial, or it did not train.
     """
+    ledger = Ledger(settings.store)
+    search = ledger.search(settings.name)
+    history = ledger.history(search)
+    return Chosen(settings.store, Plan.of(search), history, _trial(history, trial, settings.name))
+
+
+def _trial(history: History, trial: int | None, name: str) -> Trial:
     found = history.best if trial is None else history.trials.get(trial)
     if found is None:
         what = "No trial has finished yet" if trial is None else f"There is no trial {trial}"

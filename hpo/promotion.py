@@ -4,25 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hpo.handover import chosen_trial, trained_again
-from hpo.ledger import Ledger
-from hpo.plan import Plan
+from hpo.handover import chosen, trained
 from hpo.settings import PromoteSettings, RollbackSettings
 from hpo.tracking.registry import Champion, register, roll_back
 
 
 def promote(settings: PromoteSettings, hear: Callable[[str], None]) -> str:
-    """Train a trial again, register its model as champion, and say so; `hear` is told the curve.
+    """Register a trial's model as champion, and say so; `hear` is told the curve if it is trained again.
 
     Raises:
         InputError: there is no such search or trial.
         HpoError: it diverges now, or MLflow does not take it.
     """
-    ledger = Ledger(settings.store)
-    search = ledger.search(settings.name)
-    history, plan = ledger.history(search), Plan.of(search)
-    trial = chosen_trial(history, settings.trial, settings.name)
-    served = trained_again(plan, trial, hear)
+    found = chosen(settings, settings.trial)
+    search, trial = found.plan.search, found.trial
+    served = trained(found, hear)
     facts = {
         "hpo.search": search.name,
         "hpo.trial": str(trial.number),
@@ -31,8 +27,8 @@ def promote(settings: PromoteSettings, hear: Callable[[str], None]) -> str:
         "hpo.config": trial.proposal.config.to_json(),
     }
     name = settings.model or search.recipe
-    found = register(search, name, served, facts, settings.tracking)
-    return f"{_told(found)}\nStep back: hpo rollback {name}"
+    champion = register(search, name, served, facts, settings.tracking)
+    return f"{_told(champion)}\nStep back: hpo rollback {name}"
 
 
 def step_back(settings: RollbackSettings) -> str:

@@ -2,6 +2,8 @@
 
 A checkpoint (`hpo.training.checkpoint`) holds a trial's snapshot and its whole curve, so it may be ahead of
 the ledger: whoever takes the trial up tells the curve again first, and no epoch is missing.
+
+Of a search that is over, the winner's proof stays: what serves its model or trains it on begins there.
 """
 
 from __future__ import annotations
@@ -140,8 +142,14 @@ class Shelf:
             for path in self._files(trial):
                 path.unlink(missing_ok=True)
 
-    def remove(self) -> None:
-        """Drop all, and the folder above if it is empty then."""
+    def close(self, last: Proposal | None) -> None:
+        """Drop all but the newest checkpoint of this trial, and the folders if they are empty then."""
+        kept = self._files(last.number)[-1:] if last else []
+        for path in Path(self.folder).glob(f"*{CHECKPOINT_SUFFIX}"):
+            if path not in kept:
+                path.unlink(missing_ok=True)
+        if kept:
+            return
         shutil.rmtree(self.folder, ignore_errors=True)
         try:
             Path(self.folder).parent.rmdir()
@@ -184,6 +192,13 @@ class Keeper:
             for trial in trials:
                 self.snapshots.pop(trial, None)
             self.shelf.clear(trials)
+
+    def end(self, trials: Iterable[int]) -> None:
+        """Keep nothing of trials that came to their end, but for the winner's proof as it stands then."""
+        proofs = {number for number in trials if self.trials[number].proves}
+        for number in proofs & set(self.snapshots or ()):
+            self._save(number, (self.snapshots or {})[number])  # if that fails, it can be trained again
+        self.drop(set(trials) - proofs)
 
     @property
     def due(self) -> bool:

@@ -1,4 +1,4 @@
-"""The model of a trial, trained again by the plain engine, with data to try it on."""
+"""The model of a trial, as its training left it or trained again, with data to try it on."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from hpo.config import Config
 from hpo.errors import HpoError
 from hpo.job import Job, prepare
 from hpo.plan import Plan
+from hpo.shelf import Kept
 from hpo.training.engine import Member, Task
 from hpo.training.loop import load
 from hpo.training.plain import train_model
@@ -46,20 +47,26 @@ class Served:
         return found
 
 
-def train_again(plan: Plan, number: int, config: Config, hear: Callable[[Point], None]) -> Served:
+def train_again(
+    plan: Plan, number: int, config: Config, hear: Callable[[Point], None], past: Kept | None = None
+) -> Served:
     """Train a trial again, from the search's seed, and return its model; `hear` is told each epoch.
+
+    What is kept of its training in the search, `past`, is not trained again.
 
     Raises:
         HpoError: it diverges now.
     """
-    task, snapshots, curve = prepare(Job.of(plan)), dict[int, Callable[[], Snapshot]](), list[Point]()
+    task, snapshots = prepare(Job.of(plan)), dict[int, Callable[[], Snapshot]]()
+    curve = list(past.curve) if past else []
+    member = Member(number, config, past.snapshot if past else None)
 
     def take(point: Point) -> None:
         curve.append(point)
         hear(point)
 
     try:
-        model = train_model(replace(task, snapshots=snapshots), Member(number, config), take)
+        model = train_model(replace(task, snapshots=snapshots), member, take)
     except FloatingPointError as error:
         raise HpoError(f"Trial {number} was trained again, and diverged: {error}") from None
     return Served(model.cpu(), task, tuple(curve), snapshots[number])

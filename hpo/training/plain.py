@@ -74,12 +74,12 @@ def train_model(
     hear: Callable[[Point], None] = lambda _: None,
     model: nn.Module | None = None,
 ) -> nn.Module:
-    """Train one member to the end; return the model that was measured, ready to be evaluated.
+    """Train one member on to the end; return the model that was measured, ready to be evaluated.
 
     Args:
         task: what is trained on.
         member: what is trained.
-        hear: is told each epoch.
+        hear: is told each epoch that is trained.
         model: what is trained on as it is; without one, the recipe's is made and started.
 
     Raises:
@@ -87,7 +87,7 @@ def train_model(
     """
     splits = {name: place(it, task.device) for name, it in task.splits.items()}
     training = _Training(task, splits, member, model)
-    for epoch in range(1, task.epochs + 1):
+    for epoch in range(training.done + 1, task.epochs + 1):
         point = training.epoch(epoch)
         if isinstance(point, Divergence):
             raise FloatingPointError(point.reason)

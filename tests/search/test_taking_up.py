@@ -9,14 +9,16 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+import torch
 
 from hpo import cohort, shelf
+from hpo.handover import chosen, trained
 from hpo.job import Job
 from hpo.ledger import Ledger
 from hpo.line import Line
 from hpo.plan import Plan, order
 from hpo.referee import Referee
-from hpo.settings import SearchSettings
+from hpo.settings import NameSettings, SearchSettings
 from hpo.shelf import Shelf
 from hpo.trial import WARNING, Outcome, Stopped
 
@@ -236,7 +238,7 @@ def test_the_folder_is_for_its_owner_and_not_for_git(bench):
     broken.work(reports=3)
     assert stat.S_IMODE(os.stat(broken.shelf.folder).st_mode) == 0o700
     assert Path(broken.shelf.folder, ".gitignore").read_text() == "*\n"
-    broken.shelf.remove()
+    broken.shelf.close(None)
     assert not Path(broken.shelf.folder).parent.exists()
 
 
@@ -249,3 +251,47 @@ def test_saving_takes_a_hundredth_of_the_time_at_most(bench, monkeypatch):
     keeper.save()  # takes a second
     assert not keeper.due
     assert keeper.due
+
+
+class TestTheWinner:
+    """Its proof is kept when the search is over, so that nobody trains it again for its weights."""
+
+    @pytest.fixture
+    def over(self, bench):
+        done = bench(at_once=3)
+        done.work()
+        done.work()
+        assert done.history.proof.outcome is Outcome.FINISHED
+        done.shelf.close(done.history.proof.proposal)
+        return done
+
+    @staticmethod
+    def weights(done, said, trial=None):
+        found = chosen(NameSettings.from_words([done.search.name, f"store={done.url}"]), trial)
+        return trained(found, said.append).model.state_dict()
+
+    def test_its_last_checkpoint_alone_stays(self, over):
+        assert over.files == [f"3-{EPOCHS}.safetensors"]
+
+    def test_its_weights_are_there_and_are_those_of_training_it_again(self, over):
+        said, again = [], []
+        kept = self.weights(over, said)
+        over.shelf.close(None)
+        assert not Path(over.shelf.folder).exists()
+        anew = self.weights(over, again)
+        assert said == []
+        assert len(again) == 1 + EPOCHS
+        assert all(torch.equal(kept[name], anew[name]) for name in anew)
+
+    def test_a_damaged_one_is_trained_again(self, over):
+        path = Path(over.shelf.folder, over.files[0])
+        path.write_bytes(path.read_bytes()[:-1])
+        said = []
+        self.weights(over, said)
+        assert said[0].startswith("Training trial")
+
+    def test_another_trial_is_trained_again(self, over):
+        other = next(it for it in range(3) if it != over.history.best.number)
+        said = []
+        self.weights(over, said, other)
+        assert said[0] == f"Training trial {other} once more, for the weights."
