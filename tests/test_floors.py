@@ -22,6 +22,9 @@ FLOORS = {
         "vocabulary",
         "history",
         "wish",
+        "budget",
+        "clock",
+        "rungs",
     ],
     1: [
         "space",
@@ -33,6 +36,8 @@ FLOORS = {
         "requirement",
         "summary",
         "usage",
+        "noise",
+        "prospect",
     ],
     2: [
         "advice",
@@ -40,6 +45,8 @@ FLOORS = {
         "plan",
         "rounding",
         "rounds",
+        "spending",
+        "outlook",
         "verdict",
         "junit",
         "cause",

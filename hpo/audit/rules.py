@@ -27,7 +27,7 @@ def _count(table: str) -> str:
 
 _RECORDS: Final = " UNION ALL ".join(
     f"SELECT seq FROM {table} WHERE search_id = :search"  # noqa: S608
-    for table in ("proposals", *_KINDS)
+    for table in ("proposals", *_KINDS, "forecasts")
 )
 _SEARCHED: Final = "origin NOT IN ('proof', 'confirmation')"
 _OF_TRIAL: Final = "search_id = :search AND trial = p.number"
@@ -151,7 +151,8 @@ RULES: Final = (
         "SELECT count(*) FROM proposals WHERE search_id = :search AND origin = 'confirmation'",
         """SELECT count(*) || ' times ' || p.notes FROM proposals p
         LEFT JOIN endings e ON e.search_id = p.search_id AND e.trial = p.number
-        WHERE p.search_id = :search AND p.origin = 'confirmation' AND coalesce(e.reason, '') <> 'timeout'
+        WHERE p.search_id = :search AND p.origin = 'confirmation'
+        AND coalesce(e.reason, '') NOT IN ('timeout', 'budget')
         GROUP BY p.config, p.notes HAVING count(*) > 1""",
     ),
     Rule(

@@ -195,6 +195,21 @@ class Ledger:
         with self.engine.connect() as connection:
             return _wish(connection.scalar(select(sessions.c.wish).where(sessions.c.id == session)))
 
+    def used(self, session: int) -> tuple[float, float]:
+        """Return what the session's search has used by the clock, as noted, and seconds not noted yet."""
+        own = select(sessions.c.search_id, sessions.c.started, sessions.c.used).where(
+            sessions.c.id == session
+        )
+        with self.engine.connect() as connection:
+            search, started, used = connection.execute(own).one()
+            total = select(func.sum(sessions.c.used)).where(sessions.c.search_id == search)
+            noted = float(connection.scalar(total) or 0.0)
+        return noted, 0.0 if used is not None else max(time.time() - started, 0.0)
+
+    def note_used(self, session: int, used: float) -> None:
+        """Note what a session has used by the clock."""
+        self._execute(update(sessions).where(sessions.c.id == session).values(used=used))
+
     def close_session(self, session: int, state: State, reason: str = "") -> None:
         """Note how the session ended."""
         change = update(sessions).where(sessions.c.id == session)

@@ -17,7 +17,7 @@ from typing import Any, Final
 from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
 
 from hpo.config import Config
-from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
+from hpo.trial import Attempt, Ending, Forecast, Outcome, Point, Proposal, Record
 
 metadata = MetaData()
 
@@ -42,7 +42,7 @@ revisions = Table("hpo_revision", metadata, Column("version_num", String(32), pr
 
 # One row for each time that a driver worked on a search; `state` is null until it stops. `born` is when its
 # process began, in seconds since the machine did: it tells the process from another one of the same number.
-# `wish` is what people ask of it (`hpo.wish.Wish`), as JSON.
+# `wish` is what people ask of it (`hpo.wish.Wish`), as JSON; `used` what it took of the budget by the clock.
 sessions = Table(
     "sessions",
     metadata,
@@ -57,6 +57,7 @@ sessions = Table(
     Column("born", Float),
     Column("heartbeat", Float),
     Column("wish", Text),
+    Column("used", Float),
 )
 
 
@@ -127,11 +128,28 @@ endings = Table(
     *_order(),
 )
 
+forecasts = Table(
+    "forecasts",
+    metadata,
+    _of_search(),
+    Column("trials", Integer),
+    Column("confirm", Integer, nullable=False),
+    Column("seeds", Integer, nullable=False),
+    Column("used", Float, nullable=False),
+    Column("gain", Float),
+    Column("noise", Float),
+    Column("over", String(20), nullable=False),
+    Column("terms", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("seq", Integer, primary_key=True),
+)
+
 RECORDS: Final[Mapping[type[Record], Table]] = {
     Proposal: proposals,
     Attempt: attempts,
     Point: points,
     Ending: endings,
+    Forecast: forecasts,
 }
 
 for _table in (proposals, points, endings):
