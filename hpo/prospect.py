@@ -28,9 +28,10 @@ from hpo.recipe import Objective
 from hpo.trial import Outcome
 
 _ENOUGH: Final = 20
-_FINISHED: Final = 5
+_FINISHED: Final = 8
 """So many trials, and so many that finished, before more can be said to be in vain."""
-_AGAIN: Final = 0.5  # of the trials so far: what is left of a budget is little towards its end, whatever came
+_AGAIN: Final = 0.25
+"""It is asked of this part of the trials so far, at least: towards its end, little is left of any budget."""
 _DEEP: Final = 64  # ranks that can still be the best of a part
 _BEST: Final = 5  # whose curves say what the score moves by anyway
 
@@ -63,7 +64,7 @@ class Prospect:
         return median(it for _, _, it in self._best) if self._best else None
 
     def gain(self, more: float) -> float | None:
-        """Return what so many trials more, or half as many as are known, are expected to better the score by.
+        """Return what so many trials more, or a quarter of those known, are expected to better the score by.
 
         None if it is too early to say.
         """

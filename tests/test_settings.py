@@ -118,9 +118,9 @@ def test_a_bare_word_is_the_name_where_a_verb_takes_one():
 
 
 KNOWN = (
-    "recipe, space, budget, trials, epochs, timeout, sampler, pruner, workers, cluster, fuse, gpus_per_trial, "
-    "workers_per_trial, parallel, seed, confirm, confirm_seeds, require, junit, deterministic, "
-    "report_within, name, store, checkpoint_every, checkpoints"
+    "recipe, space, budget, trials, epochs, timeout, sampler, pruner, workers, cluster, fuse, "
+    "gpus_per_trial, workers_per_trial, parallel, seed, confirm, confirm_seeds, require, junit, "
+    "deterministic, report_within, name, store, checkpoint_every, checkpoints"
 )
 WHOLE = "Must be a whole number ≥ 1, got "
 DURATION = "Must be a duration such as 90, 90s, 10m or 2h, got "

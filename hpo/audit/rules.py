@@ -1,7 +1,7 @@
 """What a ledger must hold to, each rule as two queries: how many things it is about, and which break it.
 
 Plain SQL that SQLite and PostgreSQL understand. `:search` is the search's number, `:epochs` those of a full
-training, `:trials` those that were ordered.
+training, `:trials` those that were ordered, `:paid` the epochs of a budget in trainings.
 """
 
 from __future__ import annotations
@@ -70,6 +70,12 @@ RULES: Final = (
         _count("proposals"),
         f"""SELECT count(*) || ' instead of ' || :trials FROM proposals
         WHERE search_id = :search AND {_SEARCHED} HAVING count(*) > :trials""",  # noqa: S608
+    ),
+    Rule(
+        "no more is trained than the budget pays for",
+        _count("points"),
+        """SELECT count(*) || ' epochs instead of ' || :paid FROM points
+        WHERE search_id = :search HAVING count(*) > :paid""",
     ),
     Rule(
         "every attempt, epoch and ending is that of a proposed trial",
