@@ -181,7 +181,7 @@ class Referee:
         best = self._history.best
         if best is None or self._over or self._history.running or self._history.proof:
             return None
-        if not self._spending.pays(1):
+        if not self._spending.pays(0):
             return None
         return best if best.at_once > 1 or self._history.standings else None
 

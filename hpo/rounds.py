@@ -29,8 +29,7 @@ class Rounds:
         for seed in self._plan.fresh_seeds:
             missing = [config for config in candidates if (config, seed) not in known]
             if missing:
-                # One more for the proof.
-                return self._proposals(missing, seed) if self._spending.pays(len(missing) + 1) else []
+                return self._proposals(missing, seed) if self._spending.pays(len(missing)) else []
         return []
 
     @property

@@ -120,12 +120,13 @@ class Spending:
         """Whether an epoch more or less matters; what is paid for in full comes to its end."""
         return self._budget is not None and trial.proposal.searched and not self._plan.search.lag
 
-    def pays(self, trainings: int) -> bool:
-        """Whether so many full trainings can be paid for, beside those under way; by the clock, begun."""
+    def pays(self, confirmations: int) -> bool:
+        """Whether so many trainings with a fresh seed, and the proof after them, can be paid for."""
         if self._timed:
-            return not self.over
+            rounds = math.ceil(confirmations / (self._history.at_once * self._plan.at_work)) + 1
+            return self.used + self._full * rounds <= self.limit
         under_way = sum(self._plan.epochs - it.epochs for it in self._history.running)
-        return self.used + under_way + trainings * self._plan.epochs <= self.limit
+        return self.used + under_way + self._full * (confirmations + 1) <= self.limit
 
     @property
     def ended(self) -> str:

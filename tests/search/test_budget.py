@@ -231,7 +231,14 @@ def test_interrupted_in_the_middle_it_goes_on_where_it_was(url):
 
 @pytest.mark.parametrize("seed", [0, pytest.param(1, marks=pytest.mark.slow)])
 def test_by_rule_the_end_is_the_same_whoever_is_faster_and_whatever_dies(url, seed):
-    words = (f"epochs={EPOCHS}", "seed=5", "budget=11trainings", "deterministic=true", "confirm_seeds=2")
+    words = (
+        f"epochs={EPOCHS}",
+        "space=sgd",
+        "seed=5",
+        "budget=11trainings",
+        "deterministic=true",
+        "confirm_seeds=2",
+    )
     ends = []
     for dice, deaths in ((0, 0), (seed + 1, 8)):
         name = started(url, *words, lag=3)
@@ -346,7 +353,7 @@ def test_what_was_used_before_an_interruption_counts_and_the_break_does_not(url,
 
 def test_each_device_counts(url, hands):
     name = begun(url, 3, "budget=0.1cpu-h", "pruner=none")
-    assert 90 < hands.search(url, name, workers=3) <= 120 + 2
+    assert 60 < hands.search(url, name, workers=3) <= 120 + 2
 
 
 # Not in vain.
