@@ -45,6 +45,8 @@ class SearchWords(TrainingWords, total=False):
     budget: str
     trials: int
     timeout: float
+    objective: str
+    memory: int | str
     sampler: str
     pruner: str
     workers: int | str

@@ -17,17 +17,9 @@ from hpo.plan import OPTION, OVERRIDE, SPACE_FILE, order, versions
 from hpo.settings import ResumeSettings, SearchSettings
 
 FREE: Final = (
-    *(
-        "budget",
-        "trials",
-        "timeout",
-        "workers",
-        "cluster",
-        "report_within",
-        "checkpoint_every",
-        "checkpoints",
-    ),
-    *("confirm", "confirm_seeds", "require"),
+    *("budget", "trials", "timeout", "workers", "cluster"),
+    *("report_within", "checkpoint_every", "checkpoints"),
+    *("confirm", "confirm_seeds", "require", "memory"),
 )
 """Settings that may change from session to session: how long and on how much, not what is searched."""
 _DECISIVE: Final = ("hpo", "python", "torch", "optuna")
@@ -73,7 +65,8 @@ def _reorder_training(search: Search, given: ResumeSettings) -> Search:
         message = "A training that goes on takes no words. With others, start another: hpo train"
         raise InputError(Problem(next(iter(given.words_given)), f"{message} recipe={search.recipe} …"))
     recipe = _recipe(search, given)
-    return replace(search, source=recipe.source, objective=recipe.objective, versions=versions())
+    objective = search.objective if recipe.source == search.source else recipe.objective
+    return replace(search, source=recipe.source, objective=objective, versions=versions())
 
 
 def _recipe(search: Search, given: ResumeSettings) -> recipes.Recipe:

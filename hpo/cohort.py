@@ -24,7 +24,8 @@ from hpo.training.fused import probe
 from hpo.training.fused.probe import Choice
 from hpo.training.memory import available
 from hpo.training.snapshot import STACK, Snapshot
-from hpo.trial import WARNING, Divergence, Ending, Outcome, Point, Proposal, Stopped
+from hpo.trial import COSTS, WARNING, Divergence, Ending, Outcome, Point, Proposal, Stopped
+from hpo.weighing import weigh
 
 Found = tuple[dict[int, Kept], list[str]]
 """Trials that can be gone on with, and what is wrong with checkpoints of theirs."""
@@ -93,6 +94,9 @@ def run(
     notes = {"at once": len(trials), "because": way.choice.reason, "from": _epochs(past)}
     log = _Log(referee, [trial.number for trial in trials], notes)
     log.note("\n".join(complaints))
+    trials = _weighed(job, trials, log)
+    if not trials:
+        return []
     keeper = Keeper(job.shelf, trials, past)
     live, cause = _train(job, _Cohort(trials, past, keeper, log, way))
     if cause is not None and len(live) > 1:
@@ -105,6 +109,18 @@ def run(
     if cause is None or way.team is None:  # or else a worker may have died, and the trial is tried again
         keeper.drop([trial.number for trial in live])
     return []
+
+
+def _weighed(job: Job, trials: Sequence[Proposal], log: _Log) -> list[Proposal]:
+    """Note what the trials cost, if that is wanted, and return those that can train."""
+    if not job.costs or not all(trial.searched for trial in trials):
+        return [*trials]
+    costs, endings = weigh(job, trials)
+    log.notes[COSTS] = costs
+    log.note()
+    log.referee.tell(endings)
+    ended = {ending.trial for ending in endings}
+    return [trial for trial in trials if trial.number not in ended]
 
 
 def find(job: Job, trials: Sequence[Proposal]) -> Found:

@@ -121,7 +121,8 @@ def _refuse_what_is_over(ledger: Ledger, search: Search, now: Search) -> None:
         message = "This training has ended and would end the same way again. Start another one: hpo train"
         raise InputError(Problem(name, f"{message} recipe={search.recipe} …"))
     plan = Plan.of(now)
-    spending = Spending(plan, history, Clock(sum(ledger.used(search.session)), pace=0))
+    before, own = ledger.used(search.session)
+    spending = Spending(plan, history, Clock(before + (own or 0.0), pace=0))
     reopened = plan.terms != Plan.of(search).terms and not spending.ended
     if search.state is State.FINISHED and not (reopened or Rounds(plan, history, spending).next):
         more = f"With more trials it goes on: hpo resume {name} trials={2 * len(history.searched)}"

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from hpo.budget import CPU_HOURS, GPU_HOURS, Budget
 from hpo.errors import Problem
+from hpo.goals import listed
+from hpo.recipe import SECONDS
 from hpo.settings import SearchSettings
 
 
 def contradictions(settings: SearchSettings) -> list[Problem]:
     """Return what is wrong with the words of a search, each of which may be right by itself."""
-    return (
-        _nothing_to_shard(settings)
-        + _fused_and_spread(settings)
-        + _by_rule_and_by_clock(settings)
-        + _two_limits(settings)
-    )
+    return [
+        *_nothing_to_shard(settings),
+        *_fused_and_spread(settings),
+        *_by_rule_and_by_clock(settings),
+        *_two_limits(settings),
+        *_weighed_alone(settings),
+        *_one_goal_in_sight(settings),
+    ]
 
 
 def _nothing_to_shard(settings: SearchSettings) -> list[Problem]:
@@ -41,6 +45,9 @@ def _by_rule_and_by_clock(settings: SearchSettings) -> list[Problem]:
     if settings.timeout is not None:
         message = "A clock never stops two searches at the same place: leave it out, or deterministic."
         problems.append(Problem(f"timeout={settings.timeout:g}", message))
+    if SECONDS in listed(settings.objective)[1:]:
+        message = "Two measurements never take the same time: leave out seconds, or deterministic."
+        problems.append(Problem(f"objective={settings.objective}", message))
     if settings.fuse not in ("auto", "off", 1):
         message = "The company rounds a curve's last digits: leave out fuse, or deterministic."
         problems.append(Problem(f"fuse={settings.fuse}", message))
@@ -64,3 +71,22 @@ def of_other_devices(budget: str, *, on_gpus: bool) -> list[Problem]:
         f"Trials train on {'GPUs' if on_gpus else 'CPUs'} here: write {Budget(asked.amount, unit)}, or 2h."
     )
     return [Problem(f"budget={budget}", message)]
+
+
+def _weighed_alone(settings: SearchSettings) -> list[Problem]:
+    """Return what asks for the costs of a training that is spread over workers, which nobody measures."""
+    if settings.workers_per_trial == 1:
+        return []
+    asked = {
+        "objective": settings.objective if listed(settings.objective)[1:] else "",
+        "memory": settings.memory,
+    }
+    message = "Costs are measured on one worker: leave this out, or workers_per_trial."
+    return [Problem(f"{key}={value}", message) for key, value in asked.items() if value]
+
+
+def _one_goal_in_sight(settings: SearchSettings) -> list[Problem]:
+    if settings.sampler not in ("tpe", "gp", "cmaes") or not listed(settings.objective)[1:]:
+        return []
+    message = f"{settings.sampler} looks at one goal. With several: sampler=blend, random or qmc."
+    return [Problem(f"sampler={settings.sampler}", message)]

@@ -10,6 +10,7 @@ from typing import Any, Final
 from hpo.errors import InputError, Problem
 from hpo.history import History, Search, Trial
 from hpo.ledger import Ledger
+from hpo.recipe import COLUMNS
 from hpo.settings import DiffSettings
 from hpo.summary import measures, seconds
 
@@ -114,6 +115,7 @@ def _facts(trial: Trial, search: Search) -> dict[str, Any]:
         "outcome": trial.outcome and trial.outcome.value,
         "epochs": trial.epochs,
         **measures(trial, search.objective),
+        **{COLUMNS[name]: value for name, value in trial.costs.items()},
         "seconds": took and round(took, 1),
     }
 

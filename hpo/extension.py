@@ -66,5 +66,6 @@ def _ordered(plan: Plan, trial: Trial, settings: ExtendSettings) -> Search:
             *typed,
         ]
     )
-    ordered = order_training(whole, read(search.source, search.path))
+    recipe = replace(read(search.source, search.path), objective=search.objective.first)
+    ordered = order_training(whole, recipe)
     return replace(ordered, settings={**ordered.settings, "extends": f"{search.name}/{trial.number}"})

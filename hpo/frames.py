@@ -6,12 +6,13 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from hpo.history import History, Search
+from hpo.recipe import COLUMNS
 from hpo.summary import describe_trial
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_LEFT_OUT = ("config", "metrics", "memory")
+_LEFT_OUT = ("config", "metrics", "memory", "costs")
 
 
 def trials(search: Search, history: History) -> pd.DataFrame:
@@ -25,7 +26,8 @@ def trials(search: Search, history: History) -> pd.DataFrame:
         told = describe_trial(trial, search.objective)
         kept = {name: value for name, value in told.items() if name not in _LEFT_OUT}
         last = trial.points[-1].curves if trial.points else {}
-        rows.append({**kept, **last, **trial.proposal.config, "score": told["score"]})
+        costs = {COLUMNS[name]: value for name, value in trial.costs.items()}
+        rows.append({**kept, **last, **costs, **trial.proposal.config, "score": told["score"]})
     return _frame(rows)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Any, Final
 
+from hpo import pareto
 from hpo.errors import HpoError, InputError, Problem
 from hpo.export import TARGETS, Proof, Run, card, folder, script
 from hpo.export.parts.comparing import compare
@@ -44,7 +45,7 @@ def export(settings: ExportSettings, hear: Callable[[str], None]) -> str:
     ledger = Ledger(settings.store)
     search = ledger.search(settings.name)
     history, plan = ledger.history(search), Plan.of(search)
-    chosen = chosen_trial(history, settings.trial, settings.name)
+    chosen = _picked(history, settings)
     run, to = _run(plan, history, chosen), Path(settings.to)
     if settings.form in TARGETS:
         return _write_target(to, run, settings)
@@ -180,7 +181,7 @@ def _proof(plan: Plan, history: History, chosen: Trial) -> Proof:
     reasons = tuple(reorders(plan, trial))
     objective = plan.search.objective
     figures = {f"validation {name}": f"{it:.6g}" for name, it in measures(trial, objective).items()}
-    figures = {str(objective): f"{trial.score:.6g}", **figures}
+    figures = {str(objective.first): f"{trial.score:.6g}", **figures}
     if chosen is history.best:
         figures |= {f"test {name}": f"{it:.6g}" for name, it in history.test.items()}
     baseline = history.trials.get(0)
@@ -232,6 +233,14 @@ def _origin(plan: Plan, history: History, chosen: Trial) -> str:
     said = fill(" ".join(sentences(history) if chosen is history.best else []), width=100)
     score = f"{search.objective.metric} {curve.score:.6g}"
     return "\n\n".join(filter(None, (f"trial {chosen.number} of {search.name}{how}: {score}", said, caveat)))
+
+
+def _picked(history: History, settings: ExportSettings) -> Trial:
+    """Return the trial that the settings name, in one way or the other."""
+    if settings.pick and settings.trial is not None:
+        raise InputError(Problem(f"pick={settings.pick}", "Give this or trial=…, not both."))
+    number = pareto.pick(history, settings.pick) if settings.pick else settings.trial
+    return chosen_trial(history, number, settings.name)
 
 
 def chosen_trial(history: History, trial: int | None, name: str) -> Trial:

@@ -8,13 +8,16 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from operator import attrgetter
 from statistics import median
 from typing import Final
 
 from hpo.config import Config, Value
+from hpo.front import front, knee
 from hpo.recipe import Objective
 from hpo.trial import (
     ALONE,
+    COSTS,
     SPENT,
     TEST,
     WARNING,
@@ -149,6 +152,12 @@ class Trial:
         return notes
 
     @property
+    def costs(self) -> Mapping[str, float]:
+        """What it takes, of `hpo.recipe.COSTS`, as measured at its start; nothing if that is no goal."""
+        found: Iterable[Mapping[str, float]] = (it.notes[COSTS] for it in self.attempts if COSTS in it.notes)
+        return next(iter(found), {})
+
+    @property
     def test(self) -> Mapping[str, float]:
         """What was measured on test data after the last epoch; nothing, unless it is a proof."""
         notes: Mapping[str, float] = self.ending.notes.get(TEST, {}) if self.ending else {}
@@ -234,6 +243,12 @@ class History:
                 self.forecasts.append(record)
         self.seq = max(self.seq, record.seq)
 
+    @property
+    def records(self) -> list[Record]:
+        """All that was written, in order."""
+        of_trials = (it for trial in self.trials.values() for it in trial.records)
+        return sorted([*self.forecasts, *of_trials], key=attrgetter("seq"))
+
     def _begin(self, trial: Trial) -> None:
         self.trials[trial.number] = self._running[trial.number] = trial
         if trial.proposal.confirms:
@@ -298,14 +313,36 @@ class History:
         return first.trial if first else next(iter(self.ranking), None)
 
     def candidates(self, count: int) -> list[Trial]:
-        """Return the best few configurations of the search, and the baseline if it finished, each once."""
+        """Return the best few configurations of the search, the baseline if it finished, and any knee.
+
+        Each is there once.
+        """
         first: dict[Config, Trial] = {}
         for trial in self.ranking:
             if math.isfinite(self.objective.cost(trial.score)):
                 first.setdefault(trial.proposal.config, trial)
-        sound, baseline = list(first.values()), self.trials.get(0)
-        others = (it for it in sound[count:] if baseline and it.proposal.config == baseline.proposal.config)
-        return [*sound[:count], *others]
+        sound = list(first.values())
+        also = {it.proposal.config for it in (self.trials.get(0), self.knee) if it}
+        return [*sound[:count], *(it for it in sound[count:] if it.proposal.config in also)]
+
+    @property
+    def front(self) -> list[Trial]:
+        """The finished trials that no other one beats in every goal, best score first; none of one goal."""
+        if not self.objective.beside:
+            return []
+        sound = [it for it in self.ranking if all(map(math.isfinite, self.goals(it)))]
+        return [sound[place] for place in front([self.goals(it) for it in sound])]
+
+    @property
+    def knee(self) -> Trial | None:
+        """The one of the front that is nearest to having the best of every goal at once."""
+        found = self.front
+        place = knee([self.goals(it) for it in found])
+        return None if place is None else found[place]
+
+    def goals(self, trial: Trial) -> tuple[float, ...]:
+        """Return what a trial came to in every goal, as numbers to be minimized."""
+        return self.objective.goals(trial.score, trial.costs)
 
     @property
     def standings(self) -> list[Standing]:

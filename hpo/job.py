@@ -23,7 +23,9 @@ class Job:
     """What the workers of a search must know of it; plain values, so that it travels.
 
     `at_once` is how many trials a worker trains at once, None for as many as a measurement with the
-    `baseline` recommends, up to `most`. `workers` share this machine's memory.
+    `baseline` recommends, up to `most`. `workers` share this machine's memory. Of each trial the `costs` are
+    measured before it trains; `memory` is the most bytes that it may take, None for its `share` of the
+    device.
     """
 
     source: str
@@ -41,6 +43,9 @@ class Job:
     most: int = 1
     workers: int = 1
     deterministic: bool = False
+    costs: tuple[str, ...] = ()
+    memory: int | None = None
+    share: float = 1.0
 
     @classmethod
     def of(cls, plan: Plan, shelf: Shelf | None = None) -> Job:
@@ -61,7 +66,17 @@ class Job:
             most=plan.most_at_once,
             workers=plan.at_work,
             deterministic=plan.setting("deterministic"),
+            costs=plan.costs,
+            memory=plan.setting("memory"),
+            share=_share(plan),
         )
+
+
+def _share(plan: Plan) -> float:
+    """Return what part of its device a trial may fill: of a machine one of all workers', of a GPU its own."""
+    if plan.setting("device") == "cpu":
+        return 1 / plan.at_work
+    return min(1.0, plan.setting("gpus_per_trial") or 1.0)
 
 
 @cache

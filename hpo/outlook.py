@@ -52,7 +52,7 @@ def _again(planned: Forecast, *, up_to: bool = False) -> str:
 
 def _sooner(plan: Plan) -> list[str]:
     sooner = "it ends sooner if more trials are expected to gain less than the score moves by itself"
-    return [sooner] if plan.frugal else []
+    return [sooner] if plan.frugal and not plan.search.objective.beside else []
 
 
 def changed(plan: Plan, planned: Forecast) -> str:

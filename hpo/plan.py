@@ -14,15 +14,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
+from hpo import goals, shipped
 from hpo import recipe as recipes
-from hpo import shipped
 from hpo import space as spaces
 from hpo.budget import SECONDS, TRAININGS, Budget
 from hpo.config import Config, Value
 from hpo.contradictions import contradictions
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import GIVEN, Search
-from hpo.recipe import Recipe
+from hpo.recipe import MEMORY, Recipe
 from hpo.requirement import parse
 from hpo.rungs import Rungs, rungs
 from hpo.settings import SearchSettings, TrainSettings
@@ -85,6 +85,14 @@ class Plan:
         return int(str(self.search.settings.get("at_work", 1)))
 
     @property
+    def costs(self) -> tuple[str, ...]:
+        """What is measured of each trial before it trains."""
+        if self.search.given:
+            return ()
+        limited = (MEMORY,) if self.setting("memory") else ()
+        return tuple(dict.fromkeys((*self.search.objective.beside, *limited)))
+
+    @property
     def most_at_once(self) -> int:
         """The most that a worker may train at once and leave its share to others.
 
@@ -127,9 +135,8 @@ class Plan:
     @property
     def pace(self) -> float:
         """What a second costs: as much as there are devices at work, where these count."""
-        return (
-            float(str(self.search.settings.get("held", 1))) if self.budget and self.budget.of_devices else 1.0
-        )
+        devices = self.search.settings.get("held", 1)
+        return float(str(devices)) if self.budget and self.budget.of_devices else 1.0
 
     @property
     def terms(self) -> str:
@@ -143,7 +150,7 @@ class Plan:
 
     @property
     def confirm(self) -> int:
-        """How many of the best, and the baseline beside them, are trained again with fresh seeds."""
+        """How many of the best are trained again with fresh seeds, beside the baseline and the knee."""
         return 0 if self.search.given else int(self.setting("confirm"))
 
     @property
@@ -161,13 +168,17 @@ class Plan:
         """
         if self.setting("require") or self.frugal:
             return _MOST_SEEDS
-        seeds = min(_MOST_SEEDS, self._about // (_TRIALS_TO_EACH * (self.confirm + 1)))
+        seeds = min(_MOST_SEEDS, self._about // (_TRIALS_TO_EACH * self.candidates(self.confirm)))
         return seeds if seeds >= FEWEST_SEEDS else 0
 
     @property
     def confirmations(self) -> int:
         """How many trainings with fresh seeds there will be at most."""
-        return (self.confirm + 1) * len(self.fresh_seeds)
+        return self.candidates(self.confirm) * len(self.fresh_seeds)
+
+    def candidates(self, best: int) -> int:
+        """How many configurations train again with so many of the best: the baseline and any knee, too."""
+        return best + (2 if self.search.objective.beside else 1)
 
     def setting(self, name: str) -> Any:
         """Return one of the words that the search was started with; one that is younger has its default."""
@@ -179,7 +190,7 @@ class Plan:
     @classmethod
     def of(cls, search: Search) -> Plan:
         """Understand a search from what the ledger keeps of it."""
-        recipe = recipes.read(search.source, search.path)
+        recipe = replace(recipes.read(search.source, search.path), objective=search.objective)
         options = _below(search.settings, OPTION)
         vocabulary = vocabulary_of(recipe)
         space = spaces.read(search.space, f"space of {search.name}", vocabulary)
@@ -206,7 +217,8 @@ def order(settings: SearchSettings, recipe: Recipe | None = None, space_text: st
     """
     recipe = recipe or recipes.find(settings.recipe)
     options, problems = _options(recipe, settings.recipe_options)
-    problems += contradictions(settings) + _not_measured(recipe, settings.require)
+    objective, misread = goals.read(settings.objective, recipe)
+    problems += misread + contradictions(settings) + _not_measured(recipe, settings.require)
     vocabulary = vocabulary_of(recipe, settings.parallel)
     fixed = _of_model_or_loss(recipe, {name: settings.recipe_options[name] for name in options})
     problems += vocabulary.check(recipe.baseline, f"{shipped.near(recipe.path)}  baseline")
@@ -224,7 +236,7 @@ def order(settings: SearchSettings, recipe: Recipe | None = None, space_text: st
     problems += _damaged(space)
     if problems:
         raise InputError(*problems)
-    search = _search(recipe, space, settings, options)
+    search = _search(replace(recipe, objective=objective), space, settings, options)
     words: dict[str, Value] = {f"{OVERRIDE}{path}": text for path, text in settings.space_overrides.items()}
     if not space_text:
         words[SPACE_FILE] = str(spaces.locate(settings.space).resolve())

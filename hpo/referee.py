@@ -7,15 +7,15 @@ trials, an epoch that is reported again changes nothing, a trial ends once.
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
-from hpo.clock import Clock
+from hpo.config import Config
+from hpo.goals import shape
 from hpo.history import History, Trial
-from hpo.ledger import Ledger, Writer
+from hpo.ledger import Ledger, Meter, Writer
 from hpo.plan import Plan
 from hpo.rounds import Rounds
 from hpo.single import Single
@@ -23,6 +23,7 @@ from hpo.spending import Spending, differs
 from hpo.trial import (
     AFTER,
     BUDGET,
+    COSTS,
     PROOF,
     TIMEOUT,
     Attempt,
@@ -43,9 +44,6 @@ R = TypeVar("R", bound=Record)
 
 ATTEMPTS: Final = 3
 """A trial whose worker died is tried this often in all."""
-
-_NOTED_SECONDS: Final = 5.0
-"""So often it is noted what the clock shows."""
 
 
 def proposer(plan: Plan) -> Study | Single:
@@ -73,13 +71,9 @@ class Referee:
         for record in ledger.records(self._plan.search):
             self._history.add(record)
             self._study.restore(record)
-        noted, since = ledger.used(session)
-        self._clock = Clock(noted + self._plan.pace * since, self._plan.pace)
-        self._earlier, self._written = (
-            noted,
-            0.0,
-        )  # of the clock: by other sessions, and when it was noted last
-        self._spending = Spending(self._plan, self._history, self._clock)
+        self._costs = _by_shape(self._history)
+        self._meter = Meter(ledger, session, self._plan.pace)
+        self._spending = Spending(self._plan, self._history, self._meter.clock)
         self._rounds = Rounds(self._plan, self._history, self._spending)
         self._writer = Writer(ledger, self._plan.search, session)
         self._noted: dict[int, Mapping[str, Any]] = {}  # what the engine said last of each trial
@@ -229,24 +223,29 @@ class Referee:
         The clock of a search stands still while it is paused; call this about once a second.
         """
         self.paused = wish.paused
-        self._clock.hear(paused=wish.paused)
-        self._note_used()
+        self._meter.clock.hear(paused=wish.paused)
+        if self._plan.budget:
+            self._meter.note()
         asked = self._spending.trials
         trials = asked if wish.trials is None else max(wish.trials, len(self._history.searched))
         if trials != asked:
             self._ledger.note_settings(self._ledger.search(self._plan.search.name), {"trials": trials})
             self._spending.trials = trials
 
-    def _note_used(self) -> None:
-        if self._plan.budget and time.monotonic() > self._written + _NOTED_SECONDS:
-            self._ledger.note_used(self._session, self._clock.now - self._earlier)
-            self._written = time.monotonic()
-
     def attempt(self, cohort: str, trials: Iterable[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note that a worker took up these trials for a cohort, in what way, and why the last one died."""
+        costs = notes.get(COSTS, {})
         for trial in trials:
-            before = {AFTER: self._lost[trial]} if trial in self._lost else {}
-            self._record(Attempt(trial, worker, cohort, {**notes, **before}))
+            own: dict[str, Any] = {name: it for name, it in notes.items() if name != COSTS}
+            if str(trial) in costs:
+                own[COSTS] = self._agreed(trial, costs[str(trial)])
+            if trial in self._lost:
+                own[AFTER] = self._lost[trial]
+            self._study.restore(self._record(Attempt(trial, worker, cohort, own)))
+
+    def _agreed(self, trial: int, costs: Mapping[str, float]) -> Mapping[str, float]:
+        """Return what was measured first of a trial's shape, lest noise tell equal ones apart."""
+        return self._costs.setdefault(shape(self._history.trials[trial].proposal.config), costs)
 
     def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
         """Take in what a cohort's last epoch measured; return the trials that go on.
@@ -356,3 +355,8 @@ class Referee:
         placed = self._writer.append(record)
         self._history.add(placed)
         return placed
+
+
+def _by_shape(history: History) -> dict[Config, Mapping[str, float]]:
+    """Return what was agreed on for each shape."""
+    return {shape(trial.proposal.config): trial.costs for trial in history.searched if trial.costs}

@@ -97,8 +97,8 @@ class Spending:
     def _confirming(self, confirm: int, seeds: int) -> float:
         """Return what trainings with fresh seeds and the proof after them cost."""
         if not self._timed:
-            return self._full * ((confirm + 1) * seeds + 1)
-        cohorts = seeds * math.ceil((confirm + 1) / self._history.at_once)
+            return self._full * (self._plan.candidates(confirm) * seeds + 1)
+        cohorts = seeds * math.ceil(self._plan.candidates(confirm) / self._history.at_once)
         return self._full * (math.ceil(cohorts / self._plan.at_work) + 1)
 
     @property
@@ -139,7 +139,9 @@ class Spending:
 
     @property
     def _worth(self) -> bool:
-        return not self._plan.frugal or self.forecast().worth
+        """Whether more trials are; the score alone cannot say that where there are other goals."""
+        one_goal = not self._plan.search.objective.beside
+        return not (self._plan.frugal and one_goal) or self.forecast().worth
 
     @property
     def _left(self) -> float:

@@ -59,6 +59,7 @@ def describe_briefly(search: Search, history: History) -> dict[str, Any]:
         "required": [it.describe() for it in required(search, history)],
         "budget": _budget(search, history),
         "confirmed": confirmation.describe(history),
+        "front": _front(history),
         "proof": history.proof and describe_trial(history.proof, search.objective),
         "at_once": {"most": history.at_once, "because": history.because, "live": history.occupancy},
     }
@@ -71,6 +72,13 @@ def _budget(search: Search, history: History) -> dict[str, Any] | None:
         return None
     facts = asdict(planned) if planned else {}
     return {"limit": limit, **{name: it for name, it in facts.items() if name not in ("at", "seq", "terms")}}
+
+
+def _front(history: History) -> list[dict[str, Any]] | None:
+    """Return the trials that no other one beats in every goal; None of a search with one goal."""
+    knee = history.knee
+    found = [{"trial": it.number, "score": it.score, **it.costs, "knee": it is knee} for it in history.front]
+    return found if history.objective.beside else None
 
 
 def required(search: Search, history: History) -> list[Judgement]:
@@ -98,6 +106,7 @@ def describe_trial(trial: Trial, objective: Objective) -> dict[str, Any]:
         "origin": trial.proposal.origin,
         "seed": trial.proposal.seed,
         "at_once": trial.at_once,
+        "costs": dict(trial.costs),
         "memory": {name: dict(parts) for name, parts in trial.memory.items()},
         "config": dict(trial.proposal.config),
     }

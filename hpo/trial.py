@@ -24,6 +24,7 @@ class Outcome(StrEnum):
     DIVERGED = "diverged"  # NaN, inf, or a loss far above its start
     FAILED = "failed"  # an error in the recipe, its data or its configuration
     LOST = "lost"  # its worker died, more often than is worth another try
+    REFUSED = "refused"  # not trained at all, since it needs more memory than there is
 
 
 TIMEOUT: Final = "timeout"
@@ -40,6 +41,8 @@ AFTER: Final = "after"
 """The note of an attempt that says of what the trial's last worker died."""
 WARNING: Final = "warning"
 """The note of an attempt that a person should read at once."""
+COSTS: Final = "costs"
+"""The note of an attempt that tells what the trial takes, as far as that is a goal (`hpo.recipe.COSTS`)."""
 ALONE: Final = "alone"
 """The note of a point that says why its trial trains plainly, not in the stack of its cohort."""
 
@@ -90,8 +93,8 @@ class Attempt:
     """A worker (`host/pid`) took up a trial for a cohort; more than one if a worker died on it.
 
     A cohort that was halved takes its trials up again. `notes` say how many trials it trains at once and
-    why (`hpo.training.fused.probe`), after which epoch each one that was saved goes on (`from`), and what a
-    person should know of at once (`WARNING`); then it may be noted while it trains.
+    why (`hpo.training.fused.probe`), after which epoch each one that was saved goes on (`from`), what it
+    costs (`COSTS`), and what a person should know of at once (`WARNING`); these may be noted later.
     """
 
     trial: int

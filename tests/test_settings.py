@@ -33,6 +33,8 @@ def test_only_the_recipe_must_be_said(monkeypatch):
         "pruner": "ladder",
         "workers": "auto",
         "cluster": "",
+        "objective": "",
+        "memory": None,
         "fuse": "auto",
         "gpus_per_trial": None,
         "workers_per_trial": 1,
@@ -118,8 +120,8 @@ def test_a_bare_word_is_the_name_where_a_verb_takes_one():
 
 
 KNOWN = (
-    "recipe, space, budget, trials, epochs, timeout, sampler, pruner, workers, cluster, fuse, "
-    "gpus_per_trial, workers_per_trial, parallel, seed, confirm, confirm_seeds, require, junit, "
+    "recipe, space, budget, trials, epochs, timeout, objective, memory, sampler, pruner, workers, cluster, "
+    "fuse, gpus_per_trial, workers_per_trial, parallel, seed, confirm, confirm_seeds, require, junit, "
     "deterministic, report_within, name, store, checkpoint_every, checkpoints"
 )
 WHOLE = "Must be a whole number ≥ 1, got "

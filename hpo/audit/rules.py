@@ -133,7 +133,7 @@ RULES: Final = (
         "outcomes are known ones",
         _count("endings"),
         """SELECT 'trial ' || trial || ': ' || outcome FROM endings WHERE search_id = :search
-        AND outcome NOT IN ('finished', 'pruned', 'diverged', 'failed', 'lost')""",
+        AND outcome NOT IN ('finished', 'pruned', 'diverged', 'failed', 'lost', 'refused')""",
     ),
     Rule(
         "a trial's score is that of its last epoch",

@@ -32,6 +32,7 @@ VERBS: dict[str, tuple[type[settings.Settings], str]] = {
     "report": (settings.ReportSettings, "hpo report cnn-1"),
     "ui": (settings.TrackingSettings, "hpo ui"),
     "sync": (settings.SyncSettings, "hpo sync cnn-1"),
+    "fetch": (settings.FetchSettings, "hpo fetch cnn-1"),
     "audit": (settings.SyncSettings, "hpo audit cnn-1"),
     "replay": (settings.ReplaySettings, "hpo replay cnn-1"),
     "diff": (settings.DiffSettings, "hpo diff cnn-1/0 cnn-1/7"),

@@ -60,3 +60,12 @@ def sync(words: frame.Words = None) -> None:
 
     count = send(Ledger(chosen.store), chosen.name, chosen.tracking)
     typer.echo(f"{count} records sent.")
+
+
+@frame.verb()
+def fetch(words: frame.Words = None) -> None:
+    """Bring a search back from MLflow."""
+    chosen = settings.FetchSettings.from_words(words or ())
+    from hpo.arrival import fetch as bring
+
+    typer.echo(bring(chosen))

@@ -1,8 +1,10 @@
 """The ledger: what happened in every search, written once, in order, and read by everything else."""
 
+from hpo.ledger.intake import take_in
 from hpo.ledger.ledger import Ledger
+from hpo.ledger.meter import Meter
 from hpo.ledger.patience import Patience, patiently
 from hpo.ledger.trouble import UnreachableError
 from hpo.ledger.writer import Writer
 
-__all__ = ["Ledger", "Patience", "UnreachableError", "Writer", "patiently"]
+__all__ = ["Ledger", "Meter", "Patience", "UnreachableError", "Writer", "patiently", "take_in"]

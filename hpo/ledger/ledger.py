@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import time
@@ -34,7 +35,7 @@ from hpo.ledger.liveness import born, standing
 from hpo.ledger.patience import patiently
 from hpo.ledger.place import refuse_unfit
 from hpo.ledger.revision import prepare
-from hpo.ledger.schema import RECORDS, columns, record, searches, sessions
+from hpo.ledger.schema import RECORDS, columns, record, search_row, searches, sessions
 from hpo.ledger.trouble import damage, explain, file_of
 from hpo.recipe import Objective
 from hpo.trial import Record
@@ -122,20 +123,8 @@ class Ledger:
         return Problem(f"name={name}", f"There is a search of this name. {remedy}")
 
     def _insert(self, search: Search, name: str) -> Search:
-        row = {
-            "name": name,
-            "recipe": search.recipe,
-            "path": search.path,
-            "source": search.source,
-            "space": search.space,
-            "objective": str(search.objective),
-            "settings": json.dumps(dict(search.settings)),
-            "versions": json.dumps(dict(search.versions)),
-            "created": search.created,
-            "uploaded": 0,
-        }
         with self.engine.begin() as connection:
-            connection.execute(insert(searches).values(row))
+            connection.execute(insert(searches).values(search_row(replace(search, name=name))))
         return self.search(name)
 
     def _free_name(self, recipe: str) -> str:
@@ -195,16 +184,20 @@ class Ledger:
         with self.engine.connect() as connection:
             return _wish(connection.scalar(select(sessions.c.wish).where(sessions.c.id == session)))
 
-    def used(self, session: int) -> tuple[float, float]:
-        """Return what the session's search has used by the clock, as noted, and seconds not noted yet."""
-        own = select(sessions.c.search_id, sessions.c.started, sessions.c.used).where(
-            sessions.c.id == session
-        )
+    def used(self, session: int) -> tuple[float, float | None]:
+        """Return what a search used by the clock before this session, and in it; None if none was noted."""
+        of_search = select(sessions.c.search_id).where(sessions.c.id == session).scalar_subquery()
+        earlier = (sessions.c.search_id == of_search, sessions.c.id != session)
         with self.engine.connect() as connection:
-            search, started, used = connection.execute(own).one()
-            total = select(func.sum(sessions.c.used)).where(sessions.c.search_id == search)
-            noted = float(connection.scalar(total) or 0.0)
-        return noted, 0.0 if used is not None else max(time.time() - started, 0.0)
+            before = connection.scalar(select(func.sum(sessions.c.used)).where(*earlier))
+            own = connection.scalar(select(sessions.c.used).where(sessions.c.id == session))
+        return float(before or 0.0), own
+
+    def since(self, session: int) -> float:
+        """Return the seconds since a session began."""
+        with self.engine.connect() as connection:
+            began = connection.scalar(select(sessions.c.started).where(sessions.c.id == session))
+        return max(time.time() - float(began or math.inf), 0.0)
 
     def note_used(self, session: int, used: float) -> None:
         """Note what a session has used by the clock."""
@@ -255,7 +248,7 @@ class Ledger:
             path=row.path,
             source=row.source,
             space=row.space,
-            objective=Objective.parse(row.objective),
+            objective=Objective.recall(row.objective),
             settings=json.loads(row.settings),
             versions=json.loads(row.versions),
             created=row.created,

@@ -12,11 +12,25 @@ import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from functools import lru_cache
+from itertools import groupby
 from typing import Any, Final
 
-from sqlalchemy import Column, Float, ForeignKey, Index, Integer, MetaData, String, Table, Text
+from sqlalchemy import (
+    Column,
+    Connection,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    insert,
+)
 
 from hpo.config import Config
+from hpo.history import Search
 from hpo.trial import Attempt, Ending, Forecast, Outcome, Point, Proposal, Record
 
 metadata = MetaData()
@@ -156,6 +170,33 @@ for _table in (proposals, points, endings):
     Index(f"{_table.name}_in_order", _table.c.search_id, _table.c.seq)
 
 _MEASURED: Final = frozenset(column.name for column in points.c if isinstance(column.type, Float))
+
+
+def search_row(search: Search) -> dict[str, Any]:
+    """Return what a search was ordered with as the values of a row."""
+    return {
+        "name": search.name,
+        "recipe": search.recipe,
+        "path": search.path,
+        "source": search.source,
+        "space": search.space,
+        "objective": str(search.objective),
+        "settings": json.dumps(dict(search.settings)),
+        "versions": json.dumps(dict(search.versions)),
+        "created": search.created,
+        "uploaded": search.uploaded or 0,
+    }
+
+
+def write(connection: Connection, search_id: int, records: Iterable[Record]) -> None:
+    """Write records of a search, which have their places and times, within a transaction."""
+    for kind, group in groupby(sorted(records, key=_kind), key=type):
+        rows = [{"search_id": search_id, **to_row(record)} for record in group]
+        connection.execute(insert(RECORDS[kind]), rows)
+
+
+def _kind(record: Record) -> str:
+    return type(record).__name__
 
 
 def to_row(record: Record) -> dict[str, Any]:

@@ -6,16 +6,15 @@ import threading
 import time
 from contextlib import AbstractContextManager
 from dataclasses import replace
-from itertools import groupby
 from typing import TypeVar
 
-from sqlalchemy import Select, exists, func, insert, select
+from sqlalchemy import Select, exists, func, select
 
 from hpo.errors import HpoError
 from hpo.history import Search
 from hpo.ledger.ledger import Ledger
 from hpo.ledger.patience import Patience
-from hpo.ledger.schema import RECORDS, sessions, to_row
+from hpo.ledger.schema import RECORDS, sessions, write
 from hpo.trial import Record
 
 R = TypeVar("R", bound=Record)
@@ -67,9 +66,7 @@ class Writer:
             latest = connection.scalar(self._latest_session())
             if latest != self._session:
                 raise HpoError(f"{self._search.name} has gone on in session {latest}; this one is over")
-            for kind, records in groupby(sorted(group, key=_kind), key=type):
-                rows = [{"search_id": self._search.id, **to_row(record)} for record in records]
-                connection.execute(insert(RECORDS[kind]), rows)
+            write(connection, self._search.id, group)
 
     def _is_in(self, record: Record) -> Select[bool]:
         table = RECORDS[type(record)]
@@ -78,7 +75,3 @@ class Writer:
 
     def _latest_session(self) -> Select[int]:
         return select(func.max(sessions.c.id)).where(sessions.c.search_id == self._search.id)
-
-
-def _kind(record: Record) -> str:
-    return type(record).__name__

@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from hpo.history import History
 from hpo.pictures.curves import gradient_norms, losses
+from hpo.pictures.pareto import pareto
 from hpo.pictures.schedules import schedules
 from hpo.pictures.style import NotDrawnError
 from hpo.plan import Plan
@@ -114,9 +115,18 @@ class Gallery:
 
         return fit(self._at_work())
 
+    def pareto(self) -> Figure:
+        """Return the score against each cost, for every finished trial, with the front and its knee.
+
+        Raises:
+            NotDrawnError: the search has one goal, or nothing has finished.
+        """
+        return pareto(self._plan.search.name, self._history)
+
     def all(self) -> Mapping[str, Callable[[], Figure]]:
         """Return what draws each picture, by name."""
-        drawn = (self.schedules, self.losses, self.gradient_norms, self.batch_norm, self.fit)
+        drawn = [self.schedules, self.losses, self.gradient_norms, self.batch_norm, self.fit]
+        drawn += [self.pareto] if self._history.objective.beside else []
         return {draw.__name__: draw for draw in drawn}
 
     def _at_work(self) -> Winner:

@@ -24,6 +24,33 @@ and, if it likes, words of its own for a space, each a list of what it defines:
 """
 
 from hpo.recipe.reading import find, names, read
-from hpo.recipe.recipe import DIRECTIONS, MODULE_PREFIX, Objective, Recipe, module_name
+from hpo.recipe.recipe import (
+    COLUMNS,
+    COSTS,
+    DIRECTIONS,
+    MEMORY,
+    MODULE_PREFIX,
+    PARAMETERS,
+    SECONDS,
+    Objective,
+    Recipe,
+    module_name,
+)
+from hpo.recipe.scrutiny import BETTER
 
-__all__ = ["DIRECTIONS", "MODULE_PREFIX", "Objective", "Recipe", "find", "module_name", "names", "read"]
+__all__ = [
+    "BETTER",
+    "COLUMNS",
+    "COSTS",
+    "DIRECTIONS",
+    "MEMORY",
+    "MODULE_PREFIX",
+    "PARAMETERS",
+    "SECONDS",
+    "Objective",
+    "Recipe",
+    "find",
+    "module_name",
+    "names",
+    "read",
+]

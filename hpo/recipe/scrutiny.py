@@ -14,7 +14,7 @@ from hpo.errors import Problem, nearest
 from hpo.recipe.recipe import DIRECTIONS
 from hpo.signature import literal
 
-_BETTER: Final = {  # which way these are better, whatever the recipe
+BETTER: Final = {  # which way these are better, whatever the recipe
     **dict.fromkeys(("loss", "error", "perplexity", "mae", "mse", "rmse", "nll"), "minimize"),
     **dict.fromkeys(("accuracy", "acc", "f1", "auc", "auroc", "precision", "recall", "r2"), "maximize"),
 }
@@ -59,7 +59,7 @@ def _upside_down(statement: ast.stmt, path: Path) -> Iterator[Problem]:
     match statement:
         case ast.Assign(targets=[ast.Name(id="objective")], value=value):
             direction, _, metric = str(literal(value)).partition(" ")
-            if direction in DIRECTIONS and _BETTER.get(metric, direction) != direction:
-                message = f'{metric} is not meant to be {direction}d. Write "{_BETTER[metric]} {metric}"'
+            if direction in DIRECTIONS and BETTER.get(metric, direction) != direction:
+                message = f'{metric} is not meant to be {direction}d. Write "{BETTER[metric]} {metric}"'
                 where = f"{shipped.near(path)}:{statement.lineno}  objective"
                 yield Problem(where, f"{message}, or call what you measure by another name.")

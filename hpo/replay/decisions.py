@@ -16,7 +16,7 @@ from hpo.plan import Plan
 from hpo.referee import proposer
 from hpo.settings import ReplaySettings
 from hpo.spending import Spending
-from hpo.trial import SPENT, Ending, Forecast, Outcome, Point, Proposal, Record
+from hpo.trial import SPENT, Attempt, Ending, Forecast, Outcome, Point, Proposal, Record
 
 _COMPARED: Final = ("number", "origin", "config", "params", "distributions", "notes")
 
@@ -120,7 +120,7 @@ class _Walk:
             case Point() if self._history.trials[record.trial].proposal.searched:
                 self.counted["verdicts"] += 1
                 yield from self._judge(record)
-            case Ending():
+            case Attempt() | Ending():
                 self._study.restore(record)
             case Forecast() if record.terms == self._plan.terms:
                 yield from self._plan_again(record)

@@ -80,7 +80,7 @@ def retrain(settings: ReplaySettings, viewing: Viewing) -> Comparison:
     ledger = Ledger(settings.store)
     search = ledger.search(settings.name)
     plan, trial = Plan.of(search), _trained(ledger.history(search), settings)
-    job = Job.of(plan)
+    job = replace(Job.of(plan), costs=())
     _demand_device(job)
     again = _Again(plan, trial, viewing)
     run(job, [trial.proposal], again)

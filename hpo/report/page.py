@@ -10,7 +10,7 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from hpo import __version__, verdict
+from hpo import __version__, pareto, verdict
 from hpo.advice import Facts, advise
 from hpo.advice.facts import spread
 from hpo.errors import InputError, Problem
@@ -18,6 +18,7 @@ from hpo.history import History, Search
 from hpo.plan import Plan
 from hpo.report.answer import answer, commands, costs
 from hpo.report.curves import best_of, learning_curves, schedules_and_gradients
+from hpo.report.goals import trades
 from hpo.report.parallel import parallel
 from hpo.report.trials import history as history_figure
 from hpo.report.trials import slices
@@ -66,6 +67,8 @@ def page(search: Search, history: History) -> str:
         answer=answer(facts),
         confirmed=verdict.rows(history),
         columns=verdict.COLUMNS,
+        front=pareto.rows(history),
+        goals=pareto.columns(history),
         advice=advise(search, history),
         best=history.best and short(history.best.proposal.config),
         sections=_sections(drawn),
@@ -86,7 +89,8 @@ def _drawn(facts: Facts) -> Facts:
         return facts
     best, others = facts.ranking[: DRAWN // 2], facts.ranking[DRAWN // 2 :]
     baseline = [it for it in others if it.number == 0]
-    chosen = {it.number: it for it in (*best, *baseline, *spread(others, DRAWN // 2))}
+    front = facts.history.front
+    chosen = {it.number: it for it in (*best, *baseline, *front, *spread(others, DRAWN // 2))}
     return Facts(facts.plan, facts.history.part(chosen.values()))
 
 
@@ -108,6 +112,7 @@ def glance(search: Search, history: History) -> str:
 
 def _sections(facts: Facts) -> dict[str, list[Any]]:
     return {
+        **({"Goals": goals} if (goals := trades(facts)) else {}),
         "Learning curves": learning_curves(facts),
         "Trials": [history_figure(facts), weights(facts), parallel(facts)],
         "Learning rate": slices(facts),

@@ -8,6 +8,7 @@ from hpo.settings.base import Settings
 from hpo.settings.values import ParallelName, PrunerName, SamplerName
 from hpo.settings.verbs import (
     ExportSettings,
+    FetchSettings,
     NameSettings,
     PlotSettings,
     ReplaySettings,
@@ -43,6 +44,7 @@ __all__ = [
     "DiffSettings",
     "ExportSettings",
     "ExtendSettings",
+    "FetchSettings",
     "LedSettings",
     "NameSettings",
     "NewSettings",

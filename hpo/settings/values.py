@@ -15,6 +15,7 @@ from hpo.errors import nearest, without_password
 from hpo.settings.words import shown
 
 _NUMBER: Final = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
+_PREFIXES: Final = ("", "k", "m", "g", "t")
 _DATABASES: Final = ("sqlite", "postgresql")
 
 
@@ -69,6 +70,14 @@ def _seconds(value: object) -> float:
 
 def _budget(value: object) -> str:
     return str(Budget.parse(str(value))) if value else ""
+
+
+def _bytes(value: object) -> int:
+    match = re.fullmatch(rf"({_NUMBER}) ?([kmgt]?)(i?)b?", str(value).lower())
+    size = int(float(match[1]) * (1024 if match[3] else 1000) ** _PREFIXES.index(match[2])) if match else 0
+    if not size:
+        raise ValueError(f"must be a size such as 8GiB or 500MB, got {str(value)!r}.")
+    return size
 
 
 def _gpus(value: object) -> float:
@@ -204,6 +213,7 @@ Seeds = Annotated[int | Literal["auto"], BeforeValidator(_seeds)]
 Fuse = Annotated[int | Literal["auto", "off"], BeforeValidator(_fuse)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Spend = Annotated[str, BeforeValidator(_budget)]
+Bytes = Annotated[int, BeforeValidator(_bytes)]
 Gpus = Annotated[float, BeforeValidator(_gpus)]
 Cluster = Annotated[str, BeforeValidator(_cluster)]
 Part = Annotated[float, BeforeValidator(_part)]

@@ -12,6 +12,7 @@ from pydantic import Field
 from hpo.errors import without_password
 from hpo.settings.base import Settings
 from hpo.settings.values import (
+    Bytes,
     Cluster,
     Count,
     Database,
@@ -76,7 +77,8 @@ class ExportSettings(NameSettings):
     form: Form = Field(
         default="code", alias="as", description="Write: code, lightning, huggingface, yaml, onnx, optuna …"
     )
-    trial: Number | None = Field(default=None, description="Trial to export (the winner)")
+    pick: str = Field(default="", description="Trial to export: knee, a goal, a number (the winner)")
+    trial: Number | None = Field(default=None, description="The same, by its number")
     weights: Weights = Field(default="", description="File in which the script leaves its weights (none)")
 
     @property
@@ -95,6 +97,13 @@ class TrackingSettings(Settings):
 
 class SyncSettings(NameSettings, TrackingSettings):
     """The keys of `hpo sync` and `hpo audit`."""
+
+
+class FetchSettings(SyncSettings):
+    """The keys of `hpo fetch`."""
+
+    name: Name = Field(description="The name of a search in MLflow, or the id of its run")
+    to: Name | None = Field(default=None, description="What to call it here (its own name)")
 
 
 class TrialSettings(StoreSettings):
@@ -120,6 +129,10 @@ class SearchSettings(TrialSettings):
     )
     epochs: Count | None = Field(default=None, description="Epochs of a full trial (the recipe's)")
     timeout: Seconds | None = Field(default=None, description="Stop after 90s, 10m or 2h (never)")
+    objective: str = Field(default="", description="Goals: loss,memory,seconds,parameters (the recipe's)")
+    memory: Bytes | None = Field(
+        default=None, description="Train nothing that needs more: 8GiB (never, or what there is)"
+    )
     sampler: Sampler = Field(
         default="blend", description="How to propose: " + ", ".join(get_args(SamplerName))
     )

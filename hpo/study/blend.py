@@ -6,8 +6,10 @@ is to be expected of it by Laplace's rule, ((wins + 1) / (trials + 2))², so one
 Chance keeps a third whatever happens, so that a wrong expert costs little. PriorBand (Mallik et al., 2023,
 arXiv 2306.12370) mixes the same three, with weights from a likelihood.
 
-Trials are ranked by the epochs that they were let have, then by their last score. Their parameters are drawn
-from their own seeds, so that workers that ask before any result is there do not crowd.
+Trials are ranked by the epochs that they were let have, then by their last score. With more goals than one,
+those of as many epochs are ranked front by front, as in MOTPE (Ozaki et al. 2020, doi
+10.1145/3377930.3389817), and within a front those in the thinnest company come first. Parameters are drawn
+from a trial's own seed, so that workers that ask before any result is there do not crowd.
 """
 
 from __future__ import annotations
@@ -15,10 +17,11 @@ from __future__ import annotations
 import bisect
 import math
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
+from hpo.front import Levels
 from hpo.space import Space
 
 PRIOR: Final = "prior"
@@ -42,6 +45,7 @@ class Blend:
         self._proposed: dict[int, tuple[str, Mapping[str, Any]]] = {}
         self._known: set[tuple[tuple[str, Any], ...]] = set()
         self._ranking: list[tuple[int, float, int]] = []  # epochs (negative), cost and number, best first
+        self._levels: dict[int, Levels] = defaultdict(Levels)  # where there are more goals, by epochs
         self._asked: Counter[str] = Counter()  # of those that have ended
         self.wins: Counter[str] = Counter()  # of each source
 
@@ -61,10 +65,27 @@ class Blend:
         self._proposed[number] = source, params
         self._known.add(_key(params))
 
-    def ended(self, number: int, epochs: int, cost: float) -> None:
-        """Take in how long a trial was trained and its last cost; no epochs, if it diverged."""
+    def ended(self, number: int, epochs: int, cost: float, beside: tuple[float, ...] = ()) -> None:
+        """Take in how long a trial was trained and its last cost; no epochs, if it diverged or was refused.
+
+        `beside` are its other goals, as numbers to be minimized.
+        """
         self._asked[self._proposed[number][0]] += 1
-        self._rank((-epochs, cost, number))
+        if beside:
+            self._levels[-epochs].add(number, (cost, *beside))
+            self._rank_fronts()
+        else:
+            self._rank((-epochs, cost, number))
+
+    def _rank_fronts(self) -> None:
+        """Put all trials in their places anew, since one that is better moves many."""
+        self._ranking = [
+            (epochs, float(place), number)
+            for epochs, levels in sorted(self._levels.items())
+            for place, number in enumerate(levels.ranking)
+        ]
+        best = self._ranking[: self._winning]
+        self.wins = Counter(self._proposed[number][0] for epochs, _, number in best if epochs)
 
     def _rank(self, entry: tuple[int, float, int]) -> None:
         """Put a trial in its place, and see who wins now: it, who is pushed out, who moves up."""

@@ -77,4 +77,5 @@ def _attributes(trial: Trial) -> dict[str, Any]:
     outcome = trial.outcome.value if trial.outcome else "running"
     reason = trial.ending.reason if trial.ending else ""
     facts = {"outcome": outcome, "reason": reason, "origin": trial.proposal.origin}
+    facts |= {"costs": json.dumps(dict(trial.costs))} if trial.costs else {}
     return {**facts, "config": json.dumps(dict(trial.proposal.config))}

@@ -38,7 +38,7 @@ from hpo.study.drawing import Known, Quantiles
 from hpo.study.methods import MODELS, PRUNERS
 from hpo.study.rivals import Rivals
 from hpo.study.view import Memory, telling
-from hpo.trial import Ending, Outcome, Point, Proposal, Record
+from hpo.trial import COSTS, Attempt, Ending, Outcome, Point, Proposal, Record
 
 optuna.logging.disable_default_handler()
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -55,6 +55,7 @@ _STATES: Final[Mapping[Outcome, TrialState]] = {
     Outcome.DIVERGED: TrialState.PRUNED,
     Outcome.FAILED: TrialState.FAIL,
     Outcome.LOST: TrialState.FAIL,
+    Outcome.REFUSED: TrialState.PRUNED,
 }
 
 
@@ -85,6 +86,7 @@ class Study:
         self._passed: set[int] = set()  # numbers that others took
         self._measured = 0
         self._worst = -math.inf  # cost of a trial that has ended
+        self._taken: dict[int, Mapping[str, float]] = {}
 
     @property
     def size(self) -> int:
@@ -178,9 +180,20 @@ class Study:
         self._rivals.measured(trial, epoch)
         # The pruner is asked in any case: it notes the trial's rungs while it judges.
         known = trial - self._lag + 1 if self._lag else self.size
-        with self._storage.showing(self._rivals.of(trial, epoch, known)):
+        with self._storage.showing(self._no_larger(trial, self._rivals.of(trial, epoch, known))):
             pruned = epoch < self._plan.epochs and live.should_prune() and trial > 0
         return not pruned, {key: it for key, it in self._notes(trial).items() if before.get(key) != it}
+
+    def _no_larger(self, trial: int, rivals: set[int]) -> set[int]:
+        """Return those rivals that cost no more than the trial: who costs more does not make it needless."""
+        if not self._objective.beside:
+            return rivals
+        own = self._beside(trial)
+        return {it for it in rivals if all(a <= b for a, b in zip(self._beside(it), own, strict=True))}
+
+    def _beside(self, trial: int) -> tuple[float, ...]:
+        """Return what a trial costs, as it counts."""
+        return self._objective.goals(None, self._taken.get(trial, {}))[1:]
 
     def end(self, trial: int, outcome: Outcome, score: float | None) -> None:
         """Take in how a trial ended."""
@@ -200,21 +213,22 @@ class Study:
         if outcome is not Outcome.FAILED and outcome is not Outcome.LOST:
             self._measured += 1
             epochs = 0 if outcome is Outcome.DIVERGED else self._last_epoch(live)
-            self._blend.ended(trial, epochs, self._objective.cost(score))
+            self._blend.ended(trial, epochs, self._objective.cost(score), self._beside(trial))
         if outcome is Outcome.DIVERGED:
-            self._end_diverged(live)
+            self._rivals.diverged(trial)
+        if outcome in (Outcome.DIVERGED, Outcome.REFUSED):
+            self._end_hopeless(live)
         elif outcome is Outcome.FINISHED:
             self._study.tell(live, score)
         else:
             self._study.tell(live, state=_STATES[outcome])
 
-    def _end_diverged(self, live: optuna.Trial) -> None:
-        """Tell it in the way that makes each sampler avoid the region.
+    def _end_hopeless(self, live: optuna.Trial) -> None:
+        """Tell what diverged or cannot fit in the way that makes each sampler avoid the region.
 
         TPE ranks a pruned trial whose last value is NaN behind all others of its length; the others
         learn from complete trials only, so they are told the worst score of all that have ended.
         """
-        self._rivals.diverged(live.number)
         if self._sampler in ("tpe", BLEND) or not math.isfinite(self._worst):
             live.report(math.nan, self._last_epoch(live) + 1)
             self._study.tell(live, state=TrialState.PRUNED)
@@ -240,6 +254,8 @@ class Study:
                 self._live[record.trial].report(record.score, record.epoch)
                 self._rivals.measured(record.trial, record.epoch)
                 self._remember(record.trial, record.notes)
+            case Attempt() if COSTS in record.notes:
+                self._taken[record.trial] = record.notes[COSTS]
             case Ending() if record.trial in self._live:
                 self.end(record.trial, record.outcome, record.score)
 

@@ -13,9 +13,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hpo import summary, verdict
+from hpo import pareto, summary, verdict
 from hpo.audit.check import Check
 from hpo.history import FORKED_FROM, History, Search, State, Trial
+from hpo.recipe import Objective
 from hpo.requirement import Judgement
 from hpo.terminal import wording
 from hpo.trial import Outcome
@@ -39,7 +40,12 @@ def show(
     parts: list[RenderableType] = [_header(search, history)]
     if history.best:
         said = [*(verdict.sentences(history) or [_gain(history)]), _proof(history)]
-        parts += [_ranking(history), *_confirmed(history), Text(" ".join(filter(None, said)))]
+        parts += [
+            _ranking(history),
+            *_front(history),
+            *_confirmed(history),
+            Text(" ".join(filter(None, said))),
+        ]
         parts += _memory(history.proof or history.best)
     parts += [_required(it) for it in summary.required(search, history)]
     parts += [*(Text(line) for line in _complaints(history)), *advice]
@@ -96,6 +102,15 @@ def _ranking(history: History) -> Table:
     return table
 
 
+def _front(history: History) -> list[RenderableType]:
+    """Return the front, if there is more than one goal."""
+    rows = pareto.rows(history)
+    if not rows:
+        return []
+    head = Text("no trial beats these in every goal; pick one: hpo export NAME pick=knee", style="dim")
+    return [Group(head, _listed(pareto.columns(history), rows))]
+
+
 def _required(judgement: Judgement) -> Text:
     mark, style = ("✓", "green") if judgement.passed else ("✗", "bold red")
     return Text.assemble((f"{mark} required ", style), str(judgement))
@@ -144,7 +159,7 @@ def _fate(trial: Trial) -> str:
     match trial.outcome:
         case None:
             return "is still training"
-        case Outcome.PRUNED | Outcome.LOST:
+        case Outcome.PRUNED | Outcome.LOST | Outcome.REFUSED:
             return f"was {trial.outcome}"
         case outcome:
             return f"{outcome}"
@@ -152,7 +167,7 @@ def _fate(trial: Trial) -> str:
 
 def _complaints(history: History) -> Iterable[str]:
     """Give one example for each way in which trials went wrong."""
-    for outcome in (Outcome.FAILED, Outcome.LOST):
+    for outcome in (Outcome.FAILED, Outcome.LOST, Outcome.REFUSED):
         trials = [trial for trial in history.ended if trial.outcome is outcome]
         if trials:
             last = trials[-1]
@@ -195,7 +210,7 @@ def searches(described: Iterable[Mapping[str, Any]]) -> RenderableType:
 
 def _search_row(search: Mapping[str, Any]) -> tuple[str, ...]:
     best = search["best"]
-    metric = search["objective"].partition(" ")[2]
+    metric = Objective.recall(search["objective"]).metric
     score = f"{metric} {wording.number(best['score'])}" if best and best["score"] is not None else ""
     started = _minute(search["created"])
     ended = sum(count for outcome, count in search["counts"].items() if outcome != "running")

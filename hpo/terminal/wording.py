@@ -73,7 +73,8 @@ def ordered(plan: Plan) -> str:
     """Return what a search is to train, with what comes after it."""
     trials = f"{plan.trials} trials of {plan.epochs} epochs"
     seeds = "a fresh seed" if len(plan.fresh_seeds) == 1 else f"{len(plan.fresh_seeds)} fresh seeds"
-    again = f"the best {plan.confirm} and the baseline again with {seeds}"
+    knee = ", the knee" if plan.search.objective.beside else ""
+    again = f"the best {plan.confirm}{knee} and the baseline again with {seeds}"
     return f"{trials}, then {again}" if plan.confirmations else trials
 
 

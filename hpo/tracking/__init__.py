@@ -9,7 +9,8 @@ imports no MLflow, which takes seconds; `hpo.tracking.tracker` does.
 """
 
 from hpo.tracking.attaching import attach
+from hpo.tracking.fetching import fetch
 from hpo.tracking.following import follow, sync
 from hpo.tracking.places import Ui, default_uri, ui
 
-__all__ = ["Ui", "attach", "default_uri", "follow", "sync", "ui"]
+__all__ = ["Ui", "attach", "default_uri", "fetch", "follow", "sync", "ui"]

@@ -30,7 +30,7 @@ def sync(source: Source, name: str, uri: str = "") -> int:
         raise
     except Exception as error:  # the store may be MLflow's own, with any error of its database
         again = f"What was sent is kept; go on with: hpo sync {name}"
-        raise HpoError(f"{_told(error)}. {again}") from error
+        raise HpoError(f"{told(error)}. {again}") from error
 
 
 def follow(
@@ -65,11 +65,12 @@ def _attempt(tracker: Tracker, stop: Event) -> str | None:
     except HpoError:
         raise
     except Exception as error:  # noqa: BLE001 - a search never suffers from what ails MLflow
-        return _told(error)
+        return told(error)
     return None
 
 
-def _told(error: Exception) -> str:
+def told(error: Exception) -> str:
+    """Say in one line what ails MLflow."""
     return f"MLflow: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
 
 

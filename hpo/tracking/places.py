@@ -21,6 +21,7 @@ _CALM: Final = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_LOGGING_LEVEL": "ERROR",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
 }
 
 # MLflow's server would also start seven processes for jobs that no search has: 1.6 GB instead of 0.5 GB, and

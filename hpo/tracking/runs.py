@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import random
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -24,6 +26,7 @@ PICTURED: Final = "hpo.pictured"
 PICTURES: Final = "hpo.pictures"
 NOTE: Final = "mlflow.note.content"
 PARENT: Final = "mlflow.parentRunId"
+TRANSCRIPT: Final = "ledger.jsonl.gz"
 
 
 class Runs:
@@ -124,6 +127,13 @@ class Runs:
         """Keep texts as files of the parent run."""
         for name, text in files.items():
             self._client.log_text(self.parent, text, name)
+
+    def keep_transcript(self, text: str) -> None:
+        """Keep the whole search as a file, from which a ledger can be made again."""
+        with tempfile.TemporaryDirectory(prefix="hpo-transcript-") as folder:
+            path = Path(folder, TRANSCRIPT)
+            path.write_bytes(gzip.compress(text.encode(), mtime=0))
+            self._client.log_artifact(self.parent, str(path))
 
     def hang(self, told: str, folder: Path, seq: int) -> None:
         """Keep a folder's files, which show all records up to this one, and what was told of its pictures."""

@@ -8,6 +8,7 @@ from typing import Final
 
 from mlflow import MlflowClient
 
+from hpo import transcript
 from hpo.history import History, Search, State
 from hpo.tracking import wording
 from hpo.tracking.pictures import hang
@@ -123,6 +124,8 @@ class Mirror:
         self._runs.describe(wording.note(search, self._history))
         status = STATUS[search.state]
         if status != self._runs.status or (status != "RUNNING" and not self._settled):
+            if status != "RUNNING":  # before MLflow shows it as ended, all is there
+                self._runs.keep_transcript(transcript.write(search, self._history.records))
             self._set_status(status)
         self._settled = True
 

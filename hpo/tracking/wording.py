@@ -11,10 +11,10 @@ from typing import Final
 
 from mlflow.entities import Metric, Param
 
-from hpo import summary
+from hpo import pareto, summary
 from hpo.config import Config, Value
 from hpo.history import History, Search, State, Trial
-from hpo.recipe import Objective
+from hpo.recipe import COLUMNS, Objective
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
 from hpo.verdict import sentences
 
@@ -24,6 +24,7 @@ STATUS: Final = {
     Outcome.DIVERGED: "FAILED",
     Outcome.FAILED: "FAILED",
     Outcome.LOST: "FAILED",
+    Outcome.REFUSED: "FAILED",
     State.RUNNING: "RUNNING",
     State.FINISHED: "FINISHED",
     State.INTERRUPTED: "KILLED",
@@ -87,8 +88,11 @@ def tell_trial(message: Message, record: Record, trial: Trial, objective: Object
             message.configure(record.config)
             message.tag({"hpo.seed": "" if record.seed is None else str(record.seed)})
         case Attempt():
-            message.tag({"hpo.worker": record.worker, "hpo.attempts": str(len(trial.attempts))})
+            message.tag(
+                {"hpo.worker": record.worker, "hpo.attempts": str(len({it.cohort for it in trial.attempts}))}
+            )
             message.tag({"hpo.at_once": str(trial.at_once)})
+            message.measure({COLUMNS[name]: it for name, it in trial.costs.items()}, 0, record.at)
         case Point():
             best = min((point.score for point in trial.points), key=objective.cost)
             message.measure(record.curves | {"best_score": best}, record.epoch, record.at)
@@ -152,6 +156,14 @@ def note(search: Search, history: History) -> str:
     if history.best:
         rows = [f"| {name} | {value} |" for name, value in history.best.proposal.config.items()]
         parts += sentences(history)
+        parts += _front(history)
         parts.append(f"Best: trial {history.best.number}, score {history.best.score}")
         parts.append("\n".join(["| name | value |", "| --- | --- |", *rows]))
     return "\n\n".join(parts)
+
+
+def _front(history: History) -> list[str]:
+    """Return the front as a table in Markdown, if there is more than one goal."""
+    columns, rows = pareto.columns(history), pareto.rows(history)
+    lines = [columns, ["---"] * len(columns), *rows] if rows else []
+    return ["\n".join(f"| {' | '.join(cells)} |" for cells in lines)] if lines else []

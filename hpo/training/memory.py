@@ -86,12 +86,22 @@ def available(device: str) -> int | None:
     """Return the bytes that can be had on a device, or None if this system does not say."""
     if torch.device(device).type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
+    return _told("MemAvailable:")  # not what is free: what the system keeps of files gives way
+
+
+def whole(device: str) -> int | None:
+    """Return the bytes that a device has in all, or None if this system does not say."""
+    if torch.device(device).type == "cuda":
+        return torch.cuda.mem_get_info(device)[1]
+    return _told("MemTotal:")
+
+
+def _told(entry: str) -> int | None:
     try:
         lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
     except OSError:
         return None
-    # Not what is free: what the system keeps of files gives way.
-    found = (int(line.split()[1]) * 1024 for line in lines if line.startswith("MemAvailable:"))
+    found = (int(line.split()[1]) * 1024 for line in lines if line.startswith(entry))
     return next(found, None)
 
 

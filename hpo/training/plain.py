@@ -6,8 +6,9 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from itertools import count
 from statistics import fmean
-from typing import Any, Final, cast
+from typing import Any, Final, NamedTuple, cast
 
 import torch
 from torch import nn
@@ -93,6 +94,21 @@ def train_model(
         hear(point)
     measured = training.evaluated
     return (measured.module if isinstance(measured, AveragedModel) else measured).eval()
+
+
+class Rehearsal(NamedTuple):
+    """A model, its optimizer, and what trains it step by step, epoch after epoch, and measures nothing."""
+
+    model: nn.Module
+    optimizer: torch.optim.Optimizer
+    steps: Iterator[Step]
+
+
+def rehearse(task: Task, member: Member) -> Rehearsal:
+    """Train a member only to see how that goes."""
+    training = _Training(task, {"train": place(task.splits["train"], task.device)}, member)
+    steps = (step for epoch in count(1) for step in training.steps_of(epoch))
+    return Rehearsal(training.model, training.optimizer, steps)
 
 
 def make_model(task: Task, config: Config) -> nn.Module:
@@ -187,7 +203,7 @@ class _Training:
         """Train and evaluate for one epoch, counted from 1."""
         start = time.perf_counter()
         steps: list[Step] = []
-        for step in self._steps(epoch):
+        for step in self.steps_of(epoch):
             steps.append(step)
             if epoch == 1 and len(steps) == 1:
                 self._begin(step)
@@ -234,7 +250,8 @@ class _Training:
         self.limit = DIVERGED * abs(first.loss)
         warn_of_few(self.number, self.model, first.samples, self.micro_batches)
 
-    def _steps(self, epoch: int) -> Iterator[Step]:
+    def steps_of(self, epoch: int) -> Iterator[Step]:
+        """Take the steps of an epoch, counted from 1."""
         seed = epoch_seed(self.task.seed, epoch)
         self.team.seed(seed)
         batches = load(self.splits["train"], self.batch_size, seed)

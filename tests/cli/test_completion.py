@@ -64,7 +64,7 @@ def test_names_are_those_of_the_ledger():
     ledger.create_search(replace(SEARCH, name="mlp-1"))
     ledger.close()
     assert complete("hpo show c", cli.VERBS) == ["cnn-1"]
-    assert complete("hpo resume m", cli.VERBS) == ["mlp-1"]
+    assert complete("hpo resume ml", cli.VERBS) == ["mlp-1"]
     assert complete("hpo space suggest ", cli.VERBS)[:2] == ["cnn-1", "mlp-1"]
 
 

@@ -17,6 +17,7 @@ from hpo.job import Job
 from hpo.ledger import Ledger
 from hpo.pictures import draw, draw_space
 from hpo.pictures.curves import gradient_norms, losses
+from hpo.pictures.pareto import pareto
 from hpo.pictures.probes import Winner, batch_norm, fit
 from hpo.pictures.schedules import factors, schedules
 from hpo.pictures.style import NotDrawnError
@@ -27,7 +28,7 @@ from hpo.settings import TrainSettings
 from hpo.space import read
 from hpo.training.loop import evaluate, load
 from hpo.training.words import VOCABULARY
-from hpo.trial import Attempt, Ending, Outcome, Point, Proposal
+from hpo.trial import COSTS, Attempt, Ending, Outcome, Point, Proposal
 
 
 @pytest.fixture(scope="module")
@@ -208,3 +209,37 @@ class TestFiles:
     def test_a_space_has_its_schedules(self, tmp_path):
         (drawn,) = draw_space("mine", read(SPACE, "mine", VOCABULARY), VOCABULARY, tmp_path)
         assert drawn.path == tmp_path / "schedules.png"
+
+
+def several_goals():
+    """A search in which nobody beats trials 1, 2 and 3; 2 is the knee."""
+    history = History(Objective("minimize", "loss", ("memory", "seconds")))
+    for number, (loss, mebibytes) in enumerate([(0.5, 8), (0.1, 16), (0.15, 2), (0.4, 1)]):
+        costs = {"memory": mebibytes * 2**20, "seconds": 0.001 * mebibytes}
+        history.add(Proposal(number, Config({}), GIVEN))
+        history.add(Attempt(number, "host/1", "", {COSTS: costs}))
+        history.add(Point(number, 1, loss, loss, loss, 0.1, 1, 1, 1.0))
+        history.add(Ending(number, Outcome.FINISHED, "", loss))
+    return history
+
+
+def test_the_front_is_drawn_against_each_cost():
+    memory, seconds = pareto("made up", several_goals()).axes
+    others, front, knee = memory.lines
+    assert sorted(front.get_xydata().tolist()) == [[1.0, 0.4], [2.0, 0.15], [16.0, 0.1]]
+    assert others.get_xydata().tolist() == [[8.0, 0.5]]
+    assert knee.get_xydata().tolist() == [[2.0, 0.15]]
+    assert seconds.get_xlabel() == "milliseconds a step"
+    assert memory.get_xscale() == "log"
+
+
+@pytest.mark.parametrize(
+    ("history", "reason"),
+    [
+        (History(Objective("minimize", "loss")), "one goal"),
+        (History(Objective("minimize", "loss", ("memory",))), "finished"),
+    ],
+)
+def test_without_a_front_the_reason_is_told(history, reason):
+    with pytest.raises(NotDrawnError, match=reason):
+        pareto("made up", history)

@@ -5,10 +5,11 @@ from __future__ import annotations
 import importlib
 import re
 import shlex
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
-from made_up import awkward
+from made_up import awkward, several_goals
 from tales import EPOCHS, falling, search, tale
 
 from hpo import cli
@@ -229,3 +230,17 @@ def test_a_scale_holds_what_there_is_and_survives_what_is_not_finite():
             assert scale.low < scale.high
             assert scale.ticks
     assert Scale(0, 1).place(float("nan")) > 1
+
+
+def test_with_more_than_one_goal_the_front_is_listed_and_drawn():
+    history = several_goals()
+    told = search(SPACE)
+    said = page(replace(told, objective=history.objective), history)
+    assert "pick=knee" in said
+    assert "<td>2 MiB</td><td>4 ms</td><td>knee</td>" in said
+    assert said.count("<h3>Score and ") == 2
+    assert Reader(said)
+
+
+def test_with_one_goal_there_is_no_front(text):
+    assert "pick=" not in text

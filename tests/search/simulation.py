@@ -16,7 +16,7 @@ from hpo.line import Line
 from hpo.plan import order
 from hpo.referee import Referee
 from hpo.settings import SearchSettings
-from hpo.trial import Divergence, Ending, Outcome, Point, Proposal
+from hpo.trial import COSTS, Divergence, Ending, Outcome, Point, Proposal
 
 
 def started(url: str, *words: str, lag: int = 0) -> str:
@@ -53,10 +53,13 @@ def measured(number: int, config, epoch: int, seed: int | str = "") -> Point | D
 
 
 class Workers:
-    """Workers that train `size` trials at once and take an epoch each in turn, always in the same order."""
+    """Workers that train `size` trials at once and take an epoch each in turn, always in the same order.
 
-    def __init__(self, count: int, epochs: int, size: int = 1) -> None:
-        self.epochs, self.size = epochs, size
+    What a trial costs they learn from `weigh`, if that is given.
+    """
+
+    def __init__(self, count: int, epochs: int, size: int = 1, weigh: Callable | None = None) -> None:
+        self.epochs, self.size, self.weigh = epochs, size, weigh
         self.hands: list[tuple[dict[int, Proposal], int] | None] = [None] * count
         self.cohorts = 0
 
@@ -81,7 +84,11 @@ class Workers:
         if not trials:
             return None
         numbers = [trial.number for trial in trials]
-        judge.attempt(cohort, numbers, f"worker-{hand}", {"at once": len(trials)})
+        notes = {"at once": len(trials)}
+        judge.attempt(cohort, numbers, f"worker-{hand}", notes)
+        if self.weigh:
+            costs = {str(trial.number): self.weigh(trial.config) for trial in trials}
+            judge.attempt(cohort, numbers, f"worker-{hand}", {**notes, COSTS: costs})
         return dict(zip(numbers, trials, strict=True)), 1
 
 

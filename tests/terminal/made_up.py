@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from hpo.config import Config
 from hpo.history import History, Search, State
 from hpo.recipe import Objective
-from hpo.trial import CONFIRMATION, SEED, Attempt, Ending, Outcome, Point, Proposal
+from hpo.trial import CONFIRMATION, COSTS, SEED, Attempt, Ending, Outcome, Point, Proposal
 
 OBJECTIVE = Objective("minimize", "loss")
 EPOCHS = 18
@@ -79,11 +79,12 @@ class Story:
         reason: str = "",
         origin: str = "tpe",
         seed: int | None = None,
+        costs: dict[str, float] | None = None,
     ) -> Story:
         number = len(self.history.trials)
         notes = {} if seed is None else {SEED: seed}
         self.history.add(Proposal(number, config, origin if number else "baseline", notes=notes))
-        self.history.add(Attempt(number, worker, at=self.now))
+        self.history.add(Attempt(number, worker, "", {COSTS: costs} if costs else {}, at=self.now))
         for epoch, score in enumerate(scores, start=1):
             self.now += 1
             point = Point(
@@ -146,3 +147,12 @@ def awkward() -> dict[str, History]:
         .history,
         "markup": Story().trial(Outcome.FAILED, reason="bad [/bold] [red] index\x1b[2J").history,
     }
+
+
+def several_goals() -> History:
+    """Trials 0 to 3 of which nobody beats 1, 2 and 3: the best, the knee, the smallest and fastest."""
+    story = Story(Objective("minimize", "loss", ("memory", "seconds")))
+    for loss, mebibytes, seconds in ((0.5, 8, 0.008), (0.1, 16, 0.01), (0.15, 2, 0.004), (0.4, 1, 0.002)):
+        costs = {"memory": mebibytes * 2**20, "seconds": seconds}
+        story.trial(Outcome.FINISHED, loss, costs=costs)
+    return story.history

@@ -42,6 +42,7 @@ def test_a_search_is_described():
         "origin": "tpe",
         "seed": None,
         "at_once": 1,
+        "costs": {},
         "memory": {},
         "config": dict(HISTORIES["typical"].trials[1].proposal.config),
     }

@@ -169,6 +169,7 @@ def test_the_winner_is_on_the_parent(tape: Tape, uri: str, tmp_path: Path) -> No
         "trials_pruned": 1,
         "trials_diverged": 1,
         "trials_failed": 1,
+        "trials_refused": 0,
         "trials_lost": 1,
     }
     assert "Best: trial 2, score 1.0" in parent.data.tags["mlflow.note.content"]

@@ -1,0 +1,29 @@
+"""A search that comes back from MLflow, into a ledger that does not have it."""
+
+from __future__ import annotations
+
+import shlex
+from dataclasses import replace
+
+from hpo.errors import InputError
+from hpo.ledger import Ledger, take_in
+from hpo.settings import FetchSettings
+
+
+def fetch(settings: FetchSettings) -> str:
+    """Write a search of MLflow's down in this ledger, and say what can be done with it.
+
+    Raises:
+        InputError: MLflow has no such search, or not all of it, or its name is taken here.
+        HpoError: MLflow cannot be read.
+    """
+    ledger = Ledger(settings.store)
+    if settings.to and ledger.exists() and settings.to in {it.name for it in ledger.searches()}:
+        raise InputError(ledger.name_taken(settings.to))
+    from hpo import tracking
+
+    search, records = tracking.fetch(settings.name, settings.tracking)
+    taken = take_in(ledger, replace(search, name=settings.to or search.name), records)
+    words = shlex.join(["hpo", "show", taken.name])
+    where = " ".join([words, *settings.store_words])
+    return f"{taken.name}: {len(records)} records of MLflow's are in the ledger. Look at it: {where}"

@@ -1,0 +1,71 @@
+"""Bringing a search back from MLflow."""
+
+from __future__ import annotations
+
+import gzip
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hpo import transcript
+from hpo.errors import HpoError, InputError, Problem, did_you_mean
+from hpo.history import Search
+from hpo.tracking.following import told
+from hpo.tracking.places import default_uri, open_store
+from hpo.trial import Record
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+
+def fetch(name: str, uri: str = "") -> tuple[Search, list[Record]]:
+    """Return a search, by its name or the id of its parent run, and its records, as MLflow has them.
+
+    Raises:
+        InputError: MLflow has no such search, several of this name, or not all of it.
+        HpoError: MLflow cannot be read.
+    """
+    try:
+        client = open_store(uri)
+        return transcript.read(_transcript(client, _chosen(client, name, uri)))
+    except HpoError:
+        raise
+    except Exception as error:  # the store may be MLflow's own, with any error of its database
+        raise HpoError(told(error)) from error
+
+
+def _chosen(client: MlflowClient, name: str, uri: str) -> Run:
+    from hpo.tracking.runs import BORN
+
+    runs = [run for run in _parents(client) if BORN in run.data.tags]
+    found = [run for run in runs if name in (run.data.tags["hpo.search"], run.info.run_id)]
+    if not found:
+        hint = did_you_mean(name, (run.data.tags["hpo.search"] for run in runs))
+        where = uri or default_uri()
+        raise InputError(Problem(name, f"There is no search of this name in MLflow at {where}.{hint}"))
+    if len(found) > 1:
+        several = ", ".join(f"{run.info.run_id} of {run.data.tags[BORN]}" for run in found)
+        message = f"MLflow has {len(found)} searches of this name: {several}"
+        raise InputError(Problem(name, f"{message}. Name one of them in place of the search."))
+    return found[0]
+
+
+def _parents(client: MlflowClient) -> list[Run]:
+    experiments = [it.experiment_id for it in client.search_experiments()]
+    return list(client.search_runs(experiments, "tags.`hpo.created` LIKE '%'"))
+
+
+def _transcript(client: MlflowClient, run: Run) -> str:
+    from mlflow.exceptions import MlflowException
+
+    from hpo.tracking.runs import TRANSCRIPT
+
+    with tempfile.TemporaryDirectory(prefix="hpo-transcript-") as folder:
+        try:
+            path = Path(client.download_artifacts(run.info.run_id, TRANSCRIPT, folder))
+        except MlflowException:
+            name = run.data.tags["hpo.search"]
+            remedy = f"Send it from where it ran, when it has ended: hpo sync {name}"
+            raise InputError(Problem(name, f"MLflow has no {TRANSCRIPT} of this search. {remedy}.")) from None
+        return gzip.decompress(path.read_bytes()).decode()

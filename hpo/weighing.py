@@ -1,0 +1,78 @@
+"""What trials cost, known before they train: measured once for each shape, and held against what there is.
+
+A trial that cannot fit is refused, at the first of three moments that tells: by what its weights, gradients
+and optimizer take, of which nothing need be there yet; by two small batches, which foretell the whole one;
+and by two steps as they are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import torch
+
+from hpo.cause import explain
+from hpo.config import Config
+from hpo.goals import shape
+from hpo.job import Job, foretell, prepare
+from hpo.pareto import cost
+from hpo.recipe import MEMORY
+from hpo.training import costs
+from hpo.training.memory import is_known, whole
+from hpo.trial import Ending, Outcome, Proposal
+
+Costs = Mapping[str, float]
+
+_known: Final[dict[tuple[Job, Config], Costs]] = {}
+"""What this process has measured; trials that differ only in their numbers cost the same."""
+
+
+class TooLargeError(Exception):
+    """A training needs more memory than it may have; the message says how much, and how that is known."""
+
+
+def weigh(job: Job, trials: Sequence[Proposal]) -> tuple[dict[str, Costs], list[Ending]]:
+    """Return what each trial costs, by its number as JSON has it, and how those ended that cannot train."""
+    found: dict[str, Costs] = {}
+    endings = []
+    for trial in trials:
+        try:
+            found[str(trial.number)] = _weighed(job, trial.config)
+        except (TooLargeError, torch.OutOfMemoryError) as error:
+            endings.append(Ending(trial.number, Outcome.REFUSED, str(error)))
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a recipe raises belongs in the ledger
+            endings.append(Ending(trial.number, Outcome.FAILED, *explain(error, job.path)))
+    return found, endings
+
+
+def _weighed(job: Job, config: Config) -> Costs:
+    key = job, shape(config)
+    if key not in _known:
+        _known[key] = _measured(job, config)
+    found, limit = _known[key], _limit(job)
+    _refuse_above(limit, found.get(MEMORY, 0), "measured")
+    return found
+
+
+def _measured(job: Job, config: Config) -> Costs:
+    task = prepare(job)
+    if MEMORY in job.costs:
+        limit = _limit(job)
+        if is_known(config):
+            _refuse_above(limit, foretell(job, config).total, "for weights, gradients and optimizer alone")
+        _refuse_above(limit, costs.foretell(task, config), "foretold from small batches")
+    return costs.measure(task, config, job.costs)
+
+
+def _limit(job: Job) -> float:
+    """Return the bytes that a training may take: as asked, or a worker's share of the device."""
+    if job.memory:
+        return job.memory
+    return job.share * (whole(job.device) or math.inf)
+
+
+def _refuse_above(limit: float, needed: float, how: str) -> None:
+    if needed > limit:
+        raise TooLargeError(f"needs {cost(MEMORY, needed)} ({how}), may have {cost(MEMORY, limit)}")
