@@ -23,6 +23,8 @@ ALL: Final = "trials"
 """Why no more trials are proposed: they are not worth it, not paid for, or as many as were asked for."""
 
 _KEPT: Final = 0.5
+_NOTABLE: Final = 0.2
+"""Of the trials: plans that differ by less are the same to a person."""
 _PRIOR: Final = 5  # trials that what the rungs say counts for
 
 
@@ -135,7 +137,14 @@ class Spending:
             return ALL
         if self._budget is None:
             return ""
-        return MONEY if self._next > self._left else "" if self._worth else GAIN
+        if self._next > self._left or len(self._history.searched) >= self._most:
+            return MONEY
+        return "" if self._worth else GAIN
+
+    @property
+    def _most(self) -> float:
+        """As many trials as there are epochs: one that ends in its first, or before it, is not for nothing."""
+        return math.inf if self._timed else self.limit
 
     @property
     def _worth(self) -> bool:
@@ -221,4 +230,4 @@ def differs(before: Forecast | None, now: Forecast) -> bool:
     same = (before.confirm, before.seeds, before.over) == (now.confirm, now.seeds, now.over)
     if not same or before.trials is None or now.trials is None:
         return not same or before.trials != now.trials
-    return abs(now.trials - before.trials) > max(2, 0.1 * before.trials)
+    return abs(now.trials - before.trials) > max(3, _NOTABLE * before.trials)

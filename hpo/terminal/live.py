@@ -65,10 +65,10 @@ class LineView:
         if history.because != self._told:
             self._told = history.because
             self._say(self._told)
-        self._tell_plans(history)
         for trial in history.ended[self._seen :]:
             self._say(wording.ended(trial, history.objective))
         self._seen = len(history.ended)
+        self._tell_plans(history)
 
     def _tell_plans(self, history: History) -> None:
         """Print how the rest of a budget is planned anew; the first plan was told at the start."""

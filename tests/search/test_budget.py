@@ -203,6 +203,15 @@ def test_too_little_for_fresh_seeds_confirms_nothing(url):
     is_sound(url, name)
 
 
+def test_trials_that_cost_nothing_come_to_an_end_too(url):
+    judge = referee(url, started(url, "epochs=2", "budget=6trainings", "deterministic=true", lag=1))
+    for number in range(99):
+        trials = judge.ask(f"c{number}", 1)
+        judge.tell([Ending(trial.number, Outcome.FAILED, f"reason {number}") for trial in trials])
+    assert judge.exhausted
+    assert len(judge._history.searched) == 12
+
+
 def test_one_training_is_the_baseline(url):
     _, history = searched(url, "budget=1training", "fuse=off", workers=3)
     assert [trial.outcome for trial in history.trials.values()] == [Outcome.FINISHED]
