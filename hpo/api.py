@@ -21,7 +21,7 @@ from hpo.terminal.live import viewer
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hpo.conductor import Viewing
+    from hpo.conductor import Telling, Viewing
     from hpo.pictures import Gallery
 
 
@@ -108,6 +108,12 @@ class Result:
         return frames.trials(self.search, self.history)
 
     @property
+    def front(self) -> pd.DataFrame:
+        """The rows of trials that no other one beats in every goal, best score first; none of one goal."""
+        numbers = [trial.number for trial in self.history.front]
+        return self.trials.set_index("trial", drop=False).loc[numbers].reset_index(drop=True)
+
+    @property
     def epochs(self) -> pd.DataFrame:
         """A row for each epoch of each trial."""
         return frames.epochs(self.history)
@@ -192,8 +198,8 @@ def load(name: str, store: str | None = None) -> Result:
     return Result(found, ledger.history(found))
 
 
-def run(ordered: Search, store: str, viewing: Viewing) -> Result:
-    """Run what was ordered (`hpo.plan`) to its end.
+def run(ordered: Search, store: str, viewing: Viewing, tell: Telling = lambda _: None) -> Result:
+    """Run what was ordered (`hpo.plan`) to its end, and `tell` what came of it before MLflow has all of it.
 
     Raises:
         InputError: its name is taken, or the machine lacks what it asks for.
@@ -202,7 +208,7 @@ def run(ordered: Search, store: str, viewing: Viewing) -> Result:
     """
     from hpo.conductor import run as conduct
 
-    return Result(*conduct(ordered, store, viewing))
+    return Result(*conduct(ordered, store, viewing, tell))
 
 
 def _typed(recipe: str, words: Mapping[str, Any]) -> list[str]:

@@ -26,10 +26,10 @@ def explain(error: BaseException, recipe: str) -> Cause:
 
 def _said(error: BaseException) -> str:
     said = f"{type(error).__name__}: {error}"
-    return f"out of memory: {said.partition(chr(10))[0]}" if _lacks_memory(error) else said
+    return f"out of memory: {said.partition(chr(10))[0]}" if lacks_memory(error) else said
 
 
-def _lacks_memory(error: BaseException) -> bool:
+def lacks_memory(error: BaseException) -> bool:
     """Whether memory is full: Python's, the GPU's, or torch's on CPUs, which has no error of its own."""
     known = isinstance(error, MemoryError | torch.OutOfMemoryError)
     return known or (isinstance(error, RuntimeError) and any(it in str(error) for it in _NO_MEMORY))

@@ -115,12 +115,11 @@ def _weighed(job: Job, trials: Sequence[Proposal], log: _Log) -> list[Proposal]:
     """Note what the trials cost, if that is wanted, and return those that can train."""
     if not job.costs or not all(trial.searched for trial in trials):
         return [*trials]
-    costs, endings = weigh(job, trials)
-    log.notes[COSTS] = costs
-    log.note()
-    log.referee.tell(endings)
-    ended = {ending.trial for ending in endings}
-    return [trial for trial in trials if trial.number not in ended]
+    found = weigh(job, trials)
+    log.notes[COSTS] = found.costs
+    log.note("\n".join(dict.fromkeys(found.complaints)))
+    log.referee.tell([*found.refused.values()])
+    return [trial for trial in trials if trial.number not in found.refused]
 
 
 def find(job: Job, trials: Sequence[Proposal]) -> Found:

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import functools
 import os
-import subprocess
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -30,11 +28,11 @@ from hpo.shelf import Shelf
 from hpo.spending import Spending
 from hpo.stopping import GRACE_SECONDS, stoppable, undisturbed
 from hpo.trial import SPENT
+from hpo.upload import Upload
 from hpo.wish import Wish
 
 _GLANCE_SECONDS: Final = 0.25
 _BEAT_SECONDS: Final = 5.0
-_UPLOAD_PATIENCE_SECONDS: Final = 60.0
 
 
 class Viewer(Protocol):
@@ -64,8 +62,16 @@ class Result(NamedTuple):
     history: History
 
 
+Telling = Callable[[Result], None]
+"""Is told what came of a search as soon as that is known; MLflow may lack some of it yet."""
+
+
 def run(
-    search: Search, store: str, viewing: Viewing, begin: Callable[[Search], None] = lambda _: None
+    search: Search,
+    store: str,
+    viewing: Viewing,
+    tell: Telling = lambda _: None,
+    begin: Callable[[Search], None] = lambda _: None,
 ) -> Result:
     """Run a search that was ordered (`hpo.plan.order`, `order_training`) from its first trial to its end.
 
@@ -82,10 +88,10 @@ def run(
     search = replace(search, settings={**search.settings, **_decided(search)})
     created = ledger.create_search(search)
     begin(created)
-    return _Conductor(ledger, created, viewing).conduct(resumed=False)
+    return _Conductor(ledger, created, viewing, tell).conduct(resumed=False)
 
 
-def resume(given: ResumeSettings, viewing: Viewing) -> Result:
+def resume(given: ResumeSettings, viewing: Viewing, tell: Telling = lambda _: None) -> Result:
     """Bring an interrupted search to its end: finished trials stay, open ones start again.
 
     If what it was made of has changed, and that is allowed, a new search is run in its place.
@@ -105,14 +111,13 @@ def resume(given: ResumeSettings, viewing: Viewing) -> Result:
         now = replace(now, settings={**now.settings, "device": decided["device"], "held": decided["held"]})
     found = changes(search, now)
     if found and given.allow_change:
-        return run(_fork(ledger, search, now, given.name), given.store, viewing)
+        return run(_fork(ledger, search, now, given.name), given.store, viewing, tell)
     if found:
         raise InputError(refusal(search, found, *given.words_typed, *given.store_words))
     _refuse_what_is_over(ledger, search, now)
-    ledger.note_settings(
-        search, {name: now.settings[name] for name in (*FREE, "held") if name in now.settings}
-    )
-    return _Conductor(ledger, ledger.search(search.name), viewing).conduct(resumed=True)
+    noted = {name: now.settings[name] for name in (*FREE, "held") if name in now.settings}
+    ledger.note_settings(search, noted)
+    return _Conductor(ledger, ledger.search(search.name), viewing, tell).conduct(resumed=True)
 
 
 def _refuse_what_is_over(ledger: Ledger, search: Search, now: Search) -> None:
@@ -181,7 +186,7 @@ def _decided(search: Search) -> dict[str, Value]:
 class _Conductor:
     """One session of a search: its workers, its view and its tracking."""
 
-    def __init__(self, ledger: Ledger, search: Search, viewing: Viewing) -> None:
+    def __init__(self, ledger: Ledger, search: Search, viewing: Viewing, tell: Telling) -> None:
         self.ledger, self.search = ledger, search
         self.plan = Plan.of(search)
         shelf = Shelf.of(self.plan, ledger.url)
@@ -189,7 +194,7 @@ class _Conductor:
         self.viewer = viewing(self.plan)
         self.patience = Patience()
         self.history = self.patience(lambda: ledger.history(search))
-        self.tracker: subprocess.Popen[bytes] | None = None
+        self.tell, self.upload = tell, Upload(search.name, ledger.url)
 
     def conduct(self, *, resumed: bool) -> Result:
         session = self.patience(lambda: self.ledger.open_session(self.search))
@@ -211,16 +216,27 @@ class _Conductor:
                 self._close(session, state, reason)
         if self.history.best is None:
             raise SearchError(f"{self.search.name}: {reason}")
+        return self._result
+
+    @property
+    def _result(self) -> Result:
         return Result(self.patience(lambda: self.ledger.search(self.search.name)), self.history)
 
     def _close(self, session: int, state: State, reason: str) -> None:
-        interrupted = state is State.INTERRUPTED
         try:
             self._note_end(session, state, reason)
+            if not self.history.running:
+                self.shelf.remove()
+            if state is not State.INTERRUPTED:
+                with suppress(KeyboardInterrupt):  # the search is over: that ends no more than the wait
+                    self._part(state)
         finally:
-            self._finish_tracking(wait=not interrupted)
-        if not self.history.running:
-            self.shelf.remove()
+            self.upload.end()
+
+    def _part(self, state: State) -> None:
+        if state is State.FINISHED:
+            self.tell(self._result)
+        self.upload.wait()
 
     def _note_end(self, session: int, state: State, reason: str) -> None:
         note = functools.partial(self.ledger.close_session, session, state, reason)
@@ -300,9 +316,9 @@ class _Conductor:
                     self.ledger.beat(session)
                     beat = time.monotonic()
             self._pass_on(self.viewer.update(self.search, self.history))
-            if self.history.epochs and not self.tracker:
+            if self.history.epochs:
                 # Not before the first epoch is in: MLflow takes long to import, and start-up is busy.
-                self.tracker = self._track()
+                self.upload.start()
 
     def _pass_on(self, wish: Wish | None) -> None:
         if wish:
@@ -313,26 +329,6 @@ class _Conductor:
         self.search = self.ledger.search(self.search.name)
         for record in self.ledger.records(self.search, self.history.seq):
             self.history.add(record)
-
-    def _track(self) -> subprocess.Popen[bytes]:
-        command = [sys.executable, "-m", "hpo.tracking", self.search.name]
-        environment = {**os.environ, "HPO_STORE": self.ledger.url}
-        quiet = subprocess.DEVNULL
-        return subprocess.Popen(command, env=environment, stdin=quiet, stdout=quiet, stderr=quiet)  # noqa: S603
-
-    def _finish_tracking(self, *, wait: bool) -> None:
-        if not self.tracker:
-            return
-        # Each end is less polite than the one before; whatever is cut off is sent again by `hpo sync`.
-        for patience, end in (
-            (_UPLOAD_PATIENCE_SECONDS if wait else 1.0, self.tracker.terminate),
-            (1.0, self.tracker.kill),
-        ):
-            try:
-                self.tracker.wait(patience)
-            except subprocess.TimeoutExpired:
-                end()
-        self.tracker.wait()
 
 
 def _absolute(store: str) -> str:

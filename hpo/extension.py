@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
-from hpo.conductor import Result, Viewing, run
+from hpo.conductor import Result, Telling, Viewing, run
 from hpo.errors import InputError, Problem
 from hpo.handover import chosen_trial, trained_again
 from hpo.history import GIVEN, Search, Trial
@@ -18,7 +18,7 @@ from hpo.shelf import Kept, Shelf
 from hpo.trial import Proposal
 
 
-def extend(settings: ExtendSettings, viewing: Viewing, hear: Callable[[str], None]) -> Result:
+def extend(settings: ExtendSettings, viewing: Viewing, hear: Callable[[str], None], tell: Telling) -> Result:
     """Train a trial, the winner if none is named, to more epochs, as a training of its own.
 
     Its first epochs are those of the search, told again; then its schedule is that of all epochs.
@@ -45,7 +45,7 @@ def extend(settings: ExtendSettings, viewing: Viewing, hear: Callable[[str], Non
         new = Plan.of(created)
         Shelf.of(new, settings.store).keep(Proposal(0, new.baseline, GIVEN), kept)
 
-    return run(ordered, settings.store, viewing, begin)
+    return run(ordered, settings.store, viewing, tell, begin)
 
 
 def _ordered(plan: Plan, trial: Trial, settings: ExtendSettings) -> Search:

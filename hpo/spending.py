@@ -143,7 +143,7 @@ class Spending:
 
     @property
     def _most(self) -> float:
-        """As many trials as there are epochs: one that ends in its first, or before it, is not for nothing."""
+        """As many trials as there are epochs: one that ends before its first is not for nothing."""
         return math.inf if self._timed else self.limit
 
     @property

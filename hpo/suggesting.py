@@ -21,4 +21,9 @@ def suggest(settings: SpaceSettings) -> str:
     search = ledger.search(settings.name)
     name = Path(settings.to).stem if settings.to else f"{search.name}-next"
     text = next_space(search, advise(search, ledger.history(search)), settings.to or name)
-    return f"Written: {write_new(Path(settings.to), text)}" if settings.to else text
+    if not settings.to:
+        return text
+    path = Path(settings.to)
+    if path.parent == Path("search_spaces"):  # where it is found by name; a new user has no such folder yet
+        path.parent.mkdir(exist_ok=True)
+    return f"Written: {write_new(path, text)}"

@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
-import torch
-
-from hpo.cause import explain
+from hpo.cause import explain, lacks_memory
 from hpo.config import Config
 from hpo.goals import shape
 from hpo.job import Job, foretell, prepare
@@ -33,18 +32,27 @@ class TooLargeError(Exception):
     """A training needs more memory than it may have; the message says how much, and how that is known."""
 
 
-def weigh(job: Job, trials: Sequence[Proposal]) -> tuple[dict[str, Costs], list[Ending]]:
-    """Return what each trial costs, by its number as JSON has it, and how those ended that cannot train."""
-    found: dict[str, Costs] = {}
-    endings = []
+@dataclass
+class Weighed:
+    """What trials cost, by their numbers as JSON has them, who cannot train, and what went wrong."""
+
+    costs: dict[str, Costs] = field(default_factory=dict)
+    refused: dict[int, Ending] = field(default_factory=dict)
+    complaints: list[str] = field(default_factory=list)
+
+
+def weigh(job: Job, trials: Sequence[Proposal]) -> Weighed:
+    """Measure what trials cost. Where that fails the trial may train: what is wrong with it shows there."""
+    found = Weighed()
     for trial in trials:
         try:
-            found[str(trial.number)] = _weighed(job, trial.config)
-        except (TooLargeError, torch.OutOfMemoryError) as error:
-            endings.append(Ending(trial.number, Outcome.REFUSED, str(error)))
+            found.costs[str(trial.number)] = _weighed(job, trial.config)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a recipe raises belongs in the ledger
-            endings.append(Ending(trial.number, Outcome.FAILED, *explain(error, job.path)))
-    return found, endings
+            if isinstance(error, TooLargeError) or lacks_memory(error):
+                found.refused[trial.number] = Ending(trial.number, Outcome.REFUSED, str(error))
+            else:
+                found.complaints.append(f"Costs could not be measured: {explain(error, job.path)[0]}")
+    return found
 
 
 def _weighed(job: Job, config: Config) -> Costs:

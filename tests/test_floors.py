@@ -85,6 +85,7 @@ FLOORS = {
         "referee",
         "conductor",
         "last_resort",
+        "upload",
         "api",
         "plot",
         "replay",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 import typer
@@ -12,7 +14,53 @@ from hpo import settings
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from hpo.conductor import Result
     from hpo.history import History, Search
+
+
+class Ending:
+    """What the end of a search prints: to a person at once, to a program when MLflow has all of it as well.
+
+    While MLflow is waited for, a terminal says so, and that Ctrl-C leaves it for later.
+    """
+
+    def __init__(
+        self, chosen: settings.StoreSettings, *, as_json: bool = False, briefly: bool = False
+    ) -> None:
+        self._chosen, self._as_json, self._briefly = chosen, as_json, briefly
+
+    def __enter__(self) -> Ending:
+        from rich.console import Console
+
+        self._waiting = Console(stderr=True).status("")
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self._waiting.stop()
+
+    def tell(self, result: Result) -> None:
+        """Print the page for a person, who need not wait for MLflow."""
+        if not self._as_json:
+            search = replace(result.search, uploaded=None)  # it is not known yet what MLflow will lack
+            show(search, result.history, self._chosen, as_json=False, briefly=self._briefly)
+            later = f"Ctrl-C leaves that to: {self._sync(search)}"
+            self._waiting.update(f"MLflow gets the report and pictures. {later}")
+            self._waiting.start()
+
+    def close(self, search: Search, history: History) -> None:
+        """Print the rest: what MLflow lacks, or all of it for a program."""
+        from hpo.summary import unsent
+
+        self._waiting.stop()
+        if self._as_json:
+            show(search, history, self._chosen, as_json=True)
+        elif missing := unsent(search, history):
+            typer.echo(f"MLflow lacks {missing} of {history.seq} records. Send them: {self._sync(search)}")
+
+    def _sync(self, search: Search) -> str:
+        return " ".join(("hpo sync", search.name, *self._chosen.store_words))
 
 
 def show(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import TYPE_CHECKING
 
 import typer
@@ -28,10 +29,11 @@ def search(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
     from hpo.terminal.live import viewer
 
     told = _told_to_builds(chosen.junit, chosen.name or ordered.recipe)
-    with told as judged, last_resort(viewer, chosen.store_words) as viewing:
-        found = run(ordered, chosen.store, viewing)
+    ending = output.Ending(chosen, as_json=as_json, briefly=True)
+    with told as judged, ending, last_resort(viewer, chosen.store_words) as viewing:
+        found = run(ordered, chosen.store, viewing, ending.tell)
         judged.extend(found.requirements)
-    output.show(found.search, found.history, chosen, as_json=as_json, briefly=True)
+        ending.close(found.search, found.history)
     _demand(judged)
 
 
@@ -46,9 +48,10 @@ def train(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
     from hpo.last_resort import last_resort
     from hpo.terminal.live import viewer
 
-    with last_resort(viewer, chosen.store_words) as viewing:
-        found = run(ordered, chosen.store, viewing)
-    output.show(found.search, found.history, chosen, as_json=as_json)
+    ending = output.Ending(chosen, as_json=as_json)
+    with ending, last_resort(viewer, chosen.store_words) as viewing:
+        found = run(ordered, chosen.store, viewing, ending.tell)
+        ending.close(found.search, found.history)
 
 
 @frame.verb()
@@ -67,10 +70,11 @@ def resume(words: frame.Words = None) -> None:
     from hpo.terminal.live import viewer
 
     told = _told_to_builds(chosen.junit, chosen.search)
-    with told as judged, last_resort(viewer, chosen.store_words) as viewing:
-        found, history = go_on(chosen, viewing)
+    ending = output.Ending(chosen, briefly=True)
+    with told as judged, ending, last_resort(viewer, chosen.store_words) as viewing:
+        found, history = go_on(chosen, viewing, ending.tell)
         judged.extend(required(found, history))
-    output.show(found, history, chosen, as_json=False, briefly=True)
+        ending.close(found, history)
     _demand(judged)
 
 
@@ -82,9 +86,10 @@ def extend(words: frame.Words = None) -> None:
     from hpo.last_resort import last_resort
     from hpo.terminal.live import viewer
 
-    with last_resort(viewer, chosen.store_words) as viewing:
-        found, history = go_further(chosen, viewing, lambda line: typer.echo(line, err=True))
-    output.show(found, history, chosen, as_json=False)
+    ending = output.Ending(chosen)
+    with ending, last_resort(viewer, chosen.store_words) as viewing:
+        hear = partial(typer.echo, err=True)
+        ending.close(*go_further(chosen, viewing, hear, ending.tell))
 
 
 @contextmanager

@@ -131,7 +131,7 @@ class SearchSettings(TrialSettings):
     timeout: Seconds | None = Field(default=None, description="Stop after 90s, 10m or 2h (never)")
     objective: str = Field(default="", description="Goals: loss,memory,seconds,parameters (the recipe's)")
     memory: Bytes | None = Field(
-        default=None, description="Train nothing that needs more: 8GiB (never, or what there is)"
+        default=None, description="Refuse what needs more, such as 8GiB (all there is)"
     )
     sampler: Sampler = Field(
         default="blend", description="How to propose: " + ", ".join(get_args(SamplerName))

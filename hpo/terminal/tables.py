@@ -40,12 +40,8 @@ def show(
     parts: list[RenderableType] = [_header(search, history)]
     if history.best:
         said = [*(verdict.sentences(history) or [_gain(history)]), _proof(history)]
-        parts += [
-            _ranking(history),
-            *_front(history),
-            *_confirmed(history),
-            Text(" ".join(filter(None, said))),
-        ]
+        parts += [_ranking(history), *_front(search, history), *_confirmed(history)]
+        parts += [Text(" ".join(filter(None, said)))]
         parts += _memory(history.proof or history.best)
     parts += [_required(it) for it in summary.required(search, history)]
     parts += [*(Text(line) for line in _complaints(history)), *advice]
@@ -102,12 +98,13 @@ def _ranking(history: History) -> Table:
     return table
 
 
-def _front(history: History) -> list[RenderableType]:
+def _front(search: Search, history: History) -> list[RenderableType]:
     """Return the front, if there is more than one goal."""
     rows = pareto.rows(history)
     if not rows:
         return []
-    head = Text("no trial beats these in every goal; pick one: hpo export NAME pick=knee", style="dim")
+    take = f"hpo export {search.name} to=train.py pick=knee"
+    head = Text(f"no other trial beats these in every goal; take one: {take}", style="dim")
     return [Group(head, _listed(pareto.columns(history), rows))]
 
 

@@ -80,11 +80,10 @@ def ordered(plan: Plan) -> str:
 
 def expected(search: Search, history: History) -> str:
     """Return how many trials there will be, as far as anybody knows."""
-    planned = history.forecast.trials if history.forecast else None
-    asked = search.settings.get("trials")
-    if not search.settings.get("budget"):
+    asked, planned = search.settings.get("trials"), history.forecast
+    if not search.settings.get("budget") or planned is None or planned.trials is None:
         return str(asked or "?")
-    return str(asked or "?") if planned is None else f"about {planned}"
+    return f"{'' if planned.over else 'about '}{planned.trials}"
 
 
 def tally(counts: Mapping[str, int]) -> str:

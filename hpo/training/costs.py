@@ -12,6 +12,7 @@ seen there.
 
 from __future__ import annotations
 
+import gc
 import time
 import weakref
 from collections.abc import Callable, Collection, Iterator
@@ -106,7 +107,7 @@ def peak(task: Task, config: Config) -> int:
 
 
 def foretell(task: Task, config: Config) -> int:
-    """Return the bytes that a training needs at least, without using as many.
+    """Return about how many bytes a training needs at least, without using as many.
 
     What is alive on the way forward is a line over the samples of a batch; two small batches give it.
     """
@@ -135,6 +136,8 @@ def _counted(task: Task, config: Config) -> tuple[Rehearsal, int]:
 def _allocated(task: Task, config: Config) -> tuple[Rehearsal, int]:
     """Return the same as the GPU's allocator knows it."""
     placed = replace(task, splits={"train": place(task.splits["train"], task.device)})
+    next(_rehearse(placed, config).steps)  # CUDA's libraries keep the scratch of a first step
+    gc.collect()
     before = torch.cuda.memory_allocated(task.device)
     forget = partial(torch.cuda.reset_peak_memory_stats, task.device)
     rehearsed = _take_two(nullcontext(), forget, placed, config)
@@ -161,11 +164,8 @@ def _missing(config: Config, rehearsed: Rehearsal) -> int:
     """Return what the optimizer does not keep yet, as LBFGS with its history."""
     if not memory.is_known(config):
         return 0
-    foretold, kept = (
-        memory.predict(config, rehearsed.model),
-        memory.measure(rehearsed.optimizer, rehearsed.model),
-    )
-    return max(0, foretold.state - kept.state)
+    model, optimizer, _ = rehearsed
+    return max(0, memory.predict(config, model).state - memory.measure(optimizer, model).state)
 
 
 def _on_gpu(task: Task) -> bool:

@@ -105,8 +105,14 @@ class Rehearsal(NamedTuple):
 
 
 def rehearse(task: Task, member: Member) -> Rehearsal:
-    """Train a member only to see how that goes."""
+    """Train a member only to see how that goes.
+
+    Raises:
+        ValueError: there is nothing to train on.
+    """
     training = _Training(task, {"train": place(task.splits["train"], task.device)}, member)
+    if not training.steps:
+        raise ValueError("there is not one batch to train on")
     steps = (step for epoch in count(1) for step in training.steps_of(epoch))
     return Rehearsal(training.model, training.optimizer, steps)
 

@@ -30,8 +30,15 @@ def conductor(monkeypatch):
         module.calls.append(words)
         return (answer.search, answer.history) if answer is RESULT else answer
 
-    module.run = lambda search, store, viewer: note(search.recipe, search.settings["trials"])
-    module.resume = lambda given, viewer: note(given.search, given.store)
+    def run(search, store, viewer, tell):
+        tell(RESULT)
+        return note(search.recipe, search.settings["trials"])
+
+    def resume(given, viewer, tell):
+        tell(RESULT)
+        return note(given.search, given.store)
+
+    module.run, module.resume = run, resume
     module.export = lambda it, _: note(it.name, it.store, it.trial, it.to, it.weights, answer="Written.")
     monkeypatch.setitem(sys.modules, "hpo.conductor", module)
     monkeypatch.setitem(sys.modules, "hpo.handover", module)
@@ -174,7 +181,7 @@ def test_weights_are_left_in_a_file_of_a_name_that_says_so(conductor, capsys):
     ],
 )
 def test_a_search_that_does_not_end_well(conductor, capsys, error, status, message):
-    def run(search, store, viewer):
+    def run(search, store, viewer, tell):
         raise error
 
     conductor.run = run

@@ -12,7 +12,7 @@ from hpo.serving.forms import run_onnx
 def export(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("hpo.handover.Ledger", Trained)
-    monkeypatch.setattr("hpo.tracking.attach", lambda search, path: f"kept {path} of {search.name}")
+    monkeypatch.setattr("hpo.tracking.attach", lambda search, paths: f"kept {paths[0]} of {search.name}")
     return lambda *words: cli.main(["export", "tiny-1", *words])
 
 

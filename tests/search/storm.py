@@ -179,7 +179,7 @@ class Storm:
                 patch.setattr(patience, "time", self.clock)
                 patch.setattr(referee, "time", self.clock)
                 patch.setattr(hardware, "share_out", lambda *_: (self.chance.randint(1, 3), Share(1, 0)))
-                patch.setattr(conductor._Conductor, "_track", lambda _: Gone())
+                patch.setattr(conductor, "Upload", Gone)
                 yield
         finally:
             for name, listener in words.items():
@@ -258,13 +258,15 @@ class Blind:
 
 
 class Gone:
-    """A tracker that has done its work."""
+    """An upload that has done its work."""
 
-    def wait(self, *_: Any) -> None: ...
+    def __init__(self, *_: Any) -> None: ...
 
-    def terminate(self) -> None: ...
+    def start(self) -> None: ...
 
-    def kill(self) -> None: ...
+    def wait(self) -> None: ...
+
+    def end(self) -> None: ...
 
 
 @contextmanager

@@ -20,7 +20,7 @@ from hpo.replay import replay
 from hpo.settings import ReplaySettings, SearchSettings
 from hpo.study.blend import Blend
 from hpo.training.words import vocabulary_of
-from hpo.trial import COSTS, Attempt, Outcome, Proposal
+from hpo.trial import COSTS, WARNING, Attempt, Outcome, Proposal
 
 EPOCHS = 4
 WORDS = (
@@ -251,10 +251,23 @@ def test_what_the_machine_has_is_the_limit_where_none_is_given(monkeypatch):
     assert "may have 195 KiB" in judge.endings[1].reason
 
 
-def test_a_configuration_that_raises_fails_and_the_others_train():
-    judge = trained([{"batch_size": 100_000}, {}], "objective=loss,memory")
-    assert [judge.endings[number].outcome for number in (0, 1)] == [Outcome.FAILED, Outcome.FINISHED]
+def test_a_configuration_that_raises_fails_for_its_own_reason():
+    judge = trained([{"batch_size": 100_000}], "objective=loss,memory")
+    assert judge.endings[0].outcome is Outcome.FAILED
     assert "batch_size=100000" in judge.endings[0].reason
+
+
+def test_what_cannot_be_measured_is_told_and_trains(monkeypatch):
+    def refuse(*_):
+        raise RuntimeError("not under watch")
+
+    monkeypatch.setattr(weighing.costs, "measure", refuse)
+    monkeypatch.setattr(weighing, "_known", {})
+    judge = trained([{}], "objective=loss,memory")
+    assert judge.endings[0].outcome is Outcome.FINISHED
+    warnings = [it.notes[WARNING] for it in judge.attempts if WARNING in it.notes]
+    assert len(warnings) == 1
+    assert "not under watch" in warnings[0]
 
 
 def test_costs_are_noted_before_the_first_epoch():
@@ -275,7 +288,7 @@ def test_a_search_for_several_goals_from_the_command_line(folder):
     goals = "objective=loss,memory,seconds"
     done = folder.run("search", "recipe=mlp", goals, sizes, "trials=6", "epochs=2", "confirm_seeds=1")
     assert done.returncode == 0, done.stderr
-    assert "pick one: hpo export NAME pick=knee" in done.stdout
+    assert "pick=knee" in done.stdout
     told = json.loads(folder.run("show", "mlp-1", "--json").stdout)
     assert told["objective"] == "minimize loss, memory, seconds"
     assert sum(it["knee"] for it in told["front"]) == 1

@@ -2,9 +2,13 @@
 
 import pytest
 from made_up import search, several_goals, typical
+from rich.console import Console
 
 from hpo import pareto, summary
+from hpo.api import Result
 from hpo.errors import InputError
+from hpo.history import State
+from hpo.terminal import tables
 
 
 def test_the_front_is_listed_best_first_with_the_winner_and_the_knee():
@@ -45,6 +49,23 @@ def test_times_that_a_short_measurement_cannot_tell_apart_make_no_front():
     attempt = history.trials[0].attempts[0]
     attempt.notes["costs"].update(memory=2**20, seconds=0.00199)
     assert [trial.number for trial in history.front] == before
+
+
+def test_the_front_is_a_table_in_python():
+    told = search(objective=several_goals().objective)
+    front = Result(told, several_goals()).front
+    assert list(front["trial"]) == [1, 2, 3]
+    assert list(front["memory"]) == [16 * 2**20, 2 * 2**20, 2**20]
+    assert list(front["seconds_per_step"]) == [0.01, 0.004, 0.002]
+    assert Result(search(), typical()).front.empty
+
+
+def test_the_front_stands_on_the_page_of_a_search(capsys):
+    told = search(state=State.FINISHED, objective=several_goals().objective)
+    Console(width=200).print(tables.show(told, several_goals()))
+    said = capsys.readouterr().out
+    assert "hpo export cnn-1 to=train.py pick=knee" in said
+    assert "2 MiB   4 ms     knee" in said
 
 
 def test_programs_read_the_front():

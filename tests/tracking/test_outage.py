@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import re
+import signal
 import socketserver
 import subprocess
 import sys
@@ -11,11 +11,11 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING
 
 import pytest
 
-from hpo import cli, conductor
+from hpo import cli
 from hpo.errors import HpoError
 from hpo.history import State
 from hpo.ledger import Ledger
@@ -105,15 +105,24 @@ def test_a_server_that_refuses_is_asked_again_and_again_while_the_search_lasts(
 def test_training_takes_no_notice_and_what_is_missing_is_said(
     stub: Stub, uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(conductor, "_UPLOAD_PATIENCE_SECONDS", 8.0)  # the tracker takes a while to start
     monkeypatch.setenv("HPO_STORE", f"sqlite:///{tmp_path}/hpo.db")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", stub.address)
-    assert cli.main(["train", "recipe=linear", "epochs=3", "--json"]) == 0
-    assert stub.requests > 0
+    command = [str(Path(sys.executable).with_name("hpo")), "train", "recipe=linear", "epochs=3"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        page = _until(process.stdout, "hpo ui")  # it does not wait for MLflow, and does not know yet
+        assert "hpo export linear-1" in page
+        assert "hpo sync" not in page
+        while not stub.requests:
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)  # the search is over: this ends no more than the wait
+        assert "MLflow lacks 6 of 6 records. Send them: hpo sync linear-1" in process.stdout.read()
+        assert process.wait(10) == 0
     ledger = Ledger(f"sqlite:///{tmp_path}/hpo.db")
     records = ledger.records(ledger.search("linear-1"))
     assert records[-1].at - records[0].at < 5
-    assert json.loads(capsys.readouterr().out)["unsent"] == len(records) == 6
+    ledger.close()
 
     assert cli.main(["show", "linear-1"]) == 0
     page = " ".join(capsys.readouterr().out.split())
@@ -122,7 +131,16 @@ def test_training_takes_no_notice_and_what_is_missing_is_said(
     capsys.readouterr()
     assert cli.main(["show", "linear-1"]) == 0
     assert "hpo sync" not in capsys.readouterr().out
-    ledger.close()
+
+
+def _until(lines: IO[str], last: str) -> str:
+    """Read up to the line that has this in it."""
+    page = ""
+    while last not in page:
+        line = lines.readline()
+        assert line, page
+        page += line
+    return page
 
 
 def test_the_tracker_goes_on_as_soon_as_mlflow_is_back(

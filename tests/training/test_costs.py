@@ -1,5 +1,6 @@
 """What a training costs is what can be counted by hand."""
 
+from dataclasses import replace
 from itertools import pairwise
 
 import pytest
@@ -86,3 +87,10 @@ def test_measuring_leaves_no_trace_in_a_training(make_task, make_member):
     before = curve()
     measure(make_task(), make_member().config, ("memory", "seconds"))
     assert curve() == before
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_a_gpu_gives_out_what_is_counted_without_one(linear, make_member):
+    config = make_member(batch_size=2, optimizer="adam").config
+    assert peak(replace(linear, device="cuda"), config) == pytest.approx(peak(linear, config), rel=0.05)
