@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final
 
 from hpo.config import Config, Value
 from hpo.errors import Problem, did_you_mean
 from hpo.recipe import BETTER, COSTS, DIRECTIONS, Objective, Recipe
 
-_FREE = ("schedule", "then", "warmup", "init", "start", "body_lr")
+_FREE: Final = ("schedule", "then", "warmup", "init", "start", "body_lr")
 """What a step takes no longer and no more memory for."""
 
 

@@ -83,6 +83,6 @@ def pick(history: History, word: str) -> int | None:
 def _choices(history: History) -> dict[str, Trial | None]:
     objective, front = history.objective, history.front
     choices = {_BEST: history.best, objective.metric: history.best}
-    for name in objective.beside:
-        choices[name] = min(front, key=lambda it: it.costs[name], default=None)
+    for place, name in enumerate(objective.beside, start=1):  # of those that are no different, the best
+        choices[name] = min(front, key=lambda it: history.goals(it)[place], default=None)
     return choices | ({KNEE: history.knee} if objective.beside else {})

@@ -29,6 +29,12 @@ def test_a_goal_the_knee_or_a_number_picks_a_trial(word, trial):
     assert pareto.pick(several_goals(), word) == trial
 
 
+def test_of_those_that_take_the_same_time_the_best_is_picked():
+    history = several_goals()
+    history.trials[2].attempts[0].notes["costs"]["seconds"] = 0.00201  # trial 3: 0.002
+    assert pareto.pick(history, "seconds") == 2
+
+
 @pytest.mark.parametrize(
     ("history", "word", "said"),
     [
