@@ -42,6 +42,7 @@ class SearchWords(TrainingWords, total=False):
     """The words of a search, by the names that they have on the command line."""
 
     space: str
+    budget: str
     trials: int
     timeout: float
     objective: str

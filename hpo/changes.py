@@ -17,13 +17,14 @@ from hpo.plan import OPTION, OVERRIDE, SPACE_FILE, order, versions
 from hpo.settings import ResumeSettings, SearchSettings
 
 FREE: Final = (
-    *("trials", "timeout", "workers", "cluster", "report_within", "checkpoint_every", "checkpoints"),
+    *("budget", "trials", "timeout", "workers", "cluster"),
+    *("report_within", "checkpoint_every", "checkpoints"),
     *("confirm", "confirm_seeds", "require", "memory"),
 )
 """Settings that may change from session to session: how long and on how much, not what is searched."""
 _DECISIVE: Final = ("hpo", "python", "torch", "optuna")
 """What proposals and curves come from; of Python, the minor version."""
-_TOLD_OTHERWISE: Final = ("space", SPACE_FILE, "lag", "threads", "at_work", FORKED_FROM, *FREE)
+_TOLD_OTHERWISE: Final = ("space", SPACE_FILE, "lag", "threads", "at_work", "held", FORKED_FROM, *FREE)
 _LINES: Final = 60
 
 

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from hpo import hardware
+from hpo import hardware, outlook
 from hpo import space as spaces
+from hpo.contradictions import of_other_devices
 from hpo.errors import InputError, Problem
-from hpo.history import Search
+from hpo.history import History, Search
 from hpo.ledger import Ledger
 from hpo.plan import Plan, order
 from hpo.settings import SearchSettings
+from hpo.spending import Spending
 from hpo.summary import short
 
 T = TypeVar("T")
@@ -59,7 +61,12 @@ def _machine(settings: SearchSettings) -> None:
     if settings.cluster:
         return  # only the cluster knows what it has
     workers = settings.workers if isinstance(settings.workers, int) else None
-    hardware.share_out(hardware.here(), workers, settings.gpus_per_trial, settings.workers_per_trial)
+    _, share = hardware.share_out(
+        hardware.here(), workers, settings.gpus_per_trial, settings.workers_per_trial
+    )
+    problems = of_other_devices(settings.budget, on_gpus=bool(share.gpus))
+    if problems:
+        raise InputError(*problems)
 
 
 def _store(settings: SearchSettings) -> None:
@@ -74,7 +81,8 @@ def describe(plan: Plan) -> dict[str, Any]:
     return {
         "recipe": search.recipe,
         "objective": str(search.objective),
-        "trials": plan.setting("trials"),
+        "trials": plan.trials,
+        "budget": _budget(plan),
         "epochs": plan.epochs,
         "confirmations": plan.confirmations,
         "sampler": plan.setting("sampler"),
@@ -84,13 +92,35 @@ def describe(plan: Plan) -> dict[str, Any]:
     }
 
 
+def _budget(plan: Plan) -> dict[str, Any] | None:
+    """Return how a budget is planned before anything is known."""
+    if plan.budget is None:
+        return None
+    planned = Spending(plan, History(plan.search.objective)).forecast()
+    return {
+        "limit": str(plan.budget),
+        "trials": planned.trials,
+        "rungs": list(plan.rungs.at),
+        "confirm": planned.confirm,
+        "seeds": planned.seeds,
+    }
+
+
 def said(plan: Plan) -> str:
     """Return the same in a few lines."""
     told = describe(plan)
-    again = f", then up to {plan.confirmations} with fresh seeds" if plan.confirmations else ""
+    planned = "".join(f"{line}\n" for line in outlook.opening(plan, History(plan.search.objective)))
     listed = "\n".join(f"  {name}" for name in told["searched"])
     return (
-        f"Sound: {told['trials']} trials of {told['epochs']} epochs{again}, {told['objective']}, "
-        f"by {told['sampler']} and {told['pruner']}.\nTrial 0 is the baseline: {short(plan.baseline)}\n"
+        f"Sound: {_size(plan)}{told['objective']}, by {told['sampler']} and {told['pruner']}.\n"
+        f"{planned}Trial 0 is the baseline: {short(plan.baseline)}\n"
         f"{len(told['searched'])} hyperparameters are searched:\n{listed}"
     )
+
+
+def _size(plan: Plan) -> str:
+    """Say how many trials there are, where that is settled."""
+    if plan.frugal:
+        return ""
+    again = f", then up to {plan.confirmations} with fresh seeds" if plan.confirmations else ""
+    return f"{plan.trials} trials of {plan.epochs} epochs{again}, "

@@ -13,9 +13,11 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, Final, NamedTuple, Protocol
 
-from hpo import hardware
+from hpo import hardware, outlook
 from hpo.changes import FREE, changes, refusal, reorder
+from hpo.clock import Clock
 from hpo.config import Value
+from hpo.contradictions import of_other_devices
 from hpo.errors import InputError, InterruptedSearch, Problem, SearchError
 from hpo.history import FORKED_FROM, History, Search, State
 from hpo.ledger import Ledger, Patience, UnreachableError, patiently
@@ -23,8 +25,9 @@ from hpo.plan import Plan
 from hpo.rounds import Rounds
 from hpo.settings import ResumeSettings, StoreSettings
 from hpo.shelf import Shelf
+from hpo.spending import Spending
 from hpo.stopping import GRACE_SECONDS, stoppable, undisturbed
-from hpo.trial import TIMEOUT
+from hpo.trial import SPENT
 from hpo.upload import Upload
 from hpo.wish import Wish
 
@@ -104,14 +107,16 @@ def resume(given: ResumeSettings, viewing: Viewing, tell: Telling = lambda _: No
         raise InputError(Problem(search.name, f"This search is running: {search.reason}."))
     now = reorder(search, given)
     if "device" in search.settings:
-        now = replace(now, settings={**now.settings, "device": _decided(now)["device"]})
+        decided = _decided(now)
+        now = replace(now, settings={**now.settings, "device": decided["device"], "held": decided["held"]})
     found = changes(search, now)
     if found and given.allow_change:
         return run(_fork(ledger, search, now, given.name), given.store, viewing, tell)
     if found:
         raise InputError(refusal(search, found, *given.words_typed, *given.store_words))
     _refuse_what_is_over(ledger, search, now)
-    ledger.note_settings(search, {name: now.settings[name] for name in FREE if name in now.settings})
+    noted = {name: now.settings[name] for name in (*FREE, "held") if name in now.settings}
+    ledger.note_settings(search, noted)
     return _Conductor(ledger, ledger.search(search.name), viewing, tell).conduct(resumed=True)
 
 
@@ -120,10 +125,12 @@ def _refuse_what_is_over(ledger: Ledger, search: Search, now: Search) -> None:
     if search.given and history.ended:
         message = "This training has ended and would end the same way again. Start another one: hpo train"
         raise InputError(Problem(name, f"{message} recipe={search.recipe} …"))
-    trials = int(str(now.settings["trials"]))
-    goes_on = trials > int(str(search.settings["trials"])) or Rounds(Plan.of(now), history).next
-    if search.state is State.FINISHED and not goes_on:
-        more = f"With more trials it goes on: hpo resume {name} trials={2 * trials}"
+    plan = Plan.of(now)
+    before, own = ledger.used(search.session)
+    spending = Spending(plan, history, Clock(before + (own or 0.0), pace=0))
+    reopened = plan.terms != Plan.of(search).terms and not spending.ended
+    if search.state is State.FINISHED and not (reopened or Rounds(plan, history, spending).next):
+        more = f"With more trials it goes on: hpo resume {name} trials={2 * len(history.searched)}"
         raise InputError(Problem(name, f"This search is finished. Look at it: hpo show {name}. {more}"))
 
 
@@ -165,10 +172,15 @@ def _decided(search: Search) -> dict[str, Value]:
 
         return inprocess.machine()
     workers, share = _shared_out(search)
+    problems = of_other_devices(str(search.settings.get("budget") or ""), on_gpus=bool(share.gpus))
+    if problems:
+        raise InputError(*problems)
     threads = max(1, _hardware(search).cpus // (workers * share.processes))
+    held = workers * share.processes * (share.gpus or threads)
     # A shorter lag leaves workers idle while they wait for the slowest; a longer one prunes later.
     lag = {"lag": 2 * workers if workers > 1 else 1} if search.settings["deterministic"] else {}
-    return {"threads": threads, "device": "cuda" if share.gpus else "cpu", "at_work": workers, **lag}
+    device = "cuda" if share.gpus else "cpu"
+    return {"threads": threads, "device": device, "at_work": workers, "held": held, **lag}
 
 
 class _Conductor:
@@ -266,14 +278,14 @@ class _Conductor:
             return State.FAILED, self._fate()
         if self.history.best is None:
             return State.FAILED, f"No trial came to its end ({self._counted()})."
-        return State.FINISHED, ""
+        return State.FINISHED, outlook.ended(self.plan, self.history)
 
     def _counted(self) -> str:
         """Say what became of the trials, and whether there was time for them."""
         counts = ", ".join(f"{number} {name}" for name, number in self.history.counts.items())
-        timeout, ended = self.plan.setting("timeout"), self.history.ended
-        late = timeout and (not ended or any(it.ending and it.ending.reason == TIMEOUT for it in ended))
-        return (counts or "none started") + (f"; timeout={timeout:g}s was over first" if late else "")
+        limit, ended = self.plan.limit, self.history.ended
+        late = limit and (not ended or any(it.ending and it.ending.reason in SPENT for it in ended))
+        return (counts or "none started") + (f"; {limit} was over first" if late else "")
 
     def _fate(self) -> str:
         """Say how the one trial ended."""

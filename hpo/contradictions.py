@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from hpo.budget import CPU_HOURS, GPU_HOURS, Budget
 from hpo.errors import Problem
 from hpo.goals import listed
 from hpo.recipe import SECONDS
@@ -14,6 +15,7 @@ def contradictions(settings: SearchSettings) -> list[Problem]:
         *_nothing_to_shard(settings),
         *_fused_and_spread(settings),
         *_by_rule_and_by_clock(settings),
+        *_two_limits(settings),
         *_weighed_alone(settings),
         *_one_goal_in_sight(settings),
     ]
@@ -37,6 +39,9 @@ def _by_rule_and_by_clock(settings: SearchSettings) -> list[Problem]:
     if not settings.deterministic:
         return []
     problems = []
+    if settings.budget and Budget.parse(settings.budget).timed:
+        message = "A clock never stops two searches at the same place: budget=30trainings does."
+        problems.append(Problem(f"budget={settings.budget}", message))
     if settings.timeout is not None:
         message = "A clock never stops two searches at the same place: leave it out, or deterministic."
         problems.append(Problem(f"timeout={settings.timeout:g}", message))
@@ -47,6 +52,25 @@ def _by_rule_and_by_clock(settings: SearchSettings) -> list[Problem]:
         message = "The company rounds a curve's last digits: leave out fuse, or deterministic."
         problems.append(Problem(f"fuse={settings.fuse}", message))
     return problems
+
+
+def _two_limits(settings: SearchSettings) -> list[Problem]:
+    if not settings.budget or settings.timeout is None:
+        return []
+    message = "A budget is planned and may end sooner, a timeout only cuts. Leave out one of them."
+    return [Problem(f"timeout={settings.timeout:g}", message)]
+
+
+def of_other_devices(budget: str, *, on_gpus: bool) -> list[Problem]:
+    """Return what is wrong with hours of devices that train nothing."""
+    unit = GPU_HOURS if on_gpus else CPU_HOURS
+    asked = Budget.parse(budget) if budget else None
+    if asked is None or not asked.of_devices or asked.unit == unit:
+        return []
+    message = (
+        f"Trials train on {'GPUs' if on_gpus else 'CPUs'} here: write {Budget(asked.amount, unit)}, or 2h."
+    )
+    return [Problem(f"budget={budget}", message)]
 
 
 def _weighed_alone(settings: SearchSettings) -> list[Problem]:

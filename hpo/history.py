@@ -18,11 +18,12 @@ from hpo.recipe import Objective
 from hpo.trial import (
     ALONE,
     COSTS,
+    SPENT,
     TEST,
-    TIMEOUT,
     WARNING,
     Attempt,
     Ending,
+    Forecast,
     Outcome,
     Point,
     Proposal,
@@ -164,8 +165,8 @@ class Trial:
 
     @property
     def settled(self) -> bool:
-        """Whether it ended by itself, and not because the time was over."""
-        return self.ending is not None and self.ending.reason != TIMEOUT
+        """Whether it ended by itself, and not because time or budget were over."""
+        return self.ending is not None and self.ending.reason not in SPENT
 
 
 @dataclass(frozen=True)
@@ -216,6 +217,7 @@ class History:
         self.counts: Counter[str] = Counter()  # of trials of the search itself that have ended, by outcome
         self.epochs = 0  # trained in all
         self.because = ""  # how many trials are trained at once and why, in words
+        self.forecasts: list[Forecast] = []  # how the rest of the budget was planned, as it became known
         self.warnings: list[str] = []  # what a person should know of, as it was found, each once
         self._running: dict[int, Trial] = {}
         self._over: list[Trial] = []  # those of the search itself that have ended
@@ -237,12 +239,15 @@ class History:
                 self.epochs += 1
             case Ending():
                 self._end(self._running.pop(record.trial), record)
+            case Forecast():
+                self.forecasts.append(record)
         self.seq = max(self.seq, record.seq)
 
     @property
     def records(self) -> list[Record]:
         """All that was written, in order."""
-        return sorted((it for trial in self.trials.values() for it in trial.records), key=attrgetter("seq"))
+        of_trials = (it for trial in self.trials.values() for it in trial.records)
+        return sorted([*self.forecasts, *of_trials], key=attrgetter("seq"))
 
     def _begin(self, trial: Trial) -> None:
         self.trials[trial.number] = self._running[trial.number] = trial
@@ -284,18 +289,22 @@ class History:
     @property
     def hopeless(self) -> str | None:
         """The reason that each of the last few trials failed for, if it is one and the same."""
-        last = [trial.ending for trial in self._latest if trial.ending]
+        last = [trial.ending for trial in self.known[-FAILURES:] if trial.ending]
         failed = all(ending.outcome in (Outcome.FAILED, Outcome.LOST) for ending in last)
         same = len({ending.reason for ending in last}) == 1
         return last[0].reason if len(last) == FAILURES and failed and same else None
 
     @property
-    def _latest(self) -> list[Trial]:
-        """What decides whether to go on: the last that ended or, in a deterministic search, by its rule."""
+    def known(self) -> list[Trial]:
+        """What decides whether to go on: the trials that ended or, in a deterministic search, by its rule."""
         if not self._lag:
-            return self._over[-FAILURES:]
-        known = min(max(len(self.trials) - self._lag + 1, 0), len(self.searched))
-        return self.searched[max(known - FAILURES, 0) : known]
+            return self._over
+        return self.searched[: max(len(self.trials) - self._lag + 1, 0)]
+
+    @property
+    def forecast(self) -> Forecast | None:
+        """How the rest of the budget is planned; None where there is no budget, or no plan yet."""
+        return self.forecasts[-1] if self.forecasts else None
 
     @property
     def best(self) -> Trial | None:

@@ -17,18 +17,22 @@ from typing import Any, Final, TypeVar
 from hpo import goals, shipped
 from hpo import recipe as recipes
 from hpo import space as spaces
+from hpo.budget import SECONDS, TRAININGS, Budget
 from hpo.config import Config, Value
 from hpo.contradictions import contradictions
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import GIVEN, Search
 from hpo.recipe import MEMORY, Recipe
 from hpo.requirement import parse
+from hpo.rungs import Rungs, rungs
 from hpo.settings import SearchSettings, TrainSettings
 from hpo.space import Space
 from hpo.training.checkpoint import CHECKPOINT_SUFFIX, CheckpointError, read_whole
 from hpo.training.values import START, TRANSFER
 from hpo.training.words import vocabulary_of
 from hpo.vocabulary import Vocabulary
+
+_TERMS: Final = ("budget", "timeout", "trials", "confirm", "confirm_seeds")
 
 OPTION: Final = "recipe."
 OVERRIDE: Final = "space."
@@ -40,10 +44,13 @@ Given = TypeVar("Given", bound=Value)
 _ROUNDS: Final = 4
 """So often, at least, a sampler that learns is to learn something before it proposes again."""
 
-_FEWEST_SEEDS: Final = 2
+FEWEST_SEEDS: Final = 2
 """With one there is no interval."""
 _MOST_SEEDS: Final = 5
 _TRIALS_TO_EACH: Final = 3
+
+_TRIALS: Final = 64
+"""Where nothing else says how many."""
 
 _LIBRARIES: Final = ("hpo", "torch", "optuna", "ray", "scikit-learn", "numpy")
 
@@ -92,7 +99,54 @@ class Plan:
         A sampler that learns needs to see results before it proposes again.
         """
         rounds = 1 if self.setting("sampler") in ("random", "qmc") else _ROUNDS
-        return max(1, int(self.setting("trials")) // (rounds * self.at_work))
+        return max(1, self._about // (rounds * self.at_work))
+
+    @property
+    def trials(self) -> int | None:
+        """How many configurations are tried at most; None: as many as the budget pays for."""
+        asked = self.setting("trials")
+        return int(asked) if asked else None if self.setting("budget") else _TRIALS
+
+    @property
+    def _about(self) -> int:
+        """How many trials there will be, as far as that can be said before the first."""
+        budget = self.budget
+        if self.trials or budget is None or budget.unit != TRAININGS:
+            return self.trials or _TRIALS
+        return max(1, int(budget.limit(self.epochs) / 2 / self.rungs.further(self.epochs)))
+
+    @property
+    def budget(self) -> Budget | None:
+        """What the search may cost, all in all, if that is bounded."""
+        asked, timeout = self.setting("budget"), self.setting("timeout")
+        return Budget.parse(asked) if asked else Budget(timeout, SECONDS) if timeout else None
+
+    @property
+    def limit(self) -> str:
+        """The word that bounds what it costs; nothing if none does."""
+        word = "budget" if self.frugal else "timeout"
+        return f"{word}={self.budget}" if self.budget else ""
+
+    @property
+    def frugal(self) -> bool:
+        """Whether it ends where more is not worth its cost."""
+        return bool(self.setting("budget"))
+
+    @property
+    def pace(self) -> float:
+        """What a second costs: as much as there are devices at work, where these count."""
+        devices = self.search.settings.get("held", 1)
+        return float(str(devices)) if self.budget and self.budget.of_devices else 1.0
+
+    @property
+    def terms(self) -> str:
+        """The words that bound the search: a plan of its rest holds as long as they do."""
+        return " ".join(f"{name}={self.setting(name)}" for name in _TERMS)
+
+    @property
+    def rungs(self) -> Rungs:
+        """Where trials are compared."""
+        return rungs(self.setting("pruner"), self.epochs)
 
     @property
     def confirm(self) -> int:
@@ -110,22 +164,21 @@ class Plan:
     def _seeds_paid_for(self) -> int:
         """As many as make one training for each three trials, so that a glance stays one.
 
-        Where something is required of the winner, as many as are of use.
+        Where something is required of the winner, as many as are of use; a budget decides for itself.
         """
-        if self.setting("require"):
+        if self.setting("require") or self.frugal:
             return _MOST_SEEDS
-        seeds = min(_MOST_SEEDS, int(self.setting("trials")) // (_TRIALS_TO_EACH * self._confirmed))
-        return seeds if seeds >= _FEWEST_SEEDS else 0
+        seeds = min(_MOST_SEEDS, self._about // (_TRIALS_TO_EACH * self.candidates(self.confirm)))
+        return seeds if seeds >= FEWEST_SEEDS else 0
 
     @property
     def confirmations(self) -> int:
         """How many trainings with fresh seeds there will be at most."""
-        return self._confirmed * len(self.fresh_seeds)
+        return self.candidates(self.confirm) * len(self.fresh_seeds)
 
-    @property
-    def _confirmed(self) -> int:
-        """How many configurations are: the best, the baseline and, with more than one goal, the knee."""
-        return self.confirm + (2 if self.search.objective.beside else 1)
+    def candidates(self, best: int) -> int:
+        """How many configurations train again with so many of the best: the baseline and any knee, too."""
+        return best + (2 if self.search.objective.beside else 1)
 
     def setting(self, name: str) -> Any:
         """Return one of the words that the search was started with; one that is younger has its default."""
@@ -248,8 +301,9 @@ def _search(
 def _words(settings: SearchSettings | TrainSettings) -> dict[str, Value]:
     """Return the settings that shape the search itself, not where it is kept."""
     elsewhere = {"recipe", "name", "store", "service", "junit", "recipe_options", "space_overrides", "config"}
-    of_one = {"trials": 1, "timeout": None, "sampler": GIVEN, "pruner": "none"}
-    return {**of_one, **settings.model_dump(exclude=elsewhere)}
+    of_one = {"budget": "", "trials": 1, "timeout": None, "sampler": GIVEN, "pruner": "none"}
+    words = {**of_one, **settings.model_dump(exclude=elsewhere)}
+    return words if words["trials"] or words["budget"] else {**words, "trials": _TRIALS}
 
 
 def _of_model_or_loss(recipe: Recipe, options: Mapping[str, Given]) -> dict[str, Given]:

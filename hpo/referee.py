@@ -7,8 +7,6 @@ trials, an epoch that is reported again changes nothing, a trial ends once.
 
 from __future__ import annotations
 
-import math
-import time
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -17,12 +15,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 from hpo.config import Config
 from hpo.goals import shape
 from hpo.history import History, Trial
-from hpo.ledger import Ledger, Writer
+from hpo.ledger import Ledger, Meter, Writer
 from hpo.plan import Plan
 from hpo.rounds import Rounds
 from hpo.single import Single
+from hpo.spending import Spending, differs
 from hpo.trial import (
     AFTER,
+    BUDGET,
     COSTS,
     PROOF,
     TIMEOUT,
@@ -72,7 +72,9 @@ class Referee:
             self._history.add(record)
             self._study.restore(record)
         self._costs = _by_shape(self._history)
-        self._rounds = Rounds(self._plan, self._history)
+        self._meter = Meter(ledger, session, self._plan.pace)
+        self._spending = Spending(self._plan, self._history, self._meter.clock)
+        self._rounds = Rounds(self._plan, self._history, self._spending)
         self._writer = Writer(ledger, self._plan.search, session)
         self._noted: dict[int, Mapping[str, Any]] = {}  # what the engine said last of each trial
         self._cohorts: dict[str, list[int]] = {}
@@ -82,11 +84,7 @@ class Referee:
             held.append(trial.number)
         self._forgiven: dict[int, int] = {}  # tries that ended with an earlier driver, by no fault of theirs
         self._lost: dict[int, str] = {}  # whose worker died, and of what
-        self._timeout = self._plan.setting("timeout") or math.inf
-        self._deadline = time.monotonic() + self._timeout
-        self._kept = 0.0  # of that time, for confirming
-        self._trials: int = self._plan.setting("trials")
-        self.paused, self._heard = False, time.monotonic()
+        self.paused = False
 
     def flush(self) -> None:
         """Make everything answered so far durable."""
@@ -132,6 +130,7 @@ class Referee:
     def _take(self, cohort: str) -> int | None:
         if self._waiting:
             return self._waiting.popleft()
+        self._look_ahead()
         if self._proposes:
             if not self._study.ready:
                 return None
@@ -163,7 +162,7 @@ class Referee:
     @property
     def _unconfirmed(self) -> list[Proposal]:
         """The next round of trainings with fresh seeds, if all that was searched has ended."""
-        if self._over or self._proposes or any(it.proposal.searched for it in self._history.running):
+        if self._over or self._proposes or self._searching:
             return []
         return self._rounds.next
 
@@ -176,6 +175,8 @@ class Referee:
         best = self._history.best
         if best is None or self._over or self._history.running or self._history.proof:
             return None
+        if not self._spending.pays(0):
+            return None
         return best if best.at_once > 1 or self._history.standings else None
 
     @property
@@ -185,12 +186,32 @@ class Referee:
 
     @property
     def _proposes(self) -> bool:
-        searching = not self._over and time.monotonic() <= self._deadline - self._kept
-        return searching and len(self._history.searched) < self._trials
+        return not (self._over or self._concluded or self._spending.ended)
+
+    @property
+    def _searching(self) -> bool:
+        """Whether a trial of the search itself is under way."""
+        return any(trial.proposal.searched for trial in self._history.running)
+
+    @property
+    def _concluded(self) -> bool:
+        """Whether it was written down that the search itself is over, which holds as long as its terms do."""
+        planned = self._history.forecast
+        return planned is not None and bool(planned.over) and planned.terms == self._plan.terms
 
     @property
     def _over(self) -> bool:
-        return time.monotonic() > self._deadline or self._history.hopeless is not None
+        return self._spending.over or self._history.hopeless is not None
+
+    def _look_ahead(self) -> None:
+        """Plan the rest of the budget anew, and write that down if it has changed."""
+        if self._plan.budget is None or self._concluded:
+            return
+        self._spending.learn()
+        idle = bool(self._history.searched) and not self._searching
+        forecast = self._spending.forecast(self._spending.ended if idle else "")
+        if differs(self._history.forecast, forecast):
+            self._record(forecast)
 
     def wished(self) -> Wish:
         """Return what people ask of this session."""
@@ -201,13 +222,15 @@ class Referee:
 
         The clock of a search stands still while it is paused; call this about once a second.
         """
-        now = time.monotonic()
-        self._deadline += now - self._heard if self.paused else 0.0
-        self.paused, self._heard = wish.paused, now
-        trials = self._trials if wish.trials is None else max(wish.trials, len(self._history.searched))
-        if trials != self._trials:
+        self.paused = wish.paused
+        self._meter.clock.hear(paused=wish.paused)
+        if self._plan.budget:
+            self._meter.note()
+        asked = self._spending.trials
+        trials = asked if wish.trials is None else max(wish.trials, len(self._history.searched))
+        if trials != asked:
             self._ledger.note_settings(self._ledger.search(self._plan.search.name), {"trials": trials})
-            self._trials = trials
+            self._spending.trials = trials
 
     def attempt(self, cohort: str, trials: Iterable[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note that a worker took up these trials for a cohort, in what way, and why the last one died."""
@@ -255,8 +278,8 @@ class Referee:
         kept, notes = self._judge(trial, report)
         with self._writer.together():  # a verdict that is durable without what follows from it would be lost
             self._record(replace(report, notes=notes))
-            if not kept or self._out_of_time(trial, report):
-                self._end(trial, Outcome.PRUNED, "" if not kept else TIMEOUT)
+            if not kept or self._out_of_budget(trial):
+                self._end(trial, Outcome.PRUNED, "" if not kept else self._limited_by)
         return trial.ending is None
 
     def _judge(self, trial: Trial, point: Point) -> tuple[bool, dict[str, Any]]:
@@ -264,9 +287,12 @@ class Referee:
             return True, {}
         return self._study.report(trial.number, point.epoch, point.score)
 
-    def _out_of_time(self, trial: Trial, point: Point) -> bool:
-        deadline = self._deadline - (self._kept if trial.proposal.searched else 0.0)
-        return point.epoch < self._plan.epochs and time.monotonic() > deadline
+    def _out_of_budget(self, trial: Trial) -> bool:
+        return trial.epochs < self._plan.epochs and self._spending.ends(trial)
+
+    @property
+    def _limited_by(self) -> str:
+        return BUDGET if self._plan.frugal else TIMEOUT
 
     def tell(self, endings: Collection[Ending]) -> None:
         """Take in how trials ended; a trial that has ended already stays as it is.
@@ -320,9 +346,10 @@ class Referee:
         if trial.proposal.searched:
             self._study.end(trial.number, outcome, trial.score)
         known = {**self._noted.pop(trial.number, {}), **(notes or {})}
-        self._record(Ending(trial.number, outcome, reason, trial.score, known))
-        if outcome is Outcome.FINISHED and math.isfinite(self._timeout):
-            self._kept = min(self._timeout / 2, self._rounds.seconds)
+        with self._writer.together():
+            self._record(Ending(trial.number, outcome, reason, trial.score, known))
+            if trial.proposal.searched:
+                self._look_ahead()
 
     def _record(self, record: R) -> R:
         placed = self._writer.append(record)

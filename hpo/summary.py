@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -56,11 +57,21 @@ def describe_briefly(search: Search, history: History) -> dict[str, Any]:
         "counts": ({"running": len(history.running)} if history.running else {}) | dict(history.counts),
         "best": best and describe_trial(best, search.objective),
         "required": [it.describe() for it in required(search, history)],
+        "budget": _budget(search, history),
         "confirmed": confirmation.describe(history),
         "front": _front(history),
         "proof": history.proof and describe_trial(history.proof, search.objective),
         "at_once": {"most": history.at_once, "because": history.because, "live": history.occupancy},
     }
+
+
+def _budget(search: Search, history: History) -> dict[str, Any] | None:
+    """Return what a search may cost, and how the rest of that is planned."""
+    limit, planned = search.settings.get("budget"), history.forecast
+    if not limit:
+        return None
+    facts = asdict(planned) if planned else {}
+    return {"limit": limit, **{name: it for name, it in facts.items() if name not in ("at", "seq", "terms")}}
 
 
 def _front(history: History) -> list[dict[str, Any]] | None:

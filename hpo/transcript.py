@@ -15,12 +15,12 @@ from hpo.config import Config
 from hpo.errors import HpoError
 from hpo.history import Search, State
 from hpo.recipe import Objective
-from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
+from hpo.trial import Attempt, Ending, Forecast, Outcome, Point, Proposal, Record
 
 VERSION: Final = 1
 """The form that is written; what a newer hpo wrote in another form is refused."""
 
-_KINDS: Final = {kind.__name__.lower(): kind for kind in (Proposal, Attempt, Point, Ending)}
+_KINDS: Final = {kind.__name__.lower(): kind for kind in (Proposal, Attempt, Point, Ending, Forecast)}
 _ORDERED: Final = ("name", "recipe", "path", "source", "space", "versions", "settings", "created", "reason")
 
 

@@ -1,7 +1,8 @@
 """What happens to a trial, in records: proposed, attempted, measured, ended.
 
 These four are all that a search writes about its trials, in this order, with one running number
-(`seq`) for each search. Everything a person later sees is computed from them (`hpo.history`).
+(`seq`) for each search; a fifth says how the rest of a budget is planned. Everything a person later sees is
+computed from them (`hpo.history`).
 Times are seconds since 1970, UTC.
 """
 
@@ -27,7 +28,9 @@ class Outcome(StrEnum):
 
 
 TIMEOUT: Final = "timeout"
-"""The reason of a trial that the clock has stopped, not a verdict."""
+BUDGET: Final = "budget"
+SPENT: Final = (TIMEOUT, BUDGET)
+"""The reasons of a trial that was stopped by what it costs, not by a verdict."""
 PROOF: Final = "proof"
 CONFIRMATION: Final = "confirmation"
 SEED: Final = "seed"
@@ -188,6 +191,34 @@ class Ending:
     seq: int = 0
 
 
+@dataclass(frozen=True)
+class Forecast:
+    """How the rest of a budget is planned from here, or why (`over`) no more trials are proposed.
+
+    `trials` are those of the search itself in all, None while nobody knows what one costs; then the best
+    `confirm` and the baseline train again with `seeds` fresh seeds. `used` is what was used so far: epochs
+    (`trainings`), seconds, or seconds of devices. `gain` is what all trials that the rest pays for are
+    expected to better the score by, `noise` what it moves by anyway; None where that is unknown. `terms` are
+    the words that it all follows from: with others there is another plan.
+    """
+
+    trials: int | None
+    confirm: int
+    seeds: int
+    used: float
+    gain: float | None
+    noise: float | None
+    over: str
+    terms: str
+    at: float = 0.0
+    seq: int = 0
+
+    @property
+    def worth(self) -> bool:
+        """Whether more trials are expected to bring more than noise, as far as that is known."""
+        return self.gain is None or self.noise is None or self.gain >= self.noise
+
+
 class Stopped(Exception):  # noqa: N818 - stopping on request is no error
     """The search stops: save what is under way, and train no further. What was reported is taken in."""
 
@@ -196,4 +227,4 @@ class MissingEpochError(Exception):
     """An epoch before the one that is spoken of is not known: report it first."""
 
 
-Record = Proposal | Attempt | Point | Ending
+Record = Proposal | Attempt | Point | Ending | Forecast

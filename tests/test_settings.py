@@ -25,7 +25,8 @@ def test_only_the_recipe_must_be_said(monkeypatch):
     assert read("recipe=cnn").model_dump() == {
         "recipe": "cnn",
         "space": "default",
-        "trials": 64,
+        "budget": "",
+        "trials": None,
         "epochs": None,
         "timeout": None,
         "sampler": "blend",
@@ -67,6 +68,9 @@ def test_dotted_words_are_gathered_as_text():
         ("timeout=90s", "timeout", 90.0),
         ("timeout=10m", "timeout", 600.0),
         ("timeout=1.5h", "timeout", 5400.0),
+        ("timeout=1h30m", "timeout", 5400.0),
+        ("budget=90m", "budget", "1h30m"),
+        ("budget=1trainings", "budget", "1training"),
         ("workers=3", "workers", 3),
         ("workers=auto", "workers", "auto"),
         ("gpus_per_trial=0.25", "gpus_per_trial", 0.25),
@@ -116,8 +120,8 @@ def test_a_bare_word_is_the_name_where_a_verb_takes_one():
 
 
 KNOWN = (
-    "recipe, space, trials, epochs, timeout, objective, memory, sampler, pruner, workers, cluster, fuse, "
-    "gpus_per_trial, workers_per_trial, parallel, seed, confirm, confirm_seeds, require, junit, "
+    "recipe, space, budget, trials, epochs, timeout, objective, memory, sampler, pruner, workers, cluster, "
+    "fuse, gpus_per_trial, workers_per_trial, parallel, seed, confirm, confirm_seeds, require, junit, "
     "deterministic, report_within, name, store, checkpoint_every, checkpoints"
 )
 WHOLE = "Must be a whole number ≥ 1, got "

@@ -10,6 +10,7 @@ from typing import Final
 from hpo.advice.advice import Advice, Topic
 from hpo.advice.facts import Facts, numbers
 from hpo.history import Trial
+from hpo.noise import steps, wobble
 from hpo.summary import brief
 from hpo.trial import Point
 
@@ -125,10 +126,6 @@ def _loss(point: Point) -> float:
     return point.loss
 
 
-def _score(point: Point) -> float:
-    return point.score
-
-
 def _tail(trial: Trial) -> int:
     return max(2, trial.epochs // 6)
 
@@ -143,22 +140,7 @@ def _lowest(trial: Trial) -> Point:
     return min(trial.points, key=_loss)
 
 
-def _steps(trial: Trial, measure: Callable[[Point], float]) -> list[float]:
-    """Return by how much a curve moves against its bend, epoch by epoch, in its last half.
-
-    Of independent errors around a parabola, a third difference is sqrt(20) times as large.
-    """
-    values = [measure(point) for point in trial.points[-max(5, trial.epochs // 2) :]]
-    fours = zip(values, values[1:], values[2:], values[3:], strict=False)
-    return [abs(d - 3 * c + 3 * b - a) / math.sqrt(20) for a, b, c, d in fours]
-
-
-def wobble(trial: Trial) -> float:
-    """Return how much the score moves from epoch to epoch, apart from its course."""
-    return median(_steps(trial, _score))
-
-
 def _noise(trial: Trial, measure: Callable[[Point], float]) -> float:
     """Return the same as a part of the curve's level."""
     level = abs(measure(trial.points[-1]))
-    return median(_steps(trial, measure)) / level if level else 0.0
+    return median(steps(trial, measure)) / level if level else 0.0

@@ -13,7 +13,7 @@ from hpo.config import Value
 from hpo.history import History, Trial
 from hpo.plan import Plan
 from hpo.space import Int, Log, OneMinusLog, OneOf, Parameter, Uniform
-from hpo.trial import TIMEOUT, Outcome
+from hpo.trial import SPENT, Outcome
 from hpo.vocabulary import Hyperparameter
 
 T = TypeVar("T")
@@ -87,7 +87,7 @@ class Facts:
 
 def _judged(trial: Trial) -> bool:
     ending = trial.ending
-    return bool(ending and ending.outcome in _JUDGED and ending.reason != TIMEOUT)
+    return bool(ending and ending.outcome in _JUDGED and ending.reason not in SPENT)
 
 
 def path_of(parameter: Parameter) -> str:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Connection, Engine, Row, create_engine, text
 from sqlalchemy.exc import ArgumentError, DBAPIError
@@ -17,6 +18,8 @@ from hpo.audit.check import Check
 from hpo.audit.rules import RULES, STATE
 from hpo.audit.winner import winner
 from hpo.errors import InputError, Problem, did_you_mean, without_password
+
+_UNBOUNDED: Final = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -101,10 +104,13 @@ def _search(connection: Connection, name: str) -> Row[Any]:
 
 def _known(row: Row[Any]) -> dict[str, Any]:
     settings = json.loads(row.settings)
+    epochs = settings.get("epochs") or _epochs(row.source)
+    bought = re.fullmatch(r"(\d+)trainings?", settings.get("budget") or "")
     return {
         "search": row.id,
-        "epochs": settings.get("epochs") or _epochs(row.source),
-        "trials": settings.get("trials", 1),
+        "epochs": epochs,
+        "trials": settings.get("trials", 1) or _UNBOUNDED,
+        "paid": int(bought[1]) * epochs if bought else _UNBOUNDED,
         "sign": -1 if row.objective.startswith("maximize") else 1,
     }
 

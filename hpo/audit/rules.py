@@ -1,7 +1,7 @@
 """What a ledger must hold to, each rule as two queries: how many things it is about, and which break it.
 
 Plain SQL that SQLite and PostgreSQL understand. `:search` is the search's number, `:epochs` those of a full
-training, `:trials` those that were ordered.
+training, `:trials` those that were ordered, `:paid` the epochs of a budget in trainings.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def _count(table: str) -> str:
 
 _RECORDS: Final = " UNION ALL ".join(
     f"SELECT seq FROM {table} WHERE search_id = :search"  # noqa: S608
-    for table in ("proposals", *_KINDS)
+    for table in ("proposals", *_KINDS, "forecasts")
 )
 _SEARCHED: Final = "origin NOT IN ('proof', 'confirmation')"
 _OF_TRIAL: Final = "search_id = :search AND trial = p.number"
@@ -70,6 +70,12 @@ RULES: Final = (
         _count("proposals"),
         f"""SELECT count(*) || ' instead of ' || :trials FROM proposals
         WHERE search_id = :search AND {_SEARCHED} HAVING count(*) > :trials""",  # noqa: S608
+    ),
+    Rule(
+        "no more is trained than the budget pays for",
+        _count("points"),
+        """SELECT count(*) || ' epochs instead of ' || :paid FROM points
+        WHERE search_id = :search HAVING count(*) > :paid""",
     ),
     Rule(
         "every attempt, epoch and ending is that of a proposed trial",
@@ -151,7 +157,8 @@ RULES: Final = (
         "SELECT count(*) FROM proposals WHERE search_id = :search AND origin = 'confirmation'",
         """SELECT count(*) || ' times ' || p.notes FROM proposals p
         LEFT JOIN endings e ON e.search_id = p.search_id AND e.trial = p.number
-        WHERE p.search_id = :search AND p.origin = 'confirmation' AND coalesce(e.reason, '') <> 'timeout'
+        WHERE p.search_id = :search AND p.origin = 'confirmation'
+        AND coalesce(e.reason, '') NOT IN ('timeout', 'budget')
         GROUP BY p.config, p.notes HAVING count(*) > 1""",
     ),
     Rule(

@@ -42,7 +42,7 @@ def _confirmed(connection: Connection, known: Mapping[str, Any]) -> dict[str, En
 
 
 def _by_itself(row: Row[Any]) -> bool:
-    return bool(row.outcome) and row.reason != "timeout"
+    return bool(row.outcome) and row.reason not in ("timeout", "budget")
 
 
 def _merit(rows: Sequence[Row[Any]], sign: int) -> tuple[bool, float]:

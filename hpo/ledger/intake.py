@@ -15,7 +15,7 @@ from hpo.history import Search
 from hpo.ledger.ledger import Ledger
 from hpo.ledger.revision import prepare
 from hpo.ledger.schema import search_row, searches, sessions, write
-from hpo.trial import Record
+from hpo.trial import Forecast, Record
 
 
 def take_in(ledger: Ledger, search: Search, records: Sequence[Record]) -> Search:
@@ -49,4 +49,5 @@ def _session(search: Search, number: int, records: Sequence[Record]) -> dict[str
         "ended": last,
         "state": search.state.value,
         "reason": search.reason,
+        "used": next((it.used for it in reversed(records) if isinstance(it, Forecast)), None),
     }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import socket
 import time
@@ -182,6 +183,25 @@ class Ledger:
         """Return what is asked of a session."""
         with self.engine.connect() as connection:
             return _wish(connection.scalar(select(sessions.c.wish).where(sessions.c.id == session)))
+
+    def used(self, session: int) -> tuple[float, float | None]:
+        """Return what a search used by the clock before this session, and in it; None if none was noted."""
+        of_search = select(sessions.c.search_id).where(sessions.c.id == session).scalar_subquery()
+        earlier = (sessions.c.search_id == of_search, sessions.c.id != session)
+        with self.engine.connect() as connection:
+            before = connection.scalar(select(func.sum(sessions.c.used)).where(*earlier))
+            own = connection.scalar(select(sessions.c.used).where(sessions.c.id == session))
+        return float(before or 0.0), own
+
+    def since(self, session: int) -> float:
+        """Return the seconds since a session began."""
+        with self.engine.connect() as connection:
+            began = connection.scalar(select(sessions.c.started).where(sessions.c.id == session))
+        return max(time.time() - float(began or math.inf), 0.0)
+
+    def note_used(self, session: int, used: float) -> None:
+        """Note what a session has used by the clock."""
+        self._execute(update(sessions).where(sessions.c.id == session).values(used=used))
 
     def close_session(self, session: int, state: State, reason: str = "") -> None:
         """Note how the session ended."""

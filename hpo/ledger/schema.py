@@ -31,7 +31,7 @@ from sqlalchemy import (
 
 from hpo.config import Config
 from hpo.history import Search
-from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
+from hpo.trial import Attempt, Ending, Forecast, Outcome, Point, Proposal, Record
 
 metadata = MetaData()
 
@@ -56,7 +56,7 @@ revisions = Table("hpo_revision", metadata, Column("version_num", String(32), pr
 
 # One row for each time that a driver worked on a search; `state` is null until it stops. `born` is when its
 # process began, in seconds since the machine did: it tells the process from another one of the same number.
-# `wish` is what people ask of it (`hpo.wish.Wish`), as JSON.
+# `wish` is what people ask of it (`hpo.wish.Wish`), as JSON; `used` what it took of the budget by the clock.
 sessions = Table(
     "sessions",
     metadata,
@@ -71,6 +71,7 @@ sessions = Table(
     Column("born", Float),
     Column("heartbeat", Float),
     Column("wish", Text),
+    Column("used", Float),
 )
 
 
@@ -141,11 +142,28 @@ endings = Table(
     *_order(),
 )
 
+forecasts = Table(
+    "forecasts",
+    metadata,
+    _of_search(),
+    Column("trials", Integer),
+    Column("confirm", Integer, nullable=False),
+    Column("seeds", Integer, nullable=False),
+    Column("used", Float, nullable=False),
+    Column("gain", Float),
+    Column("noise", Float),
+    Column("over", String(20), nullable=False),
+    Column("terms", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("seq", Integer, primary_key=True),
+)
+
 RECORDS: Final[Mapping[type[Record], Table]] = {
     Proposal: proposals,
     Attempt: attempts,
     Point: points,
     Ending: endings,
+    Forecast: forecasts,
 }
 
 for _table in (proposals, points, endings):

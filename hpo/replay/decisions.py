@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from hpo.changes import changed_versions
+from hpo.clock import Clock
 from hpo.history import History
 from hpo.ledger import Ledger
 from hpo.plan import Plan
 from hpo.referee import proposer
 from hpo.settings import ReplaySettings
-from hpo.trial import TIMEOUT, Attempt, Ending, Outcome, Point, Proposal, Record
+from hpo.spending import Spending
+from hpo.trial import SPENT, Attempt, Ending, Forecast, Outcome, Point, Proposal, Record
 
 _COMPARED: Final = ("number", "origin", "config", "params", "distributions", "notes")
 
@@ -74,9 +76,9 @@ def replay(settings: ReplaySettings) -> Decisions:
 def _beyond(records: Iterable[Record]) -> dict[str, int]:
     """Count the endings that do not follow from records."""
     endings = [record for record in records if isinstance(record, Ending)]
-    late = sum(ending.outcome is Outcome.PRUNED and ending.reason == TIMEOUT for ending in endings)
+    late = Counter(it.reason for it in endings if it.outcome is Outcome.PRUNED and it.reason in SPENT)
     lost = sum(ending.outcome is Outcome.LOST for ending in endings)
-    return {what: count for what, count in (("timeout", late), ("lost", lost)) if count}
+    return {**late, **({"lost": lost} if lost else {})}
 
 
 class _Walk:
@@ -85,7 +87,9 @@ class _Walk:
     def __init__(self, plan: Plan, records: Sequence[Record]) -> None:
         self._plan, self._records = plan, records
         self._study = proposer(plan)
-        self._history = History(plan.search.objective)
+        self._history = History(plan.search.objective, lag=plan.search.lag)
+        self._clock = Clock(pace=0)
+        self._spending = Spending(plan, self._history, self._clock)
         self._stopped = {
             record.trial for record in records if isinstance(record, Ending) and _by_verdict(record)
         }
@@ -118,6 +122,8 @@ class _Walk:
                 yield from self._judge(record)
             case Attempt() | Ending():
                 self._study.restore(record)
+            case Forecast() if record.terms == self._plan.terms:
+                yield from self._plan_again(record)
 
     def _follow(self, recorded: Proposal) -> Iterator[Difference]:
         """Choose anew what is trained after the search: its best, or its winner."""
@@ -139,6 +145,15 @@ class _Walk:
             if before != now:
                 yield Difference(recorded.number, None, name, before, now)
 
+    def _plan_again(self, recorded: Forecast) -> Iterator[Difference]:
+        """Plan the rest of a budget anew, at the reading of the clock that was recorded."""
+        self._clock.put(recorded.used)
+        self._spending.learn()
+        ended = self._spending.ended if recorded.over else ""
+        again = replace(self._spending.forecast(ended), at=recorded.at, seq=recorded.seq)
+        if again != recorded:
+            yield Difference(len(self._history.trials) - 1, None, "plan", asdict(recorded), asdict(again))
+
     def _judge(self, point: Point) -> Iterator[Difference]:
         went_on = point.trial not in self._stopped or point.epoch < self._last[point.trial]
         goes_on, notes = self._study.report(point.trial, point.epoch, point.score)
@@ -148,7 +163,7 @@ class _Walk:
 
 
 def _by_verdict(ending: Ending) -> bool:
-    return ending.outcome is Outcome.PRUNED and ending.reason != TIMEOUT
+    return ending.outcome is Outcome.PRUNED and ending.reason not in SPENT
 
 
 def _plain(value: Any) -> Any:

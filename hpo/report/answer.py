@@ -12,9 +12,9 @@ from statistics import median
 from typing import Final
 
 from hpo.advice import Facts
-from hpo.advice.curves import wobble
 from hpo.config import Config, Value
 from hpo.history import Trial
+from hpo.noise import wobble
 from hpo.plan import OPTION, Plan
 from hpo.summary import brief, measures, seconds
 from hpo.trial import Outcome

@@ -10,11 +10,11 @@ from typing import Annotated, Final, Literal, get_args
 from pydantic import BeforeValidator
 
 from hpo import requirement
+from hpo.budget import Budget, clock_seconds
 from hpo.errors import nearest, without_password
 from hpo.settings.words import shown
 
 _NUMBER: Final = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
-_UNITS: Final = {"": 1, "s": 1, "m": 60, "h": 3600}
 _PREFIXES: Final = ("", "k", "m", "g", "t")
 _DATABASES: Final = ("sqlite", "postgresql")
 
@@ -61,11 +61,15 @@ def _fuse(value: object) -> int | str:
 
 
 def _seconds(value: object) -> float:
-    match = re.fullmatch(rf"({_NUMBER})([smh]?)", str(value))
-    seconds = float(match[1]) * _UNITS[match[2]] if match else 0.0
+    text = str(value)
+    seconds = float(text) if re.fullmatch(_NUMBER, text) else clock_seconds(text)
     if not 0 < seconds < float("inf"):
         raise ValueError(f"must be a duration such as 90, 90s, 10m or 2h, got {str(value)!r}.")
     return seconds
+
+
+def _budget(value: object) -> str:
+    return str(Budget.parse(str(value))) if value else ""
 
 
 def _bytes(value: object) -> int:
@@ -208,6 +212,7 @@ Workers = Annotated[int | Literal["auto"], BeforeValidator(_workers)]
 Seeds = Annotated[int | Literal["auto"], BeforeValidator(_seeds)]
 Fuse = Annotated[int | Literal["auto", "off"], BeforeValidator(_fuse)]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
+Spend = Annotated[str, BeforeValidator(_budget)]
 Bytes = Annotated[int, BeforeValidator(_bytes)]
 Gpus = Annotated[float, BeforeValidator(_gpus)]
 Cluster = Annotated[str, BeforeValidator(_cluster)]

@@ -32,6 +32,7 @@ from hpo.settings.values import (
     SamplerName,
     Seconds,
     Seeds,
+    Spend,
     Tracking,
     Weights,
     Workers,
@@ -122,7 +123,10 @@ class SearchSettings(TrialSettings):
 
     recipe: str = Field(description="What to train: a name (`hpo recipes`) or a path")
     space: str = Field(default="default", description="What to search: a name (`hpo spaces`) or a path")
-    trials: Count = Field(default=64, description="Configurations to try")
+    budget: Spend = Field(default="", description="All it may cost: 20m, 8cpu-h, 4gpu-h, 30trainings (none)")
+    trials: Count | None = Field(
+        default=None, description="Configurations to try (64, or what the budget pays for)"
+    )
     epochs: Count | None = Field(default=None, description="Epochs of a full trial (the recipe's)")
     timeout: Seconds | None = Field(default=None, description="Stop after 90s, 10m or 2h (never)")
     objective: str = Field(default="", description="Goals: loss,memory,seconds,parameters (the recipe's)")

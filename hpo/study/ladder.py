@@ -7,17 +7,13 @@ in place of one: what a rung lets pass, and how far the next one is. The first r
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
-from typing import Final
 
 import optuna
 from optuna.pruners import BasePruner
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
-_STEP: Final = 2.25  # from rung to rung
-_PASSES: Final = 1 / 3
-_LOWEST: Final = 0.03  # of a full training: below, a curve says little
+from hpo.rungs import PASSES, ladder
 
 
 class Ladder(BasePruner):
@@ -27,7 +23,7 @@ class Ladder(BasePruner):
     """
 
     def __init__(self, epochs: int) -> None:
-        self.rungs = tuple(sorted(set(_rungs(epochs))))
+        self.rungs = ladder(epochs)
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         """Return whether the trial, after its last epoch, is to stop."""
@@ -42,14 +38,7 @@ class Ladder(BasePruner):
             for score in _measured(it, below, epoch)
         ]
         better = sum(cost < sign * trial.intermediate_values[epoch] for cost in rivals)
-        return better >= _PASSES * len(rivals)
-
-
-def _rungs(epochs: int) -> Iterator[int]:
-    height = epochs / _STEP
-    while height >= max(0.8, _LOWEST * epochs):
-        yield round(height)
-        height /= _STEP
+        return better >= PASSES * len(rivals)
 
 
 def _measured(trial: FrozenTrial, below: int, epoch: int) -> list[float]:

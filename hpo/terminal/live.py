@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
+from rich.text import Text
 
+from hpo import outlook
 from hpo.history import History, Search, State
 from hpo.terminal import training, wishing, wording
 from hpo.terminal.keys import Keys
@@ -38,15 +40,20 @@ class LineView:
 
     def __init__(self, console: Console) -> None:
         self._console, self._notices = console, Notices(console)
-        self._seen = 0
+        self._seen = self._plans = 0
         self._told = self._standing = ""
+        self._plan: Plan | None = None
 
     def start(self, plan: Plan, history: History) -> None:
         """Say what starts, or goes on: the trials of earlier sessions are not told again."""
         self._seen = len(history.ended)
         self._notices.start(history)
         search = plan.search
-        self._say(f"{search.name}  {search.recipe} · {search.objective} · {wording.ordered(plan)}")
+        self._plan, self._plans = plan, max(len(history.forecasts), 1)
+        ordered = "" if plan.frugal else f" · {wording.ordered(plan)}"
+        self._say(f"{search.name}  {search.recipe} · {search.objective}{ordered}")
+        for sentence in outlook.opening(plan, history):
+            self._console.print(Text(sentence))
 
     def update(self, search: Search, history: History) -> None:
         """Print what is new: a pause, how many trials train at once, and those that ended."""
@@ -61,6 +68,16 @@ class LineView:
         for trial in history.ended[self._seen :]:
             self._say(wording.ended(trial, history.objective))
         self._seen = len(history.ended)
+        self._tell_plans(history)
+
+    def _tell_plans(self, history: History) -> None:
+        """Print how the rest of a budget is planned anew; the first plan was told at the start."""
+        for planned in history.forecasts[self._plans :]:
+            if self._plan and not planned.over:
+                self._say(outlook.changed(self._plan, planned))
+            elif self._plan:
+                self._say(outlook.ended(self._plan, history))
+        self._plans = max(self._plans, len(history.forecasts))
 
     def finish(self) -> None:
         """Nothing is left to do: every line is out already."""

@@ -13,7 +13,8 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hpo import summary, usage
+from hpo import outlook, summary, usage
+from hpo.budget import SECONDS
 from hpo.history import History, Search, Trial
 from hpo.terminal import wording
 from hpo.terminal.spark import Curve
@@ -31,9 +32,9 @@ class Picture:
     """Draws a search as it stands; made when a session of it begins."""
 
     def __init__(self, plan: Plan, history: History, clock: Clock = time.monotonic) -> None:
-        self._epochs, self._clock = plan.epochs, clock
-        self._confirmations, self._ordered = plan.confirmations, wording.ordered(plan)
-        self._timeout: float | None = plan.setting("timeout")
+        self._plan, self._epochs, self._clock = plan, plan.epochs, clock
+        self._ordered = "" if plan.frugal or not plan.confirmations else wording.ordered(plan)
+        self._limit = plan.budget.amount if plan.budget and plan.budget.unit == SECONDS else None
         self._started = clock()
         # By earlier sessions, which tells nothing of our speed.
         self._before = _progress(history, self._epochs)
@@ -43,8 +44,9 @@ class Picture:
         """Return the picture: progress, outcomes, the best so far, what is tried, what each worker does."""
         return Group(
             line((search.name, "bold"), f"  {search.recipe} · {search.objective}"),
-            *([line(self._ordered, style="dim")] if self._confirmations else []),
-            self._bar(int(str(search.settings["trials"])), history),
+            *([line(self._ordered, style="dim")] if self._ordered else []),
+            *(line(it, style="dim") for it in outlook.now(self._plan, history)),
+            self._bar(self._trials(search, history), history),
             line(wording.outcomes(history) or _waiting(history), style="dim"),
             *([line(history.because, style="dim")] if history.because else []),
             *_best(history),
@@ -53,11 +55,16 @@ class Picture:
             *self._workers(history),
         )
 
+    def _trials(self, search: Search, history: History) -> int:
+        """Return how many trials there will be, as far as anybody knows."""
+        planned = history.forecast.trials if history.forecast and self._plan.frugal else None
+        return planned or int(str(search.settings["trials"] or len(history.searched) or 1))
+
     def _bar(self, trials: int, history: History) -> RenderableType:
         row = Table.grid(padding=(0, 1), expand=True)
         for ratio in (None, 1, None):
             row.add_column(ratio=ratio, no_wrap=True)
-        total = trials + self._confirmations
+        total = trials + _again(self._plan, history)
         done = min(_progress(history, self._epochs), total)
         row.add_row(
             _count(trials, history),
@@ -68,8 +75,8 @@ class Picture:
 
     def _times(self, trials: int, done: float) -> str:
         elapsed, gained = self._clock() - self._started, done - self._before
-        whole = f" of {wording.duration(self._timeout)}" if self._timeout else ""
-        rest = self._timeout - elapsed if self._timeout else None
+        whole = f" of {wording.duration(self._limit)}" if self._limit else ""
+        rest = self._limit - elapsed if self._limit else None
         if gained >= 1:  # less says nothing yet about the rest
             left = elapsed * (trials - done) / gained
             rest = left if rest is None else min(left, rest)
@@ -124,6 +131,12 @@ class LoadLine:
 def line(*parts: str | tuple[str, str], style: str = "") -> Text:
     """Return text that stays on one line, cut off where the line ends."""
     return Text.assemble(*parts, style=style, no_wrap=True, overflow="ellipsis")
+
+
+def _again(plan: Plan, history: History) -> int:
+    """Return how many trainings with fresh seeds there will be."""
+    planned = history.forecast
+    return (planned.confirm + 1) * planned.seeds if planned and planned.confirm else plan.confirmations
 
 
 def _progress(history: History, epochs: int) -> float:

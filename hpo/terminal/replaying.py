@@ -9,7 +9,11 @@ from rich.text import Text
 
 from hpo.replay import Comparison, Decisions, Difference
 
-_BEYOND = {"timeout": "stopped by the clock", "lost": "given up after their workers died"}
+_BEYOND = {
+    "timeout": "stopped by the clock",
+    "budget": "stopped by the budget",
+    "lost": "given up after their workers died",
+}
 
 
 def page(found: Decisions | Comparison) -> RenderableType:

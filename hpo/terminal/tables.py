@@ -62,7 +62,7 @@ def _header(search: Search, history: History) -> Text:
     chosen = (
         f"{key} {search.settings[key]}" for key in ("sampler", "pruner", "seed") if key in search.settings
     )
-    trials = f"{len(history.searched)} of {search.settings.get('trials', '?')} trials"
+    trials = f"{len(history.searched)} of {wording.expected(search, history)} trials"
     forked = f" · in place of {search.settings[FORKED_FROM]}" if FORKED_FROM in search.settings else ""
     counts = (wording.tally(history.counts), f"{len(history.running)} open" if history.running else "")
     return Text.assemble(

@@ -36,7 +36,9 @@ def _after(key: str, wish: Wish, trials: int, more: int) -> Wish:
 
 
 def _offered(search: Search) -> tuple[str, ...]:
-    return (PAUSE,) if search.given else (PAUSE, STOP, MORE)
+    if search.given:
+        return (PAUSE,)
+    return (PAUSE, STOP, MORE) if _trials(search) else (PAUSE, STOP)
 
 
 def step(search: Search) -> int:
@@ -45,7 +47,8 @@ def step(search: Search) -> int:
 
 
 def _trials(search: Search) -> int:
-    return int(str(search.settings["trials"]))
+    """Return how many trials there are to be; 0 where a budget decides."""
+    return 0 if search.settings.get("budget") else int(str(search.settings["trials"]))
 
 
 def standing(search: Search, history: History) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from hpo import summary
-from hpo.history import History, Trial
+from hpo.history import History, Search, Trial
 from hpo.recipe import Objective
 from hpo.trial import Outcome
 from hpo.usage import Use
@@ -71,11 +71,19 @@ def duration(seconds: float) -> str:
 
 def ordered(plan: Plan) -> str:
     """Return what a search is to train, with what comes after it."""
-    trials = f"{plan.search.settings['trials']} trials of {plan.epochs} epochs"
+    trials = f"{plan.trials} trials of {plan.epochs} epochs"
     seeds = "a fresh seed" if len(plan.fresh_seeds) == 1 else f"{len(plan.fresh_seeds)} fresh seeds"
     knee = ", the knee" if plan.search.objective.beside else ""
     again = f"the best {plan.confirm}{knee} and the baseline again with {seeds}"
     return f"{trials}, then {again}" if plan.confirmations else trials
+
+
+def expected(search: Search, history: History) -> str:
+    """Return how many trials there will be, as far as anybody knows."""
+    asked, planned = search.settings.get("trials"), history.forecast
+    if not search.settings.get("budget") or planned is None or planned.trials is None:
+        return str(asked or "?")
+    return f"{'' if planned.over else 'about '}{planned.trials}"
 
 
 def tally(counts: Mapping[str, int]) -> str:

@@ -16,7 +16,7 @@ from hpo.tracking.places import default_uri
 from hpo.tracking.runs import Runs
 from hpo.tracking.source import Source
 from hpo.tracking.wording import STATUS, Message
-from hpo.trial import Ending, Proposal, Record
+from hpo.trial import Ending, Forecast, Proposal, Record
 
 # Records between two moves of the cursor: few enough to repeat after a crash, enough to share requests.
 BATCH: Final = 1000
@@ -107,6 +107,8 @@ class Mirror:
 
     def _translate(self, record: Record, parent: Message, children: defaultdict[int, Message]) -> None:
         self.recall([record])
+        if isinstance(record, Forecast):
+            return  # MLflow knows trials
         number = record.number if isinstance(record, Proposal) else record.trial
         wording.tell_trial(children[number], record, self._history.trials[number], self._history.objective)
         if isinstance(record, Ending):

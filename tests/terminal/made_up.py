@@ -29,7 +29,7 @@ ADAMW = Config(
 )
 
 
-SETTINGS = {"trials": 64, "sampler": "tpe", "pruner": "halving", "seed": 0, "timeout": None}
+SETTINGS = {"budget": "", "trials": 64, "sampler": "tpe", "pruner": "halving", "seed": 0, "timeout": None}
 
 
 def search(state: State = State.RUNNING, **changes: object) -> Search:
@@ -57,6 +57,9 @@ def plan(state: State = State.RUNNING, seeds: int = 0) -> SimpleNamespace:
         confirm=3,
         fresh_seeds=range(1, seeds + 1),
         confirmations=4 * seeds,
+        trials=64,
+        budget=None,
+        frugal=False,
     )
 
 

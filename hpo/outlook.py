@@ -1,0 +1,94 @@
+"""How a budget is planned, how that changed, and why a search ended, in sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from hpo.history import History
+from hpo.plan import Plan
+from hpo.rungs import PASSES
+from hpo.spending import GAIN, MONEY, Spending
+from hpo.summary import brief
+from hpo.trial import Forecast
+
+
+def opening(plan: Plan, history: History) -> list[str]:
+    """Return what a budget is for, before the search starts or goes on; nothing where there is none."""
+    if plan.budget is None:
+        return []
+    planned = history.forecast or Spending(plan, history).forecast()
+    used = [f"used: {plan.budget.told(planned.used, plan.epochs)}"] if history.forecast else []
+    return [*used, _searching(plan, planned), _afterwards(plan, planned), *_sooner(plan)]
+
+
+def _searching(plan: Plan, planned: Forecast) -> str:
+    most = "" if plan.trials is None else f", {plan.trials} at most"
+    number = "as many" if planned.trials is None else f"about {planned.trials}"
+    trials = f"{number} trials of {plan.epochs} epochs" + (" as it pays for" if number == "as many" else "")
+    return f"{plan.limit}: {trials}{most}{_compared(plan)}"
+
+
+def _compared(plan: Plan) -> str:
+    at = plan.rungs.at
+    if not at:
+        return ""
+    share, epochs = "third" if plan.rungs.passes == PASSES else "half", "epoch" if len(at) == 1 else "epochs"
+    return f"; the best {share} goes on after {epochs} {_listed(list(map(str, at)))}"
+
+
+def _afterwards(plan: Plan, planned: Forecast) -> str:
+    if not plan.confirm:
+        return "nothing is trained with fresh seeds"
+    if not planned.confirm:
+        return "too little for fresh seeds: nothing is confirmed"
+    known = plan.budget is not None and (not plan.budget.timed or planned.trials is not None)
+    return f"then {_again(planned, up_to=not known)}; for that, half of the budget is kept at most"
+
+
+def _again(planned: Forecast, *, up_to: bool = False) -> str:
+    seeds = f"{planned.seeds} fresh seed{'' if planned.seeds == 1 else 's'}"
+    return f"the best {planned.confirm} and the baseline again with {'up to ' if up_to else ''}{seeds}"
+
+
+def _sooner(plan: Plan) -> list[str]:
+    sooner = "it ends sooner if more trials are expected to gain less than the score moves by itself"
+    return [sooner] if plan.frugal and not plan.search.objective.beside else []
+
+
+def changed(plan: Plan, planned: Forecast) -> str:
+    """Say how the rest of a budget is planned now."""
+    if plan.budget is None:
+        return ""
+    trials = "" if planned.trials is None else f"about {planned.trials} trials, "
+    after = _again(planned) if planned.confirm else "none again"
+    return f"now {trials}then {after}; {plan.budget.told(planned.used, plan.epochs)} used"
+
+
+def now(plan: Plan, history: History) -> list[str]:
+    """Return how the rest of a budget is planned, in one line; nothing where there is none."""
+    if not plan.frugal:
+        return []
+    planned = history.forecast
+    if planned is None:
+        return opening(plan, history)[:1]
+    return [ended(plan, history) if planned.over else changed(plan, planned)]
+
+
+def ended(plan: Plan, history: History) -> str:
+    """Say why the search ended before all trials were tried that might have been; nothing if it did not."""
+    planned = history.forecast
+    if planned is None or planned.over not in (GAIN, MONEY):
+        return ""
+    count = len(history.searched)
+    if planned.over == MONEY:
+        return f"{count} trials, as many as {plan.limit} pays for"
+    before = next((it.trials for it in reversed(history.forecasts) if not it.over and it.trials), count)
+    gain, noise = brief(planned.gain or 0.0), brief(planned.noise or 0.0)
+    return (
+        f"stopped after {count} of about {max(before, count)} trials: more are expected to better "
+        f"{history.objective.metric} by {gain}, and it moves by {noise} anyway"
+    )
+
+
+def _listed(words: Sequence[str]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), *words[-1:])))
