@@ -114,7 +114,7 @@ def test_the_first_page_shows_all_that_can_be_typed(words, capsys):
     assert cli.main(words) == 0
     page = capsys.readouterr().out
     assert all(example in page for _, example in cli.VERBS.values())
-    assert "  trials=64 " in page
+    assert "  sampler=blend " in page
     assert max(map(len, page.splitlines())) <= 80
 
 
