@@ -116,10 +116,11 @@ def _weighed(job: Job, trials: Sequence[Proposal], log: _Log) -> list[Proposal]:
     if not job.costs or not all(trial.searched for trial in trials):
         return [*trials]
     found = weigh(job, trials)
-    log.notes[COSTS] = found.costs
+    left = [trial for trial in trials if trial.number not in found.refused]
+    log.notes |= {COSTS: found.costs, "at once": len(left)}
     log.note("\n".join(dict.fromkeys(found.complaints)))
     log.referee.tell([*found.refused.values()])
-    return [trial for trial in trials if trial.number not in found.refused]
+    return left
 
 
 def find(job: Job, trials: Sequence[Proposal]) -> Found:

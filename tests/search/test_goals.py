@@ -241,6 +241,7 @@ def test_what_cannot_fit_is_refused_before_it_trains_and_the_others_train():
     }
     assert "weights, gradients and optimizer alone" in judge.endings[1].reason
     assert "may have" in judge.endings[2].reason
+    assert [it.notes["at once"] for it in judge.attempts] == [3, 1]
     assert {point.trial for point in judge.points} == {0}
 
 
