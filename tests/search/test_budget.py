@@ -464,3 +464,26 @@ def test_it_is_told_to_programs(url):
     ledger.close()
     assert told_["budget"]["limit"] == "12trainings"
     assert told_["budget"]["over"] == MONEY
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_search_as_a_user_does_it(folder):
+    done = folder.run("search", "recipe=linear", "epochs=4", "budget=9trainings", "workers=1", "--json")
+    assert done.returncode == 0, done.stderr
+    assert "budget=9trainings: about " in done.stderr
+    found = json.loads(done.stdout)
+    assert sum(trial["epochs"] for trial in found["trials"]) <= 9 * 4
+    assert found["budget"]["over"] in (MONEY, GAIN)
+    assert found["reason"] in folder.run("show", found["name"]).stdout.replace("\n", " ")
+    assert folder.run("replay", found["name"]).returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_clock_that_is_over_before_the_baseline_is_says_so(folder):
+    done = folder.run("search", "recipe=linear", "budget=1s", "workers=1")
+    assert done.returncode == 1
+    assert "budget=1s was over first" in done.stderr
+    later = folder.run("resume", "linear-1", "budget=10m", "trials=2")
+    assert later.returncode == 0, later.stderr
