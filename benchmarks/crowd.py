@@ -67,7 +67,7 @@ async def work(host: Any, name: str, at_once: int, tally: Tally) -> None:
 async def crowd(given: argparse.Namespace) -> None:
     from hpo.cluster.host import Host
     from hpo.ledger import Ledger
-    from hpo.plan import order
+    from hpo.ordering import order
     from hpo.referee import Referee
     from hpo.settings import SearchSettings
 

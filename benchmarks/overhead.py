@@ -45,7 +45,8 @@ ROWS = ("bare", "tune", "tune fresh", "hpo", "hpo + MLflow")
 
 
 def plan_of(trials: int) -> Any:
-    from hpo.plan import Plan, order
+    from hpo.ordering import order
+    from hpo.plan import Plan
     from hpo.settings import SearchSettings
 
     return Plan.of(

@@ -36,7 +36,8 @@ sys.path.insert(0, os.environ.get("PYTHONPATH") or str(Path(__file__).resolve().
 from hpo import cohort
 from hpo.job import Job
 from hpo.ledger import Ledger
-from hpo.plan import Plan, order
+from hpo.ordering import order
+from hpo.plan import Plan
 from hpo.referee import Referee
 from hpo.settings import SearchSettings
 from hpo.trial import Divergence, Ending, Outcome, Point, Proposal

@@ -77,7 +77,7 @@ class Clock:
 def order(sampler: str, trials: int) -> None:
     """Write down a search."""
     from hpo.ledger import Ledger
-    from hpo.plan import order
+    from hpo.ordering import order
     from hpo.settings import SearchSettings
 
     words = ["recipe=cnn", f"trials={trials}", f"epochs={EPOCHS}", f"sampler={sampler}", f"name={NAME}"]

@@ -18,7 +18,8 @@ sys.path.insert(0, os.environ.get("PYTHONPATH") or str(Path(__file__).resolve().
 
 from curves import Account, Axis, Spent, Table
 
-from hpo.plan import Plan, order
+from hpo.ordering import order
+from hpo.plan import Plan
 from hpo.settings import SearchSettings
 from hpo.study import Study
 from hpo.trial import Outcome

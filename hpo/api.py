@@ -13,7 +13,8 @@ from hpo.advice import Advice, advise
 from hpo.config import Config, Value
 from hpo.history import History, Search, State
 from hpo.ledger import Ledger
-from hpo.plan import Plan, order, order_training
+from hpo.ordering import order, order_training
+from hpo.plan import Plan
 from hpo.requirement import Judgement
 from hpo.settings import SearchSettings, StoreSettings, TrainSettings
 from hpo.terminal.live import viewer
@@ -199,7 +200,7 @@ def load(name: str, store: str | None = None) -> Result:
 
 
 def run(ordered: Search, store: str, viewing: Viewing, tell: Telling = lambda _: None) -> Result:
-    """Run what was ordered (`hpo.plan`) to its end, and `tell` what came of it before MLflow has all of it.
+    """Run what was ordered (`hpo.ordering`) to its end, and `tell` its result before MLflow has all of it.
 
     Raises:
         InputError: its name is taken, or the machine lacks what it asks for.

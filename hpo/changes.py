@@ -13,7 +13,8 @@ from hpo import recipe as recipes
 from hpo.config import Value
 from hpo.errors import InputError, Problem
 from hpo.history import FORKED_FROM, Search
-from hpo.plan import OPTION, OVERRIDE, SPACE_FILE, order, versions
+from hpo.ordering import order, versions
+from hpo.plan import OPTION, OVERRIDE, SPACE_FILE
 from hpo.settings import ResumeSettings, SearchSettings
 
 FREE: Final = (

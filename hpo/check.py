@@ -11,7 +11,8 @@ from hpo.contradictions import of_other_devices
 from hpo.errors import InputError, Problem
 from hpo.history import History, Search
 from hpo.ledger import Ledger
-from hpo.plan import Plan, order
+from hpo.ordering import order
+from hpo.plan import Plan
 from hpo.settings import SearchSettings
 from hpo.spending import Spending
 from hpo.summary import short

@@ -73,7 +73,7 @@ def run(
     tell: Telling = lambda _: None,
     begin: Callable[[Search], None] = lambda _: None,
 ) -> Result:
-    """Run a search that was ordered (`hpo.plan.order`, `order_training`) from its first trial to its end.
+    """Run a search that was ordered (`hpo.ordering.order`, `order_training`) from its first trial to its end.
 
     Before that, `begin` is given the search as it was written down.
 
@@ -107,8 +107,8 @@ def resume(given: ResumeSettings, viewing: Viewing, tell: Telling = lambda _: No
         raise InputError(Problem(search.name, f"This search is running: {search.reason}."))
     now = reorder(search, given)
     if "device" in search.settings:
-        decided = _decided(now)
-        now = replace(now, settings={**now.settings, "device": decided["device"], "held": decided["held"]})
+        decided = {name: it for name, it in _decided(now).items() if name in ("device", "held")}
+        now = replace(now, settings={**now.settings, **decided})
     found = changes(search, now)
     if found and given.allow_change:
         return run(_fork(ledger, search, now, given.name), given.store, viewing, tell)

@@ -10,7 +10,8 @@ from hpo.conductor import Result, Telling, Viewing, run
 from hpo.errors import InputError, Problem
 from hpo.handover import chosen, trained
 from hpo.history import GIVEN, Search, Trial
-from hpo.plan import Plan, order_training
+from hpo.ordering import order_training
+from hpo.plan import Plan
 from hpo.recipe import read
 from hpo.settings import ExtendSettings, TrainSettings
 from hpo.shelf import Kept, Shelf

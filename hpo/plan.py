@@ -1,34 +1,20 @@
-"""From the user's words to a search that can start: everything is checked here, before anything runs.
-
-`order` turns settings into a `Search`, which is what the ledger keeps; a `Plan` is what that search
-means to the code. A resumed search takes the same road from its row in the ledger. A single training
-(`order_training`) is a search whose space holds one configuration.
-"""
+"""What a search means to the code: a `Search` from the ledger, understood."""
 
 from __future__ import annotations
 
-import importlib.metadata
-import json
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
-from hpo import goals, shipped
 from hpo import recipe as recipes
 from hpo import space as spaces
 from hpo.budget import SECONDS, TRAININGS, Budget
 from hpo.config import Config, Value
-from hpo.contradictions import contradictions
-from hpo.errors import InputError, Problem, did_you_mean
-from hpo.history import GIVEN, Search
+from hpo.history import Search
 from hpo.recipe import MEMORY, Recipe
-from hpo.requirement import parse
 from hpo.rungs import Rungs, rungs
-from hpo.settings import SearchSettings, TrainSettings
+from hpo.settings import SearchSettings
 from hpo.space import Space
-from hpo.training.checkpoint import CHECKPOINT_SUFFIX, CheckpointError, read_whole
-from hpo.training.values import START, TRANSFER
 from hpo.training.words import vocabulary_of
 from hpo.vocabulary import Vocabulary
 
@@ -39,7 +25,6 @@ OVERRIDE: Final = "space."
 SPACE_FILE: Final = "space_file"
 """The setting that keeps the path of the space, so that it is found again from any folder."""
 
-Given = TypeVar("Given", bound=Value)
 
 _ROUNDS: Final = 4
 """So often, at least, a sampler that learns is to learn something before it proposes again."""
@@ -49,10 +34,8 @@ FEWEST_SEEDS: Final = 2
 _MOST_SEEDS: Final = 5
 _TRIALS_TO_EACH: Final = 3
 
-_TRIALS: Final = 64
+TRIALS: Final = 64
 """Where nothing else says how many."""
-
-_LIBRARIES: Final = ("hpo", "torch", "optuna", "ray", "scikit-learn", "numpy")
 
 
 @dataclass(frozen=True)
@@ -105,14 +88,14 @@ class Plan:
     def trials(self) -> int | None:
         """How many configurations are tried at most; None: as many as the budget pays for."""
         asked = self.setting("trials")
-        return int(asked) if asked else None if self.setting("budget") else _TRIALS
+        return int(asked) if asked else None if self.setting("budget") else TRIALS
 
     @property
     def _about(self) -> int:
         """How many trials there will be, as far as that can be said before the first."""
         budget = self.budget
         if self.trials or budget is None or budget.unit != TRAININGS:
-            return self.trials or _TRIALS
+            return self.trials or TRIALS
         return max(1, int(budget.limit(self.epochs) / 2 / self.rungs.further(self.epochs)))
 
     @property
@@ -204,198 +187,6 @@ class Plan:
         )
 
 
-def order(settings: SearchSettings, recipe: Recipe | None = None, space_text: str = "") -> Search:
-    """Check everything that a search needs and return it, not yet written down.
-
-    Args:
-        settings: what was typed.
-        recipe: the recipe, if that is not to be found by the settings.
-        space_text: the space as YAML, if that is not to be found by the settings.
-
-    Raises:
-        InputError: with every mistake in recipe, options, space and baseline.
-    """
-    recipe = recipe or recipes.find(settings.recipe)
-    options, problems = _options(recipe, settings.recipe_options)
-    objective, misread = goals.read(settings.objective, recipe)
-    problems += misread + contradictions(settings) + _not_measured(recipe, settings.require)
-    vocabulary = vocabulary_of(recipe, settings.parallel)
-    fixed = _of_model_or_loss(recipe, {name: settings.recipe_options[name] for name in options})
-    problems += vocabulary.check(recipe.baseline, f"{shipped.near(recipe.path)}  baseline")
-    problems += _said_twice(fixed, settings.space_overrides, "space.")
-    overrides = {**settings.space_overrides, **fixed}
-    try:
-        if space_text:
-            space = spaces.read(space_text, "space", vocabulary, overrides)
-        else:
-            space = spaces.find(settings.space, vocabulary, overrides)
-    except InputError as error:
-        raise InputError(*problems, *error.problems) from None
-    problems += _nothing_to_search(space, settings.space)
-    space = _inheriting(recipe.baseline, space, settings.space, vocabulary)
-    problems += _damaged(space)
-    if problems:
-        raise InputError(*problems)
-    search = _search(replace(recipe, objective=objective), space, settings, options)
-    words: dict[str, Value] = {f"{OVERRIDE}{path}": text for path, text in settings.space_overrides.items()}
-    if not space_text:
-        words[SPACE_FILE] = str(spaces.locate(settings.space).resolve())
-    return replace(search, settings={**search.settings, **words})
-
-
-def order_training(settings: TrainSettings, recipe: Recipe | None = None) -> Search:
-    """Check everything that a single training needs and return it as a search of one configuration.
-
-    What the words leave open is as in the recipe's baseline; but a branch that they name anew, such as
-    another optimizer, takes its own defaults. The recipe is found by the settings if none is given.
-
-    Raises:
-        InputError: with every mistake in recipe, options and configuration.
-    """
-    recipe = recipe or recipes.find(settings.recipe)
-    options, problems = _options(recipe, settings.recipe_options)
-    vocabulary = vocabulary_of(recipe).saying([*recipe.baseline, *settings.config])
-    fixed = _of_model_or_loss(recipe, options)
-    problems += _said_twice(fixed, settings.config)
-    given = {name: _plain_value(text) for name, text in settings.config.items()}
-    config = _reconfigured(recipe.baseline, vocabulary, {**given, **fixed})
-    problems += vocabulary.check(recipe.baseline, f"{shipped.near(recipe.path)}  baseline") or [
-        _as_typed(problem, settings.config) for problem in vocabulary.check(config, "")
-    ]
-    if problems:
-        raise InputError(*problems)
-    space = Space.of(vocabulary.defaults(config), vocabulary.branches)
-    if damaged := _damaged(space):
-        raise InputError(*damaged)
-    return _search(recipe, space, settings, options)
-
-
-def _reconfigured(baseline: Config, vocabulary: Vocabulary, given: Mapping[str, Value]) -> Config:
-    """Put words into a baseline; what it says of a branch goes with the branch."""
-    anew = [name for name in vocabulary.branches if name in given and given[name] != baseline.get(name)]
-    kept = {name: value for name, value in baseline.items() if name.partition(".")[0] not in anew}
-    return Config(kept) | given
-
-
-def _as_typed(problem: Problem, words: Mapping[str, str]) -> Problem:
-    """Point at the word that was typed, where there was one."""
-    name = problem.where.strip()
-    return replace(problem, where=f"{name}={words[name]}" if name in words else name)
-
-
-def _search(
-    recipe: Recipe, space: Space, settings: SearchSettings | TrainSettings, options: Mapping[str, Value]
-) -> Search:
-    return Search(
-        name=settings.name or "",
-        recipe=recipe.name,
-        path=recipe.path,
-        source=recipe.source,
-        space=space.to_yaml(),
-        objective=recipe.objective,
-        settings=_words(settings) | {f"{OPTION}{name}": value for name, value in options.items()},
-        versions=versions(),
-    )
-
-
-def _words(settings: SearchSettings | TrainSettings) -> dict[str, Value]:
-    """Return the settings that shape the search itself, not where it is kept."""
-    elsewhere = {"recipe", "name", "store", "service", "junit", "recipe_options", "space_overrides", "config"}
-    of_one = {"budget": "", "trials": 1, "timeout": None, "sampler": GIVEN, "pruner": "none"}
-    words = {**of_one, **settings.model_dump(exclude=elsewhere)}
-    return words if words["trials"] or words["budget"] else {**words, "trials": _TRIALS}
-
-
-def _of_model_or_loss(recipe: Recipe, options: Mapping[str, Given]) -> dict[str, Given]:
-    """Return those options that belong in a configuration, by their names there."""
-    return {
-        f"{owner}.{name}": options[name]
-        for owner, own in recipe.options.items()
-        for name in options
-        if name in own
-    }
-
-
-def _options(recipe: Recipe, given: Mapping[str, str]) -> tuple[dict[str, Value], list[Problem]]:
-    known = {**recipe.data, **recipe.loss, **recipe.model}
-    options: dict[str, Value] = {}
-    problems = []
-    for name, text in given.items():
-        where = f"{OPTION}{name}={text}"
-        if name not in known:
-            hint = did_you_mean(name, known)
-            problems.append(Problem(where, f"The recipe {recipe.name} has no option of this name.{hint}"))
-            continue
-        value = _plain_value(text)
-        if _fits(value, known[name]):
-            options[name] = value
-        else:
-            kind = type(known[name]).__name__
-            problems.append(Problem(where, f"Must be of type {kind}, as its default {known[name]!r} is."))
-    return options, problems
-
-
-def _plain_value(text: str) -> Value:
-    """Read a word as a number, true, false or null if it is one."""
-    try:
-        value = json.loads(text, parse_constant=str)
-    except ValueError:
-        return text
-    return value if isinstance(value, bool | int | float | str | None) else text
-
-
-def _fits(value: Value, default: Value) -> bool:
-    if default is None or type(value) is type(default):
-        return True
-    return isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
-
-
-def _said_twice(fixed: Mapping[str, Value], others: Mapping[str, str], prefix: str = "") -> list[Problem]:
-    twice = [name for name in fixed if name in others]
-    message = "Fixed by recipe.{0} and set by {1}: give only one of them."
-    return [
-        Problem(f"{prefix}{name}", message.format(name.partition(".")[2], f"{prefix}{name}"))
-        for name in twice
-    ]
-
-
-def _not_measured(recipe: Recipe, required: str) -> list[Problem]:
-    known = {"loss", recipe.objective.metric, *recipe.metrics}
-    return [
-        Problem(f"require={it}", f"This recipe does not measure {it.metric}.{did_you_mean(it.metric, known)}")
-        for it in parse(required)
-        if it.metric not in known
-    ]
-
-
-def _nothing_to_search(space: Space, word: str) -> list[Problem]:
-    if space.parameters:
-        return []
-    message = "Nothing is searched here: every trial would be the same. Write a range, such as"
-    return [Problem(f"space={word}", f"{message} clip_norm: {{log: [0.1, 10]}}, or train once: hpo train")]
-
-
-def _inheriting(baseline: Config, space: Space, where: str, vocabulary: Vocabulary) -> Space:
-    """Return the space with what the baseline says of transfer, which a space for any recipe leaves open."""
-    names = [item.name for item in TRANSFER if item.name in baseline and item.name not in space.nodes]
-    whole = Space({**space.nodes, **{name: spaces.Fixed(baseline[name]) for name in names}})
-    return spaces.read(whole.to_yaml(), where, vocabulary) if names else space
-
-
-def _damaged(space: Space) -> list[Problem]:
-    """Return what is wrong with the files that training may start from."""
-    node = space.nodes.get(START.name)
-    paths = node.options if isinstance(node, spaces.Choice) else [getattr(node, "value", None)]
-    problems = []
-    for path in paths:
-        if isinstance(path, str) and path.endswith(CHECKPOINT_SUFFIX):
-            try:
-                read_whole(path)
-            except CheckpointError as error:
-                problems.append(Problem(START.name, str(error)))
-    return problems
-
-
 def _baseline(recipe: Recipe, vocabulary: Vocabulary, space: Space) -> Config:
     """Return the baseline, complete: what it leaves open is as the space fixes it, or the default."""
     fixed = {name: node.value for name, node in space.nodes.items() if isinstance(node, spaces.Fixed)}
@@ -412,9 +203,3 @@ def _baseline(recipe: Recipe, vocabulary: Vocabulary, space: Space) -> Config:
 
 def _below(values: Mapping[str, Value], prefix: str) -> dict[str, Value]:
     return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
-
-
-def versions() -> dict[str, str]:
-    """Return the versions of what a search is computed with."""
-    libraries = {name: importlib.metadata.version(name) for name in _LIBRARIES}
-    return {"python": platform.python_version(), **libraries}

@@ -8,7 +8,8 @@ from pathlib import Path
 from hpo import shipped
 from hpo.cluster.jobs import Job, Service
 from hpo.history import Search
-from hpo.plan import SPACE_FILE, order
+from hpo.ordering import order
+from hpo.plan import SPACE_FILE
 from hpo.settings import ResumeSettings, ServiceSettings, StopSettings, SubmitSettings
 
 _HERE = ("recipe", "space", "name", "store", "cluster", "service")

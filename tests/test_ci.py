@@ -71,9 +71,11 @@ def ran(monkeypatch):
     """Let `hpo search` come at once to a search that is made up: loss 0.3 with fresh seeds."""
     history = confirmed(0.3, 0.31, 0.29)
 
-    def run(ordered, store, viewing):
+    def run(ordered, store, viewing, tell):
         settings = {**search().settings, "require": ordered.settings["require"]}
-        return api.Result(search(settings=settings), history)
+        found = api.Result(search(settings=settings), history)
+        tell(found)
+        return found
 
     monkeypatch.setattr(api, "run", run)
 
@@ -94,7 +96,7 @@ def test_without_a_requirement_nothing_is_judged(mine, ran):
 
 
 def test_a_search_that_comes_to_no_answer_is_a_failure_in_the_file_too(mine, monkeypatch):
-    def run(ordered, store, viewing):
+    def run(ordered, store, viewing, tell):
         raise SearchError("mine-1: No trial came to its end (3 failed).")
 
     monkeypatch.setattr(api, "run", run)

@@ -46,6 +46,7 @@ FLOORS = {
         "advice",
         "export",
         "plan",
+        "ordering",
         "rounding",
         "rounds",
         "spending",

@@ -7,7 +7,8 @@ import torch
 
 from hpo import recipe
 from hpo.errors import InputError
-from hpo.plan import Plan, order, order_training
+from hpo.ordering import order, order_training
+from hpo.plan import Plan
 from hpo.settings import SearchSettings, TrainSettings
 from hpo.training.checkpoint import write_checkpoint
 

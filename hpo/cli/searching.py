@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def search(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
     """Search for the best configuration."""
     chosen = settings.SearchSettings.from_words(words or ())
-    from hpo.plan import order
+    from hpo.ordering import order
 
     ordered = order(chosen)  # what is wrong is said before anything heavy is imported
     from hpo.api import run
@@ -41,7 +41,7 @@ def search(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
 def train(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
     """Train one configuration, here and now."""
     chosen = settings.TrainSettings.from_words(words or ())
-    from hpo.plan import order_training
+    from hpo.ordering import order_training
 
     ordered = order_training(chosen)
     from hpo.api import run

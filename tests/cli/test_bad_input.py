@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpo import cli, plan, recipe, space
+from hpo import cli, ordering, recipe, space
 from hpo.errors import InputError
 from hpo.settings import SearchSettings, TrainSettings
 from hpo.training.words import VOCABULARY
@@ -260,7 +260,7 @@ def mutated(text, seed, times):
 def test_a_mutated_command_line_is_never_a_traceback(folder, line, seed, times):
     verb, *words = mutated(line, seed, times).split(" ")
     kind = TrainSettings if verb == "train" else SearchSettings
-    order = plan.order_training if verb == "train" else plan.order
+    order = ordering.order_training if verb == "train" else ordering.order
     with contextlib.chdir(folder), contextlib.suppress(InputError):
         order(kind.from_words(words))
     with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):

@@ -6,7 +6,8 @@ from pathlib import Path
 import torch
 
 from hpo.history import History
-from hpo.plan import Plan, order_training
+from hpo.ordering import order_training
+from hpo.plan import Plan
 from hpo.settings import TrainSettings
 from hpo.training.engine import Member, Task
 from hpo.training.execution import execute

@@ -15,13 +15,14 @@ from hpo.config import Config
 from hpo.history import GIVEN, History
 from hpo.job import Job
 from hpo.ledger import Ledger
+from hpo.ordering import order_training
 from hpo.pictures import draw, draw_space
 from hpo.pictures.curves import gradient_norms, losses
 from hpo.pictures.pareto import pareto
 from hpo.pictures.probes import Winner, batch_norm, fit
 from hpo.pictures.schedules import factors, schedules
 from hpo.pictures.style import NotDrawnError
-from hpo.plan import Plan, order_training
+from hpo.plan import Plan
 from hpo.recipe import Objective
 from hpo.referee import Referee
 from hpo.settings import TrainSettings

@@ -13,7 +13,7 @@ from typing import Any
 from hpo.history import History
 from hpo.ledger import Ledger
 from hpo.line import Line
-from hpo.plan import order
+from hpo.ordering import order
 from hpo.referee import Referee
 from hpo.settings import SearchSettings
 from hpo.trial import COSTS, Divergence, Ending, Outcome, Point, Proposal

@@ -35,7 +35,7 @@ from simulation import Perils, told
 from sqlalchemy import Connection, Engine, event
 
 import hpo
-from hpo import changes, clock, conductor, hardware, plan
+from hpo import changes, clock, conductor, hardware, ordering
 from hpo.audit import ledger as account
 from hpo.cluster import Order
 from hpo.errors import InputError, LedgerError, SearchError
@@ -112,7 +112,7 @@ class Storm:
             if self.known():
                 conductor.resume(ResumeSettings(search="hit", store=self.url), lambda _: Blind())
             else:
-                conductor.run(plan.order(self.settings), self.url, lambda _: Blind())
+                conductor.run(ordering.order(self.settings), self.url, lambda _: Blind())
         except Killed:
             self.bury()
             return False
@@ -177,7 +177,7 @@ class Storm:
                 patch.setitem(sys.modules, "hpo.cluster", cluster)
                 patch.setattr(hpo, "cluster", cluster, raising=False)
                 patch.setattr(module, "_engine", engine_of)
-                patch.setattr(plan, "versions", versions)
+                patch.setattr(ordering, "versions", versions)
                 patch.setattr(changes, "versions", versions)
                 patch.setattr(patience, "time", self.clock)
                 patch.setattr(clock, "time", self.clock)
@@ -316,7 +316,7 @@ def workshop() -> tuple[Path, bytes]:
 
 
 engine_of = cache(module._engine)
-versions = cache(plan.versions)
+versions = cache(ordering.versions)
 
 
 def weather(chance: random.Random) -> Fates:

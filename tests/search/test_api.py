@@ -6,14 +6,14 @@ import sys
 import pytest
 
 import hpo
-from hpo import conductor
+from hpo import upload
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HPO_STORE", raising=False)
-    monkeypatch.setattr(conductor._Conductor, "_track", lambda _: None)  # MLflow is not looked at here
+    monkeypatch.setattr(upload.Upload, "start", lambda _: None)  # MLflow is not looked at here
     return tmp_path
 
 

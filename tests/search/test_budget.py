@@ -18,7 +18,8 @@ from hpo.contradictions import of_other_devices
 from hpo.errors import InputError
 from hpo.history import History
 from hpo.ledger import Ledger
-from hpo.plan import Plan, order
+from hpo.ordering import order
+from hpo.plan import Plan
 from hpo.prospect import Prospect
 from hpo.recipe import Objective
 from hpo.replay import replay

@@ -12,7 +12,7 @@ from hpo import conductor
 from hpo.changes import changes, reorder
 from hpo.errors import InputError
 from hpo.ledger import Ledger
-from hpo.plan import order, order_training
+from hpo.ordering import order, order_training
 from hpo.settings import ResumeSettings, SearchSettings, TrainSettings
 
 ROOT = Path(__file__).parent.parent.parent

@@ -12,7 +12,8 @@ from hpo.confirmation import interval
 from hpo.errors import InputError
 from hpo.job import Job, prepare
 from hpo.ledger import Ledger
-from hpo.plan import Plan, order
+from hpo.ordering import order
+from hpo.plan import Plan
 from hpo.replay import replay
 from hpo.settings import ReplaySettings, SearchSettings
 from hpo.training import fused, plain

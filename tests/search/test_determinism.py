@@ -11,7 +11,7 @@ import pytest
 from simulation import in_peril, referee, started, told
 
 from hpo.errors import InputError
-from hpo.plan import order
+from hpo.ordering import order
 from hpo.replay import replay
 from hpo.settings import PrunerName, ReplaySettings, SamplerName, SearchSettings
 from hpo.trial import Ending, Outcome

@@ -15,7 +15,8 @@ from hpo.audit import ledger as account
 from hpo.errors import InputError
 from hpo.goals import shape
 from hpo.job import Job
-from hpo.plan import Plan, order
+from hpo.ordering import order
+from hpo.plan import Plan
 from hpo.replay import replay
 from hpo.settings import ReplaySettings, SearchSettings
 from hpo.study.blend import Blend

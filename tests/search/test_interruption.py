@@ -12,7 +12,7 @@ import psutil
 import pytest
 
 from hpo.ledger import Ledger
-from hpo.plan import versions
+from hpo.ordering import versions
 
 pytestmark = pytest.mark.slow
 

@@ -4,7 +4,7 @@ import pytest
 
 from hpo.errors import InputError
 from hpo.hardware import Hardware, Share, share_out
-from hpo.plan import order
+from hpo.ordering import order
 from hpo.settings import SearchSettings
 
 

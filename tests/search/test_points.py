@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from hpo.plan import Plan, order
+from hpo.ordering import order
+from hpo.plan import Plan
 from hpo.settings import SearchSettings
 from hpo.study import Study
 

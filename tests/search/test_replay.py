@@ -10,7 +10,8 @@ from simulation import Workers, in_peril, referee, run, started
 from hpo.cohort import Job, prepare, train
 from hpo.errors import InputError
 from hpo.ledger import Ledger
-from hpo.plan import Plan, order, order_training
+from hpo.ordering import order, order_training
+from hpo.plan import Plan
 from hpo.replay import replay, retrain
 from hpo.settings import ReplaySettings, SearchSettings, TrainSettings
 from hpo.terminal.replaying import page

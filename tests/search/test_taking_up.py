@@ -16,7 +16,8 @@ from hpo.handover import chosen, trained
 from hpo.job import Job
 from hpo.ledger import Ledger
 from hpo.line import Line
-from hpo.plan import Plan, order
+from hpo.ordering import order
+from hpo.plan import Plan
 from hpo.referee import Referee
 from hpo.settings import NameSettings, SearchSettings
 from hpo.shelf import Shelf

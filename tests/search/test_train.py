@@ -11,7 +11,8 @@ from hpo.config import Config
 from hpo.errors import InputError
 from hpo.history import State
 from hpo.ledger import Ledger
-from hpo.plan import Plan, order_training
+from hpo.ordering import order_training
+from hpo.plan import Plan
 from hpo.settings import TrainSettings
 from hpo.trial import Outcome
 

@@ -57,7 +57,9 @@ def watch(tmp_path):
         url = f"sqlite:///{tmp_path}/hpo.db"
         name = started(url)
         ledger = Restarting(url)
-        return _Conductor(ledger, ledger.search(name), lambda plan: viewer), referee(url, name)
+        return _Conductor(ledger, ledger.search(name), lambda plan: viewer, lambda _: None), referee(
+            url, name
+        )
 
     return conductor
 

@@ -6,7 +6,8 @@ import pytest
 
 from hpo import cli, recipe
 from hpo import space as spaces
-from hpo.plan import Plan, order
+from hpo.ordering import order
+from hpo.plan import Plan
 from hpo.settings import SearchSettings
 from hpo.training import plain
 from hpo.training.engine import Member, Task

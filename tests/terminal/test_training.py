@@ -12,7 +12,8 @@ from rich.console import Console
 
 from hpo import summary
 from hpo.history import GIVEN, History, Search, State
-from hpo.plan import Plan, order_training
+from hpo.ordering import order_training
+from hpo.plan import Plan
 from hpo.recipe import Objective
 from hpo.settings import TrainSettings
 from hpo.terminal import tables, training, wording
