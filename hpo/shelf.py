@@ -104,7 +104,7 @@ class Shelf:
             **self._whose(trial),
             "epoch": snapshot.epoch,
             "snapshot": snapshot.about,
-            "curve": [asdict(replace(point, notes={})) for point in curve],
+            "curve": [*(asdict(replace(it, notes={})) for it in curve[:-1]), *map(asdict, curve[-1:])],
         }
         try:
             self._reach()

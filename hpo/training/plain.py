@@ -59,7 +59,8 @@ def train(task: Task, members: Sequence[Member]) -> Progress:
     """Train the members side by side; see `hpo.training.engine.Engine`."""
     wanted = ("train", "validation", TEST) if any(it.tested for it in members) else ("train", "validation")
     splits = {name: place(task.splits[name], task.device) for name in wanted if name in task.splits}
-    live = [_Training(task, splits, member) for member in members]
+    begun = [_Training(task, splits, member) for member in members]
+    live = [training for training in begun if training.done < task.epochs]
     while live:
         results = [training.epoch(training.done + 1) for training in live]
         chosen = yield results

@@ -47,14 +47,16 @@ class Bench:
         self.job = replace(Job.of(plan, self.shelf), at_once=at_once)
         self.cohorts = 0
 
-    def work(self, reports=99, durable=99, error=DeathError):
-        """Train a cohort until so many reports are made, of which the ledger gets only some."""
+    def work(self, reports=99, durable=99, error=DeathError, before=None):
+        """Train until so many reports are made, of which the ledger gets only some, or until such a call."""
         session = self.ledger.open_session(self.search)
         judge, made = Referee(self.url, self.search.name, session), 0
         judge.requeue()
 
         def call(method, *arguments):
             nonlocal made
+            if method == before:
+                raise error
             answer = getattr(judge, method)(*arguments)
             made += method == "report"
             if made <= durable:
@@ -118,6 +120,19 @@ def test_it_goes_on_from_the_last_epoch_that_was_saved(bench, at_once):
     assert broken.curves == whole.curves
     assert {trial.outcome for trial in broken.history.trials.values()} == {Outcome.FINISHED}
     assert broken.files == []
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_one_that_was_saved_after_its_last_epoch_trains_no_other(bench, at_once):
+    """Its worker died when all was trained and saved, and nothing was left but to say so."""
+    whole, broken = bench(at_once), bench(at_once)
+    whole.work()
+    broken.work(before="tell")
+    assert len(broken.history.running) == at_once
+    assert f"0-{EPOCHS}.safetensors" in broken.files
+    broken.work()
+    assert broken.curves == whole.curves
+    assert all(trial.outcome is Outcome.FINISHED for trial in broken.history.searched)
 
 
 def test_a_checkpoint_that_is_ahead_of_the_ledger_makes_no_hole(bench):

@@ -49,7 +49,7 @@ def train(task: Task, members: Sequence[Member], least: int = 2) -> Progress:
 
 def _side_by_side(parts: Sequence[Progress], order: Sequence[int]) -> Progress:
     """Run groups epoch by epoch, as if they were one."""
-    live = [(part, next(part)) for part in parts]
+    live = [(part, own) for part in parts if (own := next(part, []))]
     while live:
         reports = sorted((it for _, own in live for it in own), key=lambda it: order.index(it.trial))
         chosen = yield reports
@@ -67,7 +67,7 @@ def _answer(part: Progress, chosen: Collection[int] | None) -> list[Report]:
 def _plainly(task: Task, group: Group) -> Progress:
     """Train a group plainly, and note why."""
     progress = plain.train(task, group.members)
-    reports: list[Report] = next(progress)
+    reports: list[Report] = next(progress, [])
     while reports:
         chosen = yield [_explained(report, group.reason) for report in reports]
         reports = _answer(progress, chosen)
