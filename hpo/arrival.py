@@ -5,7 +5,6 @@ from __future__ import annotations
 import shlex
 from dataclasses import replace
 
-from hpo.errors import InputError
 from hpo.ledger import Ledger, take_in
 from hpo.settings import FetchSettings
 
@@ -18,8 +17,6 @@ def fetch(settings: FetchSettings) -> str:
         HpoError: MLflow cannot be read.
     """
     ledger = Ledger(settings.store)
-    if settings.to and ledger.exists() and settings.to in {it.name for it in ledger.searches()}:
-        raise InputError(ledger.name_taken(settings.to))
     from hpo import tracking
 
     search, records = tracking.fetch(settings.name, settings.tracking)

@@ -21,15 +21,14 @@ def compress(settings: CompressSettings, hear: Callable[[str], None]) -> tuple[l
         HpoError: the trial diverges now, or its model cannot be followed.
     """
     found = chosen(settings, settings.trial)
-    plan = found.plan
-    to = Path(settings.to or f"{settings.name}-compressed")
-    demand_room(to)
     from hpo.serving import forms
     from hpo.serving.compressing import Pruning
     from hpo.serving.compressing import compress as make
     from hpo.tracking import attach
 
+    plan, to = found.plan, Path(settings.to or f"{settings.name}-compressed")
     forms.demand_onnx("hpo compress")
+    demand_room(to)
     served = trained(found, hear)
     pruning = Pruning(settings.prune, settings.epochs or max(1, plan.epochs // 3))
     hear(f"Compressing; what is pruned trains on for {pruning.epochs} epochs.")

@@ -31,6 +31,8 @@ from hpo.trial import SPENT
 from hpo.upload import Upload
 from hpo.wish import Wish
 
+_MACHINES: Final = ("device", "held")
+"""What the machine decides anew in each session."""
 _GLANCE_SECONDS: Final = 0.25
 _BEAT_SECONDS: Final = 5.0
 
@@ -107,7 +109,7 @@ def resume(given: ResumeSettings, viewing: Viewing, tell: Telling = lambda _: No
         raise InputError(Problem(search.name, f"This search is running: {search.reason}."))
     now = reorder(search, given)
     if "device" in search.settings:
-        decided = {name: it for name, it in _decided(now).items() if name in ("device", "held")}
+        decided = {name: it for name, it in _decided(now).items() if name in _MACHINES}
         now = replace(now, settings={**now.settings, **decided})
     found = changes(search, now)
     if found and given.allow_change:
@@ -115,7 +117,7 @@ def resume(given: ResumeSettings, viewing: Viewing, tell: Telling = lambda _: No
     if found:
         raise InputError(refusal(search, found, *given.words_typed, *given.store_words))
     _refuse_what_is_over(ledger, search, now)
-    noted = {name: now.settings[name] for name in (*FREE, "held") if name in now.settings}
+    noted = {name: now.settings[name] for name in (*FREE, *_MACHINES) if name in now.settings}
     ledger.note_settings(search, noted)
     return _Conductor(ledger, ledger.search(search.name), viewing, tell).conduct(resumed=True)
 

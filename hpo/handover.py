@@ -43,7 +43,9 @@ def export(settings: ExportSettings, hear: Callable[[str], None]) -> str:
         InputError: there is no such search or trial, or it cannot be written there.
         HpoError: what was written fails; it stays.
     """
-    found = _picked(settings)
+    if settings.pick and settings.trial is not None:
+        raise InputError(Problem(f"pick={settings.pick}", "Give this or trial=…, not both."))
+    found = chosen(settings, settings.trial, settings.pick)
     run, to = _run(found), Path(settings.to)
     if settings.form in TARGETS:
         return _write_target(to, run, settings)
@@ -251,15 +253,6 @@ def _origin(found: Chosen) -> str:
     return "\n\n".join(filter(None, (f"trial {chosen.number} of {search.name}{how}: {score}", said, caveat)))
 
 
-def _picked(settings: ExportSettings) -> Chosen:
-    """Return the trial that the settings name, in one way or the other."""
-    if settings.pick and settings.trial is not None:
-        raise InputError(Problem(f"pick={settings.pick}", "Give this or trial=…, not both."))
-    ledger = Ledger(settings.store)
-    history = ledger.history(ledger.search(settings.name))
-    return chosen(settings, pareto.pick(history, settings.pick) if settings.pick else settings.trial)
-
-
 class Chosen(NamedTuple):
     """A trial that is handed over, its search, and the store that they are in."""
 
@@ -269,8 +262,8 @@ class Chosen(NamedTuple):
     trial: Trial
 
 
-def chosen(settings: NameSettings, trial: int | None) -> Chosen:
-    """Return a trial, the winner if none is named.
+def chosen(settings: NameSettings, trial: int | None, pick: str = "") -> Chosen:
+    """Return a trial, by its number or what it is picked for; the winner if nothing is named.
 
     Raises:
         InputError: there is no such search or trial, or it did not train.
@@ -278,7 +271,8 @@ def chosen(settings: NameSettings, trial: int | None) -> Chosen:
     ledger = Ledger(settings.store)
     search = ledger.search(settings.name)
     history = ledger.history(search)
-    return Chosen(settings.store, Plan.of(search), history, _trial(history, trial, settings.name))
+    number = pareto.pick(history, pick) if pick else trial
+    return Chosen(settings.store, Plan.of(search), history, _trial(history, number, settings.name))
 
 
 def _trial(history: History, trial: int | None, name: str) -> Trial:

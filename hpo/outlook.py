@@ -42,12 +42,15 @@ def _afterwards(plan: Plan, planned: Forecast) -> str:
     if not planned.confirm:
         return "too little for fresh seeds: nothing is confirmed"
     known = plan.budget is not None and (not plan.budget.timed or planned.trials is not None)
-    return f"then {_again(planned, up_to=not known)}; for that, half of the budget is kept at most"
+    then = again(plan, planned.confirm, planned.seeds, up_to=not known)
+    return f"then {then}; for that, half of the budget is kept at most"
 
 
-def _again(planned: Forecast, *, up_to: bool = False) -> str:
-    seeds = f"{planned.seeds} fresh seed{'' if planned.seeds == 1 else 's'}"
-    return f"the best {planned.confirm} and the baseline again with {'up to ' if up_to else ''}{seeds}"
+def again(plan: Plan, confirm: int, seeds: int, *, up_to: bool = False) -> str:
+    """Say who trains again, and with how many fresh seeds."""
+    knee = ", the knee" if plan.search.objective.beside else ""
+    number = f"{'up to ' if up_to else ''}{seeds} fresh seed{'' if seeds == 1 else 's'}"
+    return f"the best {confirm}{knee} and the baseline again with {number}"
 
 
 def _sooner(plan: Plan) -> list[str]:
@@ -60,7 +63,7 @@ def changed(plan: Plan, planned: Forecast) -> str:
     if plan.budget is None:
         return ""
     trials = "" if planned.trials is None else f"about {planned.trials} trials, "
-    after = _again(planned) if planned.confirm else "none again"
+    after = again(plan, planned.confirm, planned.seeds) if planned.confirm else "none again"
     return f"now {trials}then {after}; {plan.budget.told(planned.used, plan.epochs)} used"
 
 

@@ -25,7 +25,6 @@ OVERRIDE: Final = "space."
 SPACE_FILE: Final = "space_file"
 """The setting that keeps the path of the space, so that it is found again from any folder."""
 
-
 _ROUNDS: Final = 4
 """So often, at least, a sampler that learns is to learn something before it proposes again."""
 

@@ -6,6 +6,9 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import count, takewhile
 from typing import Final, NamedTuple
 
+HALVING: Final = 2
+HYPERBAND: Final = 3
+"""From rung to rung of these, so many times the epochs for one of so many."""
 PASSES: Final = 1 / 3
 """Of those that got to a rung of the ladder, so many go on."""
 _STEP: Final = 2.25  # from rung to rung of the ladder
@@ -44,14 +47,24 @@ def _downwards(epochs: int) -> Iterator[int]:
         height /= _STEP
 
 
+def halving_begins(epochs: int) -> int:
+    """Return the first rung of halving."""
+    return max(1, round(epochs / 6))
+
+
+def median_begins(epochs: int) -> int:
+    """Return the epochs that the median of all is not asked for."""
+    return max(1, epochs // 6)
+
+
 def _powers(first: int, factor: int, epochs: int) -> tuple[int, ...]:
     return tuple(takewhile(lambda rung: rung < epochs, (first * factor**power for power in count())))
 
 
 _RUNGS: Final[Mapping[str, Callable[[int], Rungs]]] = {
     "ladder": lambda epochs: Rungs(ladder(epochs), PASSES),
-    "halving": lambda epochs: Rungs(_powers(max(1, round(epochs / 6)), 2, epochs), 1 / 2),
-    "hyperband": lambda epochs: Rungs(_powers(1, 3, epochs), 1 / 2),
-    "median": lambda epochs: Rungs((max(1, epochs // 6),), 1 / 2),
+    "halving": lambda epochs: Rungs(_powers(halving_begins(epochs), HALVING, epochs), 1 / HALVING),
+    "hyperband": lambda epochs: Rungs(_powers(1, HYPERBAND, epochs), 1 / 2),
+    "median": lambda epochs: Rungs((median_begins(epochs),), 1 / 2),
     "none": lambda _: Rungs(()),
 }

@@ -10,10 +10,9 @@ from dataclasses import replace
 from sqlalchemy import insert
 from sqlalchemy.exc import IntegrityError
 
-from hpo.errors import InputError
+from hpo.errors import InputError, Problem
 from hpo.history import Search
 from hpo.ledger.ledger import Ledger
-from hpo.ledger.revision import prepare
 from hpo.ledger.schema import search_row, searches, sessions, write
 from hpo.trial import Forecast, Record
 
@@ -24,9 +23,9 @@ def take_in(ledger: Ledger, search: Search, records: Sequence[Record]) -> Search
     It stands where it stood there, and can be resumed, replayed and exported as there.
 
     Raises:
-        InputError: there is a search of its name here.
+        InputError: there is a search of its name here, or nothing can be written here.
     """
-    prepare(ledger.engine, create=True)
+    ledger.make_ready()
     whole = replace(search, uploaded=records[-1].seq if records else 0)
     try:
         with ledger.engine.begin() as connection:
@@ -34,7 +33,8 @@ def take_in(ledger: Ledger, search: Search, records: Sequence[Record]) -> Search
             write(connection, int(number or 0), records)
             connection.execute(insert(sessions).values(_session(whole, int(number or 0), records)))
     except IntegrityError:
-        raise InputError(ledger.name_taken(search.name)) from None
+        message = "There is a search of this name here. Give the one from elsewhere another: to=…"
+        raise InputError(Problem(search.name, message)) from None
     return ledger.search(search.name)
 
 

@@ -94,12 +94,20 @@ class Ledger:
         Raises:
             InputError: the name is taken, a newer hpo has made this store, or it cannot be written to.
         """
+        self.make_ready()
+        ordered = replace(search, created=time.time())
+        return patiently(lambda: self._written(ordered) or self._create(ordered))
+
+    def make_ready(self) -> None:
+        """Make the tables, if there are none.
+
+        Raises:
+            InputError: a newer hpo has made this store, or it cannot be written to.
+        """
         file = file_of(self.engine)
         if file:
             refuse_unfit(file)
         prepare(self.engine, create=True)
-        ordered = replace(search, created=time.time())
-        return patiently(lambda: self._written(ordered) or self._create(ordered))
 
     def _written(self, ordered: Search) -> Search | None:
         """Return the search if it was written before, and the answer was lost."""

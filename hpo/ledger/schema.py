@@ -1,6 +1,6 @@
 """The ledger's tables, and how a record becomes a row and back.
 
-A trial's records lie in four tables with one running number, `seq`, over all of them. The primary
+Records lie in five tables with one running number, `seq`, over all of them. The primary
 keys say what can happen only once: a trial is proposed once, an epoch is measured once, a trial ends
 once. JSON is kept as text: Python's NaN has no place in PostgreSQL's own JSON type.
 """

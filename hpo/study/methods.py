@@ -8,6 +8,7 @@ from typing import Final
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
 
+from hpo.rungs import HALVING, HYPERBAND, halving_begins, median_begins
 from hpo.study.ladder import Ladder
 
 
@@ -33,15 +34,15 @@ MODELS: Final[Mapping[str, Callable[[int], BaseSampler]]] = {"tpe": _tpe, "gp": 
 def _halving(epochs: int) -> BasePruner:
     # Rungs at 1/6, 1/3 and 2/3 of the epochs; from each, the better half goes on. Earlier or sharper cuts
     # stop what warms up or decays late.
-    return SuccessiveHalvingPruner(min_resource=max(1, round(epochs / 6)), reduction_factor=2)
+    return SuccessiveHalvingPruner(min_resource=halving_begins(epochs), reduction_factor=HALVING)
 
 
 def _hyperband(epochs: int) -> BasePruner:
-    return HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
+    return HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=HYPERBAND)
 
 
 def _median(epochs: int) -> BasePruner:
-    return MedianPruner(n_startup_trials=5, n_warmup_steps=max(1, epochs // 6))
+    return MedianPruner(n_startup_trials=5, n_warmup_steps=median_begins(epochs))
 
 
 PRUNERS: Final[Mapping[str, Callable[[int], BasePruner]]] = {

@@ -136,7 +136,9 @@ def line(*parts: str | tuple[str, str], style: str = "") -> Text:
 def _again(plan: Plan, history: History) -> int:
     """Return how many trainings with fresh seeds there will be."""
     planned = history.forecast
-    return (planned.confirm + 1) * planned.seeds if planned and planned.confirm else plan.confirmations
+    if planned is None or not planned.confirm:
+        return plan.confirmations
+    return plan.candidates(planned.confirm) * planned.seeds
 
 
 def _progress(history: History, epochs: int) -> float:

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from hpo import summary
+from hpo import outlook, summary
 from hpo.history import History, Search, Trial
 from hpo.recipe import Objective
 from hpo.trial import Outcome
@@ -72,9 +72,7 @@ def duration(seconds: float) -> str:
 def ordered(plan: Plan) -> str:
     """Return what a search is to train, with what comes after it."""
     trials = f"{plan.trials} trials of {plan.epochs} epochs"
-    seeds = "a fresh seed" if len(plan.fresh_seeds) == 1 else f"{len(plan.fresh_seeds)} fresh seeds"
-    knee = ", the knee" if plan.search.objective.beside else ""
-    again = f"the best {plan.confirm}{knee} and the baseline again with {seeds}"
+    again = outlook.again(plan, plan.confirm, len(plan.fresh_seeds))
     return f"{trials}, then {again}" if plan.confirmations else trials
 
 

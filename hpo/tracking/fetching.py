@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpo import transcript
-from hpo.errors import HpoError, InputError, Problem, did_you_mean
+from hpo.errors import HpoError, InputError, Problem, did_you_mean, without_password
 from hpo.history import Search
 from hpo.tracking.following import told
 from hpo.tracking.places import default_uri, open_store
@@ -38,11 +38,10 @@ def fetch(name: str, uri: str = "") -> tuple[Search, list[Record]]:
 def _chosen(client: MlflowClient, name: str, uri: str) -> Run:
     from hpo.tracking.runs import BORN
 
-    runs = [run for run in _parents(client) if BORN in run.data.tags]
-    found = [run for run in runs if name in (run.data.tags["hpo.search"], run.info.run_id)]
+    found = _parents(client, f"tags.`hpo.search` = '{name}'") or _parents(client, f"run_id = '{name}'")
     if not found:
-        hint = did_you_mean(name, (run.data.tags["hpo.search"] for run in runs))
-        where = uri or default_uri()
+        hint = did_you_mean(name, (run.data.tags["hpo.search"] for run in _parents(client)))
+        where = without_password(uri or default_uri())
         raise InputError(Problem(name, f"There is no search of this name in MLflow at {where}.{hint}"))
     if len(found) > 1:
         several = ", ".join(f"{run.info.run_id} of {run.data.tags[BORN]}" for run in found)
@@ -51,9 +50,13 @@ def _chosen(client: MlflowClient, name: str, uri: str) -> Run:
     return found[0]
 
 
-def _parents(client: MlflowClient) -> list[Run]:
+def _parents(client: MlflowClient, which: str = "") -> list[Run]:
+    """Return the parent runs of searches, which alone say when they began."""
+    from hpo.tracking.runs import BORN
+
     experiments = [it.experiment_id for it in client.search_experiments()]
-    return list(client.search_runs(experiments, "tags.`hpo.created` LIKE '%'"))
+    query = " AND ".join(filter(None, (f"tags.`{BORN}` LIKE '%'", which)))
+    return list(client.search_runs(experiments, query))
 
 
 def _transcript(client: MlflowClient, run: Run) -> str:

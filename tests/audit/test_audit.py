@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import sqlite3
@@ -12,13 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from simulation import Workers, run, started
+from simulation import mirrored
 
 from hpo import cli
 from hpo.audit import audit
 from hpo.history import State
-from hpo.ledger import Ledger
-from hpo.tracking import sync
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning"
@@ -30,19 +27,9 @@ EPOCHS, TRIALS = 4, 6
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a finished search of a real referee, confirmed and proved, and its MLflow."""
-    folder, here = tmp_path_factory.mktemp("sound"), Path.cwd()
-    os.chdir(folder)
-    try:
-        words = (f"epochs={EPOCHS}", f"trials={TRIALS}", "sampler=random", "seed=2", "confirm_seeds=2")
-        name = started("sqlite:///hpo.db", *words)
-        run("sqlite:///hpo.db", name, Workers(2, EPOCHS, 2))
-        ledger = Ledger("sqlite:///hpo.db")
-        ledger.close_session(1, State.FINISHED)
-        sync(ledger, name, f"sqlite:///{folder}/mlflow.db")
-        ledger.close()
-        spoil(folder / "hpo.db", "PRAGMA wal_checkpoint(TRUNCATE)")
-    finally:
-        os.chdir(here)
+    folder = tmp_path_factory.mktemp("sound")
+    words = (f"trials={TRIALS}", "sampler=random", "seed=2", "confirm_seeds=2")
+    mirrored(folder, EPOCHS, State.FINISHED, *words)
     return folder
 
 

@@ -7,15 +7,18 @@ import hashlib
 import math
 import random
 from collections.abc import Callable, Iterator
+from contextlib import chdir
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
-from hpo.history import History
+from hpo.history import History, State
 from hpo.ledger import Ledger
 from hpo.line import Line
 from hpo.ordering import order
 from hpo.referee import Referee
 from hpo.settings import SearchSettings
+from hpo.tracking import sync
 from hpo.trial import COSTS, Divergence, Ending, Outcome, Point, Proposal
 
 
@@ -184,6 +187,32 @@ def run(url: str, name: str, workers: Workers, *, turns: int = 10**9, judge: Ref
             break
         taken += 1
     return taken
+
+
+def run_in_sessions(url: str, name: str, epochs: int, turns: int) -> int:
+    """Let one worker work to the end, interrupted after each so many turns; return how often it was."""
+    for session in range(100):
+        judge = referee(url, name)
+        judge.requeue()
+        workers = Workers(1, epochs)
+        workers.cohorts = 1000 * session
+        if not run(url, name, workers, turns=turns, judge=judge):
+            return session
+    raise AssertionError("it comes to no end")
+
+
+def mirrored(folder: Path, epochs: int, state: State, *words: str) -> str:
+    """Run a search in a folder, end it like this, and bring MLflow there level; return its name."""
+    with chdir(folder):
+        name = started("sqlite:///hpo.db", f"epochs={epochs}", *words)
+        run("sqlite:///hpo.db", name, Workers(2, epochs, 2))
+        ledger = Ledger("sqlite:///hpo.db")
+        ledger.close_session(ledger.search(name).session, state)
+        sync(ledger, name, f"sqlite:///{folder}/mlflow.db")
+        with ledger.engine.connect() as connection:  # so that the file is all there is, and can be copied
+            connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+        ledger.close()
+    return name
 
 
 def history_of(url: str, name: str) -> History:

@@ -9,7 +9,7 @@ import pytest
 import simulation
 from hypothesis import given
 from hypothesis import strategies as st
-from simulation import Workers, history_of, in_peril, of, referee, run, started, told
+from simulation import Workers, history_of, in_peril, of, referee, run, run_in_sessions, started, told
 
 from hpo import outlook
 from hpo.audit import ledger as account
@@ -227,14 +227,7 @@ def test_as_many_trials_as_asked_for_leave_the_rest_to_fresh_seeds(url):
 def test_interrupted_in_the_middle_it_goes_on_where_it_was(url):
     whole, _ = searched(url, "budget=12trainings", workers=1)
     broken = started(url, f"epochs={EPOCHS}", "seed=5", "budget=12trainings")
-    for session in range(100):
-        judge = referee(url, broken)
-        judge.requeue()
-        workers = Workers(1, EPOCHS)
-        workers.cohorts = 1000 * session
-        if not run(url, broken, workers, turns=31, judge=judge):
-            break
-    assert session > 2
+    assert run_in_sessions(url, broken, EPOCHS, turns=31) > 2
     assert told(url, broken) == told(url, whole)
     is_sound(url, broken)
 

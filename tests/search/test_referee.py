@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import fmean
 
 import pytest
-from simulation import Workers, history_of, in_peril, measured, run, started, told
+from simulation import Workers, history_of, in_peril, measured, run, run_in_sessions, started, told
 from simulation import referee as new_referee
 from sqlalchemy import func, select
 
@@ -71,13 +71,7 @@ class TestRebuilding:
         whole = started(url, *self.words(sampler, pruner))
         run(url, whole, Workers(1, EPOCHS))
         broken = started(url, *self.words(sampler, pruner))
-        for session in range(100):
-            referee = new_referee(url, broken)
-            referee.requeue()
-            workers = Workers(1, EPOCHS)
-            workers.cohorts = 1000 * session
-            if not run(url, broken, workers, turns=23, judge=referee):
-                break
+        run_in_sessions(url, broken, EPOCHS, turns=23)
         assert told(url, broken) == told(url, whole)
 
 

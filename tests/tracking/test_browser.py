@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 from browser import PROGRAM, Browser
-from simulation import Workers, run, started
+from simulation import mirrored
 
 from hpo.history import State
 from hpo.ledger import Ledger
-from hpo.tracking import sync
 
 pytestmark = [
     pytest.mark.slow,
@@ -29,11 +28,9 @@ def searched(tmp_path, monkeypatch):
     """A search of twenty trials that is in MLflow, with its report; its winner's number."""
     monkeypatch.chdir(tmp_path)
     url = f"sqlite:///{tmp_path}/hpo.db"
-    name = started(url, "trials=20", "epochs=3", "sampler=random", "pruner=median", "name=cnn-1")
-    run(url, name, Workers(2, 3))
+    words = ("trials=20", "sampler=random", "pruner=median", "name=cnn-1")
+    name = mirrored(tmp_path, 3, State.FINISHED, *words)
     ledger = Ledger(url)
-    ledger.close_session(ledger.search(name).session, State.FINISHED)
-    sync(ledger, name, f"sqlite:///{tmp_path}/mlflow.db")
     best = ledger.history(ledger.search(name)).best.number
     ledger.close()
     return best

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from simulation import Workers, referee, run, started
+from simulation import Workers, mirrored, referee, run, started
 
 from hpo import cli, transcript
 from hpo.config import Config
@@ -19,7 +18,6 @@ from hpo.errors import HpoError
 from hpo.history import History, Search, State
 from hpo.ledger import Ledger
 from hpo.recipe import Objective
-from hpo.referee import Referee
 from hpo.tracking import sync
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
 
@@ -31,7 +29,7 @@ pytestmark = pytest.mark.filterwarnings(
 )
 
 EPOCHS = 3
-THERE, HERE = "sqlite:///there.db", "sqlite:///here.db"
+THERE, HERE = "sqlite:///hpo.db", "sqlite:///here.db"
 SEARCH = Search(
     name="cnn-1",
     recipe="cnn",
@@ -79,22 +77,17 @@ def test_what_a_newer_hpo_wrote_is_refused(monkeypatch: pytest.MonkeyPatch) -> N
 @pytest.fixture(scope="module")
 def sent(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a search of a real referee, cnn-1, stopped when its trials had ended, and its MLflow."""
-    folder, here = tmp_path_factory.mktemp("sent"), Path.cwd()
+    folder = tmp_path_factory.mktemp("sent")
     shutil.copy(template, folder / "mlflow.db")
-    os.chdir(folder)
-    try:
-        name = started(THERE, f"epochs={EPOCHS}", "trials=8", "seed=2", "confirm_seeds=2")
-        run(THERE, name, Workers(2, EPOCHS, 2))
-        send(name)  # once it is finished, tracking draws pictures, which takes long
-    finally:
-        os.chdir(here)
+    # Once a search is finished, tracking draws pictures, which takes long.
+    mirrored(folder, EPOCHS, State.INTERRUPTED, "trials=8", "seed=2", "confirm_seeds=2")
     return folder
 
 
 @pytest.fixture
 def whole_search(sent: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """The name of that search, in a folder of one's own with a copy of its MLflow."""
-    for name in ("there.db", "mlflow.db"):
+    for name in ("hpo.db", "mlflow.db"):
         shutil.copy(sent / name, tmp_path)
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
@@ -105,16 +98,7 @@ def send(name: str) -> None:
     ledger = Ledger(THERE)
     ledger.close_session(1, State.INTERRUPTED, "stopped by hand")
     sync(ledger, name, f"sqlite:///{Path.cwd()}/mlflow.db")
-    with ledger.engine.connect() as connection:
-        connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     ledger.close()
-
-
-def finish(judge: Referee) -> None:
-    workers = Workers(1, EPOCHS)
-    while workers.turn(judge, 0):
-        pass
-    judge.flush()
 
 
 def hpo(*words: str) -> int:
@@ -143,7 +127,7 @@ def test_the_search_comes_back_as_it_was(whole_search: str, capsys: pytest.Captu
 
 
 def test_it_is_audited_and_replayed_from_mlflow_alone(whole_search: str) -> None:
-    Path("there.db").unlink()
+    Path("hpo.db").unlink()
     assert fetch(whole_search) == 0
     assert hpo("replay", whole_search) == 0
     assert hpo("audit", whole_search, f"tracking=sqlite:///{Path.cwd()}/mlflow.db") == 0
@@ -162,7 +146,7 @@ def test_an_interrupted_one_goes_on_where_it_stood(uri: str) -> None:
     assert (search.state, search.reason) == (State.INTERRUPTED, "stopped by hand")
     again = referee(HERE, name)
     again.requeue()
-    finish(again)
+    run(HERE, name, Workers(1, EPOCHS), judge=again)
     search, whole = known(HERE, name)
     history = History(search.objective, whole)
     assert whole[: len(here)] == here
@@ -178,7 +162,7 @@ def test_a_trial_is_trained_again_with_no_ledger_but_mlflow(
     monkeypatch.setenv("HPO_STORE", THERE)
     assert cli.main(["train", "recipe=linear", "epochs=2"]) == 0
     assert cli.main(["sync", "linear-1"]) == 0
-    for path in tmp_path.glob("there.db*"):
+    for path in tmp_path.glob("hpo.db*"):
         path.unlink()
     assert hpo("fetch", "linear-1") == 0
     assert hpo("replay", "linear-1", "trial=0") == 0
