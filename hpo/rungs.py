@@ -11,7 +11,7 @@ HYPERBAND: Final = 3
 """From rung to rung of these, so many times the epochs for one of so many."""
 PASSES: Final = 1 / 3
 """Of those that got to a rung of the ladder, so many go on."""
-DECAYING: Final = 1 / 2
+DECAYING: Final = 2 / 3
 """So many, where the learning rate is still to fall to nothing."""
 _STEP: Final = 2.25  # from rung to rung of the ladder
 _LOWEST: Final = 0.03  # of a full training: below, a curve says little

@@ -4,7 +4,7 @@ Asynchronous successive halving (Li et al., 2020, arXiv 1810.05934) in its stopp
 in place of one: what a rung lets pass, and how far the next one is. The first rungs are cheap and cull most.
 
 A rate that decays makes up late for what it held back, so the more it is still to fall, the less a rung asks:
-of trials whose rate falls to nothing, half go on.
+of trials whose rate falls to nothing, two thirds go on.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ ToFall = Callable[[int, int], float]
 
 
 class Ladder(BasePruner):
-    """Stops a trial at a rung if a third of its rivals, itself among them, is better; half, before a decay.
+    """Stops a trial at a rung if a third of its rivals, itself among them, is better; more, before a decay.
 
     Rivals at a rung are those that have been measured there and those that diverged on the way to it.
     """

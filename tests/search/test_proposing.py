@@ -130,7 +130,7 @@ class TestLadder:
         study = self.study(direction, [[sign * loss] for loss in (1.0, 2.0, 3.0, 4.0, 5.0)])
         assert self.stops(study, sign * 2.5)
 
-    @pytest.mark.parametrize(("left", "score"), [(0.0, 3.5), (0.6, 4.5), (1.0, 5.5)])
+    @pytest.mark.parametrize(("left", "score"), [(0.0, 3.5), (0.6, 5.5), (1.0, 7.5)])
     def test_the_further_the_rate_is_to_fall_the_more_go_on(self, left, score):
         others = [[float(loss)] for loss in range(1, 11)]
         assert not self.stops(self.study(others=others, to_fall=lambda trial, epoch: left), score)
