@@ -68,6 +68,17 @@ class Space:
         """Everything that is searched, in every branch."""
         return tuple(parameter for parameter in self._everything() if parameter.node.searched)
 
+    @property
+    def groups(self) -> list[list[Parameter]]:
+        """What is searched, in groups that are always there together: outside of branches, and in each."""
+        together, branches = list[Parameter](), list[list[Parameter]]()
+        for key, node in self.nodes.items():
+            top = _parameter(key, key, node)
+            below = [_below(top, word) for word in node.options] if isinstance(node, OneOf) else []
+            together += [top, *(below[0] if len(below) == 1 else ())]
+            branches += below if len(below) > 1 else ()
+        return [[it for it in group if it.node.searched] for group in (together, *branches)]
+
     def sample(self, suggest: Suggest) -> Config:
         """Ask for each searched value and return the config; only the branch proposed is gone into."""
         walk = self._walk(lambda parameter: parameter.node.ask(parameter.name, suggest))

@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
-from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler, TPESampler
+from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler
 
 from hpo.rungs import HALVING, HYPERBAND, halving_begins, median_begins
+from hpo.study.branching import BranchingTPE, Group
 from hpo.study.ladder import Ladder
+from hpo.study.view import Memory
+
+Groups = Mapping[str, Group]
 
 
-def _tpe(seed: int) -> BaseSampler:
-    # `group` samples the hyperparameters of one branch together, which a conditional space needs.
-    return TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=1)
-
-
-def _gp(seed: int) -> BaseSampler:
+def _gp(seed: int, *_: Any) -> BaseSampler:
     return GPSampler(seed=seed, independent_sampler=RandomSampler(seed), n_startup_trials=1)
 
 
-def _cmaes(seed: int) -> BaseSampler:
+def _cmaes(seed: int, *_: Any) -> BaseSampler:
     independent = RandomSampler(seed)
     return CmaEsSampler(
         seed=seed, independent_sampler=independent, warn_independent_sampling=False, n_startup_trials=1
     )
 
 
-MODELS: Final[Mapping[str, Callable[[int], BaseSampler]]] = {"tpe": _tpe, "gp": _gp, "cmaes": _cmaes}
+MODELS: Final[Mapping[str, Callable[[int, Groups, Memory], BaseSampler]]] = {
+    "tpe": BranchingTPE,
+    "gp": _gp,
+    "cmaes": _cmaes,
+}
+"""What makes a sampler from a seed and the space's groups."""
 
 
 def _halving(epochs: int) -> BasePruner:

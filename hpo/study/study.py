@@ -1,9 +1,9 @@
 """The study of a search, in memory.
 
 Its state is a pure function of the records that it made or was given back: a sampler is made anew for
-each proposal from hash(seed, number), and whatever Optuna must remember of a trial (TPE's relative
-parameters, the rungs that a pruner noted) goes into the records and comes back from them. So a study
-that is rebuilt from a ledger proposes and prunes what the interrupted one would have.
+each proposal from hash(seed, number), and whatever Optuna must remember of a trial (the rungs that a
+pruner noted) goes into the records and comes back from them. So a study that is rebuilt from a ledger
+proposes and prunes what the interrupted one would have.
 
 In a deterministic search it goes by a rule, not by who was faster: proposal k is made once trials 0 to
 k - lag have ended, from their results, taken in by number; and a verdict on trial t knows the trials that
@@ -34,6 +34,7 @@ from optuna.trial import TrialState, create_trial
 from hpo.config import Config
 from hpo.plan import Plan
 from hpo.study.blend import PRIOR, Blend
+from hpo.study.branching import groups
 from hpo.study.drawing import Known, Quantiles
 from hpo.study.methods import MODELS, PRUNERS
 from hpo.study.rivals import Rivals
@@ -72,7 +73,7 @@ class Study:
         self._sampler: str = plan.setting("sampler")
         self._seed: int = plan.setting("seed")
         self._lag = plan.search.lag
-        self._blend = Blend(plan.space, plan.past.found)
+        self._blend, self._groups = Blend(plan.space, plan.past.found), groups(plan.space)
         self._storage, self._rivals = Memory(), Rivals()
         self._study = optuna.create_study(
             storage=self._storage,
@@ -115,7 +116,9 @@ class Study:
     def _propose_next(self, number: int) -> Proposal:
         seed = derived_seed(self._seed, number)
         origin, chosen = self._chosen(number, seed)
-        self._study.sampler = MODELS[origin](seed) if origin in MODELS else RandomSampler(seed)
+        self._study.sampler = (
+            MODELS[origin](seed, self._groups, self._storage) if origin in MODELS else RandomSampler(seed)
+        )
         chosen |= self._space.turn(number)
         if chosen:
             self._study.enqueue_trial(chosen)
@@ -169,8 +172,9 @@ class Study:
 
     def _notes(self, number: int) -> dict[str, Any]:
         attributes = self._storage.trial(number).system_attrs
-        # CMA-ES keeps its state as a pickle; it is computed again on restoring, never stored.
-        return {name: value for name, value in attributes.items() if not name.startswith("cma:")}
+        # CMA-ES keeps its state as a pickle; it is computed again on restoring, never stored. What TPE notes
+        # for other processes is in the trial's parameters.
+        return {name: it for name, it in attributes.items() if not name.startswith(("cma:", "tpe:"))}
 
     def report(self, trial: int, epoch: int, score: float) -> tuple[bool, dict[str, Any]]:
         """Take in a score; return whether the trial goes on, and what the pruner noted."""

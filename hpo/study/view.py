@@ -7,7 +7,7 @@ rule that knows nothing but numbers and endings: it is the same when a study is 
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Container, Iterable, Iterator
+from collections.abc import Collection, Container, Iterable, Iterator, Set
 from contextlib import contextmanager
 from itertools import islice
 from typing import Final
@@ -29,6 +29,7 @@ class Memory(InMemoryStorage):
         self._ids: list[int] = []
         self._trials: list[FrozenTrial] = []
         self._shown: Collection[int] | None = None
+        self._having: Set[str] = frozenset()
 
     @property
     def size(self) -> int:
@@ -58,6 +59,15 @@ class Memory(InMemoryStorage):
         finally:
             self._shown = None
 
+    @contextmanager
+    def having(self, parameters: Set[str]) -> Iterator[None]:
+        """Of those that are shown, show only trials with all of these parameters meanwhile."""
+        self._having = parameters
+        try:
+            yield
+        finally:
+            self._having = frozenset()
+
     def get_all_trials(
         self,
         study_id: int,
@@ -68,7 +78,8 @@ class Memory(InMemoryStorage):
         if self._shown is None or states == (TrialState.WAITING,):  # those wait to be proposed: no past
             return super().get_all_trials(study_id, deepcopy, states)
         shown = (self._trials[number] for number in sorted(self._shown))
-        trials = [trial for trial in shown if states is None or trial.state in states]
+        having = (trial for trial in shown if trial.params.keys() >= self._having)
+        trials = [trial for trial in having if states is None or trial.state in states]
         return copy.deepcopy(trials) if deepcopy else trials
 
 

@@ -170,3 +170,9 @@ def test_equal_seeds_draw_alike():
 def _draws(node):
     rng = random.Random(0)
     return [node.draw(rng) for _ in range(4000)]
+
+
+def test_groups_are_what_is_always_there_together():
+    names = [[it.name for it in group] for group in TREE.groups]
+    assert names[0] == ["optimizer", "schedule.step.gamma", "clip_norm", "batch_size"]
+    assert names[1:] == [["optimizer.sgd.lr", "optimizer.sgd.one_minus_momentum"], ["optimizer.adam.lr"]]
