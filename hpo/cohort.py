@@ -18,6 +18,7 @@ from hpo.errors import LedgerError
 from hpo.job import Job, prepare
 from hpo.shelf import Keeper, Kept
 from hpo.training import fused, plain
+from hpo.training.autopsy import examine
 from hpo.training.distributed import Team
 from hpo.training.engine import Engine, Member, Progress
 from hpo.training.fused import probe
@@ -194,6 +195,7 @@ def _train(job: Job, cohort: _Cohort) -> tuple[list[Proposal], Cause | None]:
         reports = next(progress, None)
         while reports is not None:
             live -= {report.trial for report in reports}
+            reports = examine(task, members, reports, job.autopsy)
             keeper.hear(reports)
             kept = referee.report(reports)
             live |= set(kept)

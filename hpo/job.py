@@ -25,7 +25,7 @@ class Job:
     `at_once` is how many trials a worker trains at once, None for as many as a measurement with the
     `baseline` recommends, up to `most`. `workers` share this machine's memory. Of each trial the `costs` are
     measured before it trains; `memory` is the most bytes that it may take, None for its `share` of the
-    device.
+    device. One that diverges within `autopsy` steps is trained once more, up to there, to see where it began.
     """
 
     source: str
@@ -46,6 +46,7 @@ class Job:
     costs: tuple[str, ...] = ()
     memory: int | None = None
     share: float = 1.0
+    autopsy: int = 50
 
     @classmethod
     def of(cls, plan: Plan, shelf: Shelf | None = None) -> Job:

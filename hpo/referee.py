@@ -268,9 +268,7 @@ class Referee:
         if trial.ending:
             return False
         if isinstance(report, Divergence):
-            where = {"epoch": report.epoch, "step": report.step}
-            measured = {"loss": report.loss, "grad_norm": report.grad_norm}
-            self._end(trial, Outcome.DIVERGED, report.reason, {**where, **measured})
+            self._end(trial, Outcome.DIVERGED, report.reason, report.notes)
             return False
         self._noted[trial.number] = report.notes
         if report.epoch <= trial.epochs:

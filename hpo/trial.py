@@ -159,7 +159,8 @@ class Point:
 class Divergence:
     """A trial's loss became NaN, infinite or far too large in this epoch (from 1), at this step (from 0).
 
-    `step` counts within the epoch, `grad_norm` is that of this step's gradient before clipping.
+    `step` counts within the epoch, `grad_norm` is that of this step's gradient before clipping; `where` says
+    at which layer it began, if that was found.
     """
 
     trial: int
@@ -167,12 +168,20 @@ class Divergence:
     step: int
     loss: float
     grad_norm: float
+    where: str = ""
+
+    @property
+    def notes(self) -> dict[str, Any]:
+        """What is known of the cause."""
+        known = {"epoch": self.epoch, "step": self.step, "loss": self.loss, "grad_norm": self.grad_norm}
+        return {**known, "where": self.where} if self.where else known
 
     @property
     def reason(self) -> str:
         """Say it in words."""
         where = f"epoch {self.epoch}, step {self.step}"
-        return f"loss {self.loss:.4g} at {where}, gradient norm {self.grad_norm:.4g}"
+        said = f"loss {self.loss:.4g} at {where}, gradient norm {self.grad_norm:.4g}"
+        return f"{said}; {self.where}" if self.where else said
 
 
 @dataclass(frozen=True)

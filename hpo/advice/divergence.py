@@ -78,7 +78,8 @@ def _began(trial: Trial) -> str:
     if "step" not in notes or "grad_norm" not in notes:
         return trial.ending.reason if trial.ending else ""
     where = f"epoch {notes['epoch']}, step {notes['step']}"
-    return f"first bad at {where}, gradient norm {brief(float(notes['grad_norm']))}"
+    began = f"first bad at {where}, gradient norm {brief(float(notes['grad_norm']))}"
+    return f"{began}, {notes['where']}" if "where" in notes else began
 
 
 def _remedy(region: Region, good: Sequence[Trial], changes: Sequence[Change]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import platform
+import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Protocol
@@ -45,7 +46,7 @@ class Comparison:
 
     `gap` is the largest relative difference of any curve, `where` names that curve and its epoch, `drift` is
     the largest among the losses. `reasons` say why bits may differ; `ending` says how it ended now, if that
-    is not how it did.
+    is not how it did; `began` at which layer it diverged, if it did and that was found.
     """
 
     trial: int
@@ -55,6 +56,7 @@ class Comparison:
     drift: float
     reasons: tuple[str, ...]
     ending: str
+    began: str = ""
 
     @property
     def expected(self) -> bool:
@@ -80,7 +82,7 @@ def retrain(settings: ReplaySettings, viewing: Viewing) -> Comparison:
     ledger = Ledger(settings.store)
     search = ledger.search(settings.name)
     plan, trial = Plan.of(search), _trained(ledger.history(search), settings)
-    job = replace(Job.of(plan), costs=())
+    job = replace(Job.of(plan), costs=(), autopsy=sys.maxsize)
     _demand_device(job)
     again = _Again(plan, trial, viewing)
     run(job, [trial.proposal], again)
@@ -114,7 +116,7 @@ class _Again:
         self._plan = self._of_one(plan)
         self._viewer = viewing(self._plan)
         self._history = History(plan.search.objective, [replace(trial.proposal, seq=0)])
-        self.ending = ""
+        self.ending = self.began = ""
 
     @property
     def points(self) -> list[Point]:
@@ -134,6 +136,11 @@ class _Again:
         return replace(plan, search=search, baseline=self._trial.proposal.config)
 
     @property
+    def _noted(self) -> str:
+        """Where it was found to diverge when it was recorded, for which then it may have taken too long."""
+        return str(self._trial.ending.notes.get("where", "")) if self._trial.ending else ""
+
+    @property
     def _goal(self) -> int:
         """The epochs to train: into one more where that one was cut short."""
         return self._trial.epochs + (self._trial.outcome in _BROKEN)
@@ -142,7 +149,8 @@ class _Again:
         """Take in an epoch, and end where the recorded training did."""
         (report,) = reports
         if isinstance(report, Divergence):
-            self.ending = f"{Outcome.DIVERGED}: {report.reason}"
+            self.began = report.where
+            self.ending = f"{Outcome.DIVERGED}: {replace(report, where=self._noted).reason}"
             return []
         self._history.add(report)
         self._viewer.update(self._plan.search, self._history)
@@ -181,6 +189,7 @@ def _compared(trial: Trial, again: _Again, reasons: tuple[str, ...]) -> Comparis
         drift=max((gap for (name, _), gap in gaps.items() if name in _LOSSES), default=0.0),
         reasons=reasons,
         ending=_other_ending(trial, again),
+        began=again.began,
     )
 
 

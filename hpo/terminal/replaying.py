@@ -49,6 +49,8 @@ def _comparison(found: Comparison) -> Iterator[str]:
         yield f"losses differ by {found.drift:.2g} at most, relative to their size"
     if found.ending:
         yield f"it ended otherwise now: {found.ending}"
+    if found.began:
+        yield f"it diverged: {found.began}"
     yield from (f"may round otherwise: {reason}" for reason in found.reasons if found.gap)
     if not found.expected:
         yield "That is more than rounding." if found.reasons else "It should be equal in each bit."

@@ -4,5 +4,5 @@
 import torch, so that the command line can check a person's words against them at once. `loop`, `gradients`,
 `clipping`, `averaging`, `groups`, `muon`, `initialization`, `transfer` and `plain` train, `distributed` and
 `joint_norm` let several workers do so together, `memory` tells what that takes, `checkpoint` keeps what was
-learned on disk.
+learned on disk, `autopsy` finds where in a model a divergence began.
 """

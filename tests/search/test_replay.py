@@ -145,6 +145,8 @@ def test_a_divergence_comes_out_again(url):
     trained(url, order_training(TrainSettings.from_words(words)))
     found = again(url, "linear-1", 0)
     assert found.expected, found
+    assert found.began.startswith("model (Linear) amplifies")
+    assert "it diverged: model (Linear)" in page(found).renderables[1].plain
     assert again(url, "linear-1").differences == ()
 
 

@@ -170,6 +170,7 @@ def test_a_divergence_says_at_which_step_and_is_not_repeated(folder):
     done = folder.run("train", "recipe=linear", "optimizer.lr=1e6")
     assert done.returncode == 1
     assert "linear-1: diverged: loss 1.573e+14 at epoch 2, step 0" in done.stderr
+    assert "model (Linear) amplifies" in " ".join(done.stderr.split())
     again = folder.run("resume", "linear-1")
     assert again.returncode == 2
     assert "would end the same way" in again.stderr
