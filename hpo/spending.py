@@ -194,9 +194,8 @@ class Spending:
 
     @property
     def _next(self) -> float:
-        """What the next trial is to be paid for with."""
-        whole = self._plan.search.lag or not self._history.searched
-        return (self._price or 0.0) * self._plan.epochs if whole else self._usual
+        """What must be left for the next trial: it may be the one that goes to its end."""
+        return (self._price or 0.0) * self._plan.epochs
 
     def forecast(self, ended: str = "") -> Forecast:
         """Return how the rest is planned, or what comes after the search has `ended` for this reason."""
@@ -218,7 +217,8 @@ class Spending:
     def _more(self) -> int | None:
         """How many trials more are paid for and asked for; None if nobody knows what they cost."""
         usual, begun = self._usual, len(self._history.searched)
-        paid = max(int(self._left / usual), 0) if usual and math.isfinite(self._left) else None
+        known = usual and math.isfinite(self._left)
+        paid = max(int((self._left - self._next) / usual) + 1, 0) if known else None
         asked = None if self.trials is None else max(self.trials - begun, 0)
         return min((it for it in (paid, asked) if it is not None), default=None)
 

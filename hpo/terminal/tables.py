@@ -16,6 +16,7 @@ from rich.text import Text
 from hpo import pareto, summary, verdict
 from hpo.audit.check import Check
 from hpo.history import FORKED_FROM, History, Search, State, Trial
+from hpo.past import Past
 from hpo.recipe import Objective
 from hpo.requirement import Judgement
 from hpo.terminal import wording
@@ -64,10 +65,12 @@ def _header(search: Search, history: History) -> Text:
     )
     trials = f"{len(history.searched)} of {wording.expected(search, history)} trials"
     forked = f" · in place of {search.settings[FORKED_FROM]}" if FORKED_FROM in search.settings else ""
+    earlier = Past.of(search.settings).searches
+    begins = f" · begins from {', '.join(earlier)}" if earlier else ""
     counts = (wording.tally(history.counts), f"{len(history.running)} open" if history.running else "")
     return Text.assemble(
         *headline(search),
-        f"\n{search.recipe} · {search.objective} · {' · '.join(chosen)}{forked}",
+        f"\n{search.recipe} · {search.objective} · {' · '.join(chosen)}{forked}{begins}",
         f"\n{trials}: {' · '.join(filter(None, counts)) or 'none yet'}",
         f"\n{history.epochs} epochs in {wording.duration(span(search, history))}{_company(history)}",
     )

@@ -14,7 +14,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hpo.errors import HpoError, InputError, Problem
+from hpo.errors import HpoError, InputError, Problem, did_you_mean
 from hpo.history import Search
 from hpo.tracking.places import open_store
 
@@ -79,9 +79,10 @@ def roll_back(name: str, uri: str) -> Champion:
         InputError: there is no such model, or none before.
     """
     client = open_store(uri)
-    if not client.search_registered_models(f"name = '{name}'"):
-        message = "There is no registered model of this name. Make one: hpo promote NAME"
-        raise InputError(Problem(name, message))
+    known = [model.name for model in client.search_registered_models()]
+    if name not in known:
+        near = did_you_mean(name, known) or " Make one: hpo promote NAME"
+        raise InputError(Problem(name, f"There is no registered model of this name.{near}"))
     champions = _champions(client, name)
     if len(champions) < 2:
         raise InputError(Problem(name, "No version was champion before this one."))

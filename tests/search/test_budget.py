@@ -184,6 +184,15 @@ def test_trainings_are_held_to_exactly_and_used(url, pruner, workers, size):
     is_sound(url, name)
 
 
+@pytest.mark.parametrize(("seed", "trainings", "workers"), [(1, 20, 1), (13, 12, 1), (5, 12, 2)])
+def test_no_trial_begins_that_could_not_be_trained_to_its_end(url, seed, trainings, workers):
+    name = started(url, "epochs=6", f"seed={seed}", f"budget={trainings}trainings")
+    run(url, name, Workers(workers, 6, 1))
+    history = history_of(url, name)
+    assert history.forecast.over == MONEY
+    assert BUDGET not in {trial.ending.reason for trial in history.searched}
+
+
 def test_what_is_stopped_by_the_budget_says_so(url):
     name = started(url, f"epochs={EPOCHS}", "budget=9trainings", "pruner=median", "confirm=0")
     judge = referee(url, name)

@@ -87,7 +87,7 @@ def test_json_has_all_of_it():
     assert summary.describe(search(), Story().history)["confirmed"] is None
 
 
-@pytest.mark.parametrize(("seeds", "said"), [(0, ""), (1, "a fresh seed"), (5, "5 fresh seeds")])
+@pytest.mark.parametrize(("seeds", "said"), [(0, ""), (1, "1 fresh seed"), (5, "5 fresh seeds")])
 def test_what_comes_after_the_trials_is_said_before_they_start(seeds, said):
     again = f", then the best 3 and the baseline again with {said}" if said else ""
     assert wording.ordered(plan(seeds=seeds)) == f"64 trials of 18 epochs{again}"
