@@ -23,6 +23,11 @@ class Rungs(NamedTuple):
     at: tuple[int, ...]
     passes: float = 1.0
 
+    @property
+    def gentlest(self) -> Rungs:
+        """What these are to a trial whose learning rate is still to fall."""
+        return self._replace(passes=DECAYING) if self.passes == PASSES else self
+
     def further(self, epochs: int, trained: int = 0) -> float:
         """Return how many of its epochs a trial that has trained so many is expected to train yet."""
         expected, share, last = 0.0, 1.0, trained
