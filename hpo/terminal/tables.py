@@ -184,7 +184,7 @@ def next_steps(search: Search, history: History, words: Sequence[str]) -> Render
     look = (f"hpo show {search.name}", "this page")
     confirm = (f"hpo resume {search.name} confirm_seeds=5", "the best again, with fresh seeds")
     lucky = search.state is State.FINISHED and not (search.given or history.confirmations)
-    missing = summary.unsent(search, history)
+    missing = summary.unsent(search, history.seq)
     sync = (f"hpo sync {search.name}", f"MLflow lacks {missing} of {history.seq} records")
     over = search.given and bool(history.ended)  # there is nothing to go on with
     stopped = search.state in (State.INTERRUPTED, State.FAILED) and not over
@@ -202,7 +202,7 @@ def next_steps(search: Search, history: History, words: Sequence[str]) -> Render
 
 
 def searches(described: Iterable[Mapping[str, Any]]) -> RenderableType:
-    """Return the list of searches (`summary.describe_briefly`), or how to start one."""
+    """Return the list of searches (`summary.describe_outline`), or how to start one."""
     rows = [_search_row(search) for search in described]
     hint = "There is no search yet. Start one: hpo search recipe=cnn"
     return _listed(("name", "recipe", "state", "trials", "best", "started"), rows) if rows else Text(hint)
