@@ -110,10 +110,10 @@ def _kept(file: Path | None) -> Iterator[Course]:
             yield Course(**json.loads(line))
 
 
-def report(courses: Sequence[Course], tables: Sequence[Table]) -> str:
+def report(courses: Sequence[Course], tables: Sequence[Table], budgets: Sequence[int] = BUDGETS) -> str:
     """Return the figures of each searcher, and for each task the budget to random's regret at 50."""
     targets = {size: {it.name: it.at_random(size) for it in tables} for size in (50, 500)}
-    figures: dict[str, Callable[[Course], float]] = {f"at {it}": _regret_at(it) for it in BUDGETS}
+    figures: dict[str, Callable[[Course], float]] = {f"at {it}": _regret_at(it) for it in budgets}
     figures |= {"area": lambda course: course.area}
     figures |= {f"to {size}": _reaching(target) for size, target in targets.items()}
     lines = [f"{'':<26}" + "".join(f"{name:>18}" for name in figures) + f"{'seconds':>9}  to 50, by task"]

@@ -22,7 +22,7 @@ from hpo.ordering import order
 from hpo.plan import Plan
 from hpo.settings import SearchSettings
 from hpo.study import Study
-from hpo.trial import Outcome
+from hpo.trial import Outcome, Proposal
 
 MANY = 1_000_000
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -95,12 +95,19 @@ def _outcome(account: Account, trial: optuna.Trial, configuration: int) -> tuple
 
 def by_hpo(account: Account, seed: int, words: Sequence[str], priors: Mapping[str, float]) -> None:
     """Let hpo's own study propose and judge, as `hpo search` would with one worker."""
-    study = Study(_plan(account.table, seed, words, priors))
+    for _ in trials(account, Study(plan(account.table, seed, words, priors))):
+        pass
+
+
+def trials(account: Account, study: Study) -> Iterator[tuple[Proposal, Outcome, float | None]]:
+    """Yield each trial of a study with its end, until the budget is used up, which is raised."""
     while len(account.seen) < len(account.table.curves):
         proposal = study.propose()
         own = proposal.config.below("model")
         point = [float(axis.unit(float(own[axis.name]))) for axis in account.table.axes]
-        study.end(proposal.number, *_ending(account, study, proposal.number, account.take(point)))
+        outcome, score = _ending(account, study, proposal.number, account.take(point))
+        study.end(proposal.number, outcome, score)
+        yield proposal, outcome, score
     raise Spent
 
 
@@ -128,7 +135,7 @@ def loss(outputs, targets): ...
 VERBS = {"linear": "uniform", "log": "log", "one_minus_log": "one_minus_log"}
 
 
-def _plan(table: Table, seed: int, words: Sequence[str], priors: Mapping[str, float]) -> Plan:
+def plan(table: Table, seed: int, words: Sequence[str], priors: Mapping[str, float]) -> Plan:
     """Return the plan of a search over a table: its axes are the arguments of a recipe's model."""
     usual = {axis.name: priors.get(axis.name, _middle(axis)) for axis in table.axes}
     arguments = ", ".join(f"{name}={value!r}" for name, value in usual.items())

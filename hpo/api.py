@@ -50,6 +50,7 @@ class SearchWords(TrainingWords, total=False):
     memory: int | str
     sampler: str
     pruner: str
+    warm_start: str
     workers: int | str
     fuse: int | str
     gpus_per_trial: float

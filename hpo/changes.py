@@ -14,6 +14,7 @@ from hpo.config import Value
 from hpo.errors import InputError, Problem
 from hpo.history import FORKED_FROM, Search
 from hpo.ordering import order, versions
+from hpo.past import PAST
 from hpo.plan import OPTION, OVERRIDE, SPACE_FILE
 from hpo.settings import ResumeSettings, SearchSettings
 
@@ -25,7 +26,7 @@ FREE: Final = (
 """Settings that may change from session to session: how long and on how much, not what is searched."""
 _DECISIVE: Final = ("hpo", "python", "torch", "optuna")
 """What proposals and curves come from; of Python, the minor version."""
-_TOLD_OTHERWISE: Final = ("space", SPACE_FILE, "lag", "threads", "at_work", "held", FORKED_FROM, *FREE)
+_TOLD_OTHERWISE: Final = ("space", SPACE_FILE, "lag", "threads", "at_work", "held", PAST, FORKED_FROM, *FREE)
 _LINES: Final = 60
 
 

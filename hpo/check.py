@@ -13,6 +13,7 @@ from hpo.history import History, Search
 from hpo.ledger import Ledger
 from hpo.ordering import order
 from hpo.plan import Plan
+from hpo.recollection import recalling
 from hpo.settings import SearchSettings
 from hpo.spending import Spending
 from hpo.summary import short
@@ -32,6 +33,9 @@ def check(words: Sequence[str]) -> Plan:
         _collect(problems, lambda: spaces.locate(settings.space))
     _collect(problems, lambda: _machine(settings))
     _collect(problems, lambda: _store(settings))
+    ordered = search
+    if ordered and not problems:
+        search = _collect(problems, lambda: recalling(Ledger(settings.store), ordered))
     if problems or search is None:
         raise InputError(*dict.fromkeys(problems))
     return Plan.of(search)
@@ -88,6 +92,7 @@ def describe(plan: Plan) -> dict[str, Any]:
         "confirmations": plan.confirmations,
         "sampler": plan.setting("sampler"),
         "pruner": plan.setting("pruner"),
+        "begins_from": list(plan.past.searches),
         "baseline": dict(plan.baseline),
         "searched": {it.name: it.node.form for it in plan.space.parameters},
     }
@@ -110,7 +115,8 @@ def _budget(plan: Plan) -> dict[str, Any] | None:
 def said(plan: Plan) -> str:
     """Return the same in a few lines."""
     told = describe(plan)
-    planned = "".join(f"{line}\n" for line in outlook.opening(plan, History(plan.search.objective)))
+    opening = [*outlook.beginning(plan), *outlook.opening(plan, History(plan.search.objective))]
+    planned = "".join(f"{line}\n" for line in opening)
     listed = "\n".join(f"  {name}" for name in told["searched"])
     return (
         f"Sound: {_size(plan)}{told['objective']}, by {told['sampler']} and {told['pruner']}.\n"

@@ -22,6 +22,7 @@ from hpo.errors import InputError, InterruptedSearch, Problem, SearchError
 from hpo.history import FORKED_FROM, History, Search, State
 from hpo.ledger import Ledger, Patience, UnreachableError, patiently
 from hpo.plan import Plan
+from hpo.recollection import recalling
 from hpo.rounds import Rounds
 from hpo.settings import ResumeSettings, StoreSettings
 from hpo.shelf import Shelf
@@ -80,13 +81,15 @@ def run(
     Before that, `begin` is given the search as it was written down.
 
     Raises:
-        InputError: its name is taken, or the machine lacks what it asks for; nothing was started or written.
+        InputError: its name is taken, there is nothing in the search that it is to begin from, or the
+            machine lacks what it asks for; nothing was started or written.
         SearchError: no trial came to its end.
         InterruptedSearch: Ctrl-C, SIGTERM or SIGHUP.
     """
     ledger = Ledger(store)
     if search.name and ledger.exists() and search.name in {it.name for it in ledger.searches()}:
         raise InputError(ledger.name_taken(search.name))
+    search = recalling(ledger, search)
     search = replace(search, settings={**search.settings, **_decided(search)})
     created = ledger.create_search(search)
     begin(created)

@@ -6,7 +6,7 @@ from hpo.budget import CPU_HOURS, GPU_HOURS, Budget
 from hpo.errors import Problem
 from hpo.goals import listed
 from hpo.recipe import SECONDS
-from hpo.settings import SearchSettings
+from hpo.settings import AUTO, OFF, SearchSettings
 
 
 def contradictions(settings: SearchSettings) -> list[Problem]:
@@ -18,6 +18,7 @@ def contradictions(settings: SearchSettings) -> list[Problem]:
         *_two_limits(settings),
         *_weighed_alone(settings),
         *_one_goal_in_sight(settings),
+        *_past_unheard(settings),
     ]
 
 
@@ -90,3 +91,10 @@ def _one_goal_in_sight(settings: SearchSettings) -> list[Problem]:
         return []
     message = f"{settings.sampler} looks at one goal. With several: sampler=blend, random or qmc."
     return [Problem(f"sampler={settings.sampler}", message)]
+
+
+def _past_unheard(settings: SearchSettings) -> list[Problem]:
+    if settings.sampler == "blend" or settings.warm_start in (AUTO, OFF):
+        return []
+    message = "Only sampler=blend begins from an earlier search: leave out this, or the sampler."
+    return [Problem(f"warm_start={settings.warm_start}", message)]

@@ -10,6 +10,7 @@ from typing import Any, Final
 from hpo.errors import InputError, Problem
 from hpo.history import History, Search, Trial
 from hpo.ledger import Ledger
+from hpo.past import PAST, Past
 from hpo.recipe import COLUMNS
 from hpo.settings import DiffSettings
 from hpo.summary import measures, seconds
@@ -60,7 +61,9 @@ class _Side:
         if self.trial:
             yield "trial" if self.alone else "winner", _facts(self.trial, self.search)
             yield "configuration", dict(self.trial.proposal.config)
-        yield "settings", {it: value for it, value in self.search.settings.items() if it not in _OWN}
+        earlier = ", ".join(Past.of(self.search.settings).searches)
+        settings = {**self.search.settings, PAST: earlier}
+        yield "settings", {it: value for it, value in settings.items() if it not in _OWN}
         yield "versions", dict(self.search.versions)
 
     def texts(self) -> dict[str, str]:

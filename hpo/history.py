@@ -200,6 +200,19 @@ class Standing:
         return median([it for it in self.scores.values() if math.isfinite(it)] or [math.nan])
 
 
+@dataclass(frozen=True)
+class Outline:
+    """What a list says of a search.
+
+    `counts` are trials of the search itself by how they ended, and as `running` whatever is under way; `best`
+    is the winner, and `seq` the number of the last record.
+    """
+
+    counts: Mapping[str, int]
+    best: Trial | None
+    seq: int
+
+
 class History:
     """The trials of one search, built up record by record, in the order they were written.
 
@@ -275,6 +288,12 @@ class History:
 
     def _place(self, trial: Trial) -> tuple[float, int]:
         return self.objective.cost(trial.score), trial.number
+
+    @property
+    def outline(self) -> Outline:
+        """What a list says of it."""
+        running = {"running": len(self._running)} if self._running else {}
+        return Outline(running | self.counts, self.best, self.seq)
 
     def part(self, trials: Iterable[Trial]) -> History:
         """Return the history of some of its trials."""

@@ -12,6 +12,15 @@ from hpo.summary import brief
 from hpo.trial import Forecast
 
 
+def beginning(plan: Plan) -> list[str]:
+    """Say in one line what a search begins from; nothing where it begins anew."""
+    past = plan.past
+    if not past:
+        return []
+    number = f"{len(past.found)} configuration{'' if len(past.found) == 1 else 's'}"
+    return [f"Begins from what {_listed(past.searches)} found ({number}); warm_start=off begins anew"]
+
+
 def opening(plan: Plan, history: History) -> list[str]:
     """Return what a budget is for, before the search starts or goes on; nothing where there is none."""
     if plan.budget is None:

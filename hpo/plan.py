@@ -11,6 +11,7 @@ from hpo import space as spaces
 from hpo.budget import SECONDS, TRAININGS, Budget
 from hpo.config import Config, Value
 from hpo.history import Search
+from hpo.past import Past
 from hpo.recipe import MEMORY, Recipe
 from hpo.rungs import Rungs, rungs
 from hpo.settings import SearchSettings
@@ -124,6 +125,11 @@ class Plan:
     def terms(self) -> str:
         """The words that bound the search: a plan of its rest holds as long as they do."""
         return " ".join(f"{name}={self.setting(name)}" for name in _TERMS)
+
+    @property
+    def past(self) -> Past:
+        """What it begins from."""
+        return Past.of(self.search.settings)
 
     @property
     def rungs(self) -> Rungs:

@@ -11,7 +11,7 @@ from typing import Any
 from hpo import confirmation, recipe
 from hpo.config import Config, Value
 from hpo.errors import InputError
-from hpo.history import FORKED_FROM, History, Search, State, Trial
+from hpo.history import FORKED_FROM, History, Outline, Search, State, Trial
 from hpo.recipe import Objective
 from hpo.requirement import Judgement, judge, parse
 from hpo.training.words import VOCABULARY
@@ -41,8 +41,20 @@ def _describe_point(point: Point) -> dict[str, Any]:
 
 
 def describe_briefly(search: Search, history: History) -> dict[str, Any]:
-    """Return the same without the trials, for a list of searches."""
-    best = history.best
+    """Return the same without the trials."""
+    return {
+        **describe_outline(search, history.outline),
+        "required": [it.describe() for it in required(search, history)],
+        "budget": _budget(search, history),
+        "confirmed": confirmation.describe(history),
+        "front": _front(history),
+        "proof": history.proof and describe_trial(history.proof, search.objective),
+        "at_once": {"most": history.at_once, "because": history.because, "live": history.occupancy},
+    }
+
+
+def describe_outline(search: Search, outline: Outline) -> dict[str, Any]:
+    """Return what a list of searches says of one."""
     return {
         "name": search.name,
         "recipe": search.recipe,
@@ -53,15 +65,9 @@ def describe_briefly(search: Search, history: History) -> dict[str, Any]:
         "settings": dict(search.settings),
         "forked_from": search.settings.get(FORKED_FROM),
         "created": search.created,
-        "unsent": unsent(search, history),
-        "counts": ({"running": len(history.running)} if history.running else {}) | dict(history.counts),
-        "best": best and describe_trial(best, search.objective),
-        "required": [it.describe() for it in required(search, history)],
-        "budget": _budget(search, history),
-        "confirmed": confirmation.describe(history),
-        "front": _front(history),
-        "proof": history.proof and describe_trial(history.proof, search.objective),
-        "at_once": {"most": history.at_once, "because": history.because, "live": history.occupancy},
+        "unsent": unsent(search, outline.seq),
+        "counts": dict(outline.counts),
+        "best": outline.best and describe_trial(outline.best, search.objective),
     }
 
 
@@ -86,11 +92,11 @@ def required(search: Search, history: History) -> list[Judgement]:
     return judge(history, parse(str(search.settings.get("require") or "")))
 
 
-def unsent(search: Search, history: History) -> int | None:
-    """Return how many of its records MLflow lacks; None if that is unknown, or they are on the way."""
+def unsent(search: Search, seq: int) -> int | None:
+    """Return how many of its records, up to `seq`, MLflow lacks; None if that is unknown or it is running."""
     if search.uploaded is None or search.state is State.RUNNING:
         return None
-    return max(history.seq - search.uploaded, 0)
+    return max(seq - search.uploaded, 0)
 
 
 def describe_trial(trial: Trial, objective: Objective) -> dict[str, Any]:

@@ -27,6 +27,7 @@ FLOORS = {
         "rungs",
         "goals",
         "front",
+        "past",
     ],
     1: [
         "space",
@@ -83,6 +84,7 @@ FLOORS = {
         "arrival",
         "submission",
         "suggesting",
+        "recollection",
         "referee",
         "conductor",
         "last_resort",

@@ -31,6 +31,7 @@ def test_only_the_recipe_must_be_said(monkeypatch):
         "timeout": None,
         "sampler": "blend",
         "pruner": "ladder",
+        "warm_start": "auto",
         "workers": "auto",
         "cluster": "",
         "objective": "",
@@ -120,9 +121,9 @@ def test_a_bare_word_is_the_name_where_a_verb_takes_one():
 
 
 KNOWN = (
-    "recipe, space, budget, trials, epochs, timeout, objective, memory, sampler, pruner, workers, cluster, "
-    "fuse, gpus_per_trial, workers_per_trial, parallel, seed, confirm, confirm_seeds, require, junit, "
-    "deterministic, report_within, name, store, checkpoint_every, checkpoints"
+    "recipe, space, budget, trials, epochs, timeout, objective, memory, sampler, pruner, warm_start, "
+    "workers, cluster, fuse, gpus_per_trial, workers_per_trial, parallel, seed, confirm, confirm_seeds, "
+    "require, junit, deterministic, report_within, name, store, checkpoint_every, checkpoints"
 )
 WHOLE = "Must be a whole number ≥ 1, got "
 DURATION = "Must be a duration such as 90, 90s, 10m or 2h, got "

@@ -42,12 +42,12 @@ def watch(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
 def list_(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
     """List all searches."""
     chosen = settings.StoreSettings.from_words(words or ())
-    from hpo.ledger import Ledger
-    from hpo.summary import describe_briefly
+    from hpo.ledger import Ledger, outline
+    from hpo.summary import describe_outline
     from hpo.terminal import tables
 
     ledger = Ledger(chosen.store)
-    described = [describe_briefly(found, ledger.history(found)) for found in ledger.searches()]
+    described = [describe_outline(found, outline(ledger, found)) for found in ledger.searches()]
     output.put(tables.searches(described), described, as_json=as_json)
 
 

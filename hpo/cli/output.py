@@ -56,7 +56,7 @@ class Ending:
         self._waiting.stop()
         if self._as_json:
             show(search, history, self._chosen, as_json=True)
-        elif missing := unsent(search, history):
+        elif missing := unsent(search, history.seq):
             typer.echo(f"MLflow lacks {missing} of {history.seq} records. Send them: {self._sync(search)}")
 
     def _sync(self, search: Search) -> str:

@@ -28,17 +28,26 @@ from sqlalchemy import (
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError
 
-from hpo.config import Value
+from hpo.config import Config, Value
 from hpo.errors import InputError, Problem, did_you_mean, without_password
 from hpo.history import History, Search, State
 from hpo.ledger.liveness import born, standing
 from hpo.ledger.patience import patiently
 from hpo.ledger.place import refuse_unfit
 from hpo.ledger.revision import prepare
-from hpo.ledger.schema import RECORDS, columns, record, search_row, searches, sessions
+from hpo.ledger.schema import (
+    RECORDS,
+    columns,
+    endings,
+    proposals,
+    record,
+    search_row,
+    searches,
+    sessions,
+)
 from hpo.ledger.trouble import damage, explain, file_of
 from hpo.recipe import Objective
-from hpo.trial import Record
+from hpo.trial import CONFIRMATION, PROOF, Outcome, Record
 from hpo.wish import Wish
 
 _FORM: Final = "an address such as sqlite:///hpo.db or postgresql://user:password@host/database"
@@ -309,6 +318,22 @@ class Ledger:
     def history(self, search: Search) -> History:
         """Return the search's trials as its records tell them."""
         return History(search.objective, self.records(search), search.lag)
+
+    def best(self, search: Search, count: int) -> list[Config]:
+        """Return the configurations of the few trials that came to their end with the best scores."""
+        maximize = search.objective.direction == "maximize"
+        finished = (
+            proposals.c.search_id == search.id,
+            endings.c.search_id == search.id,
+            endings.c.trial == proposals.c.number,
+            endings.c.outcome == Outcome.FINISHED.value,
+            endings.c.score.is_not(None),
+            proposals.c.origin.not_in((CONFIRMATION, PROOF)),
+        )
+        cost = -endings.c.score if maximize else endings.c.score
+        query = select(proposals.c.config).where(*finished).order_by(cost, proposals.c.number).limit(count)
+        with self.engine.connect() as connection:
+            return [Config.from_json(text) for text in connection.scalars(query)]
 
     def close(self) -> None:
         """Let go of the database."""

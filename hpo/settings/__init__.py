@@ -5,7 +5,7 @@ its help, and `from_words` reads what was typed. Every mistake is found before a
 """
 
 from hpo.settings.base import Settings
-from hpo.settings.values import ParallelName, PrunerName, SamplerName
+from hpo.settings.values import AUTO, OFF, ParallelName, PrunerName, SamplerName
 from hpo.settings.verbs import (
     ExportSettings,
     FetchSettings,
@@ -38,6 +38,8 @@ from hpo.settings.views import (
 from hpo.settings.words import parse
 
 __all__ = [
+    "AUTO",
+    "OFF",
     "CompletionSettings",
     "CompressSettings",
     "CopySettings",

@@ -17,6 +17,8 @@ from hpo.settings.words import shown
 _NUMBER: Final = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
 _PREFIXES: Final = ("", "k", "m", "g", "t")
 _DATABASES: Final = ("sqlite", "postgresql")
+AUTO: Final = "auto"
+OFF: Final = "off"
 
 
 def _whole(low: int) -> Callable[[object], int]:
@@ -124,6 +126,14 @@ def _side(value: object) -> str:
     return f"{_name(name)}{slash}{number}"
 
 
+def _past(value: object) -> str:
+    try:
+        return _name(value)
+    except ValueError:
+        form = f"must be {AUTO}, {OFF} or the name of a search"
+        raise ValueError(f"{form}, got {shown(str(value))!r}.") from None
+
+
 def _weights(value: object) -> str:
     if value and not str(value).endswith(".safetensors"):
         raise ValueError(f"must be a file such as weights.safetensors, got {str(value)!r}.")
@@ -219,6 +229,7 @@ Cluster = Annotated[str, BeforeValidator(_cluster)]
 Part = Annotated[float, BeforeValidator(_part)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Name = Annotated[str, BeforeValidator(_name)]
+WarmStart = Annotated[str, BeforeValidator(_past)]
 Side = Annotated[str, BeforeValidator(_side)]
 Weights = Annotated[str, BeforeValidator(_weights)]
 Requirements = Annotated[str, BeforeValidator(_requirements)]

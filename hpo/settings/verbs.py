@@ -34,6 +34,7 @@ from hpo.settings.values import (
     Seeds,
     Spend,
     Tracking,
+    WarmStart,
     Weights,
     Workers,
 )
@@ -137,6 +138,9 @@ class SearchSettings(TrialSettings):
         default="blend", description="How to propose: " + ", ".join(get_args(SamplerName))
     )
     pruner: Pruner = Field(default="ladder", description="Stop early by: " + ", ".join(get_args(PrunerName)))
+    warm_start: WarmStart = Field(
+        default="auto", description="Begin from what earlier searches found: auto, off, a NAME (blend)"
+    )
     workers: Workers = Field(default="auto", description="Processes that train at the same time")
     cluster: Cluster = Field(
         default_factory=lambda: os.environ.get("HPO_CLUSTER", ""),

@@ -109,6 +109,10 @@ class Space:
 
         return self._drawn(choose)
 
+    def complete(self, params: Mapping[str, Value], rng: random.Random) -> dict[str, Value]:
+        """Return parameters that are known in part; the others are drawn from the prior."""
+        return self._drawn(lambda it: params[it.name] if it.name in params else it.node.draw(rng))
+
     @property
     def expected(self) -> bool:
         """Whether an expert has said anything of it."""

@@ -1,10 +1,13 @@
-"""A sampler of several minds: the expert, chance, and what lies near the best trials.
+"""A sampler of several minds: the expert, chance, what lies near the best trials, and near those of the past.
 
-Each proposal comes from one of three *sources*, drawn by weights that follow the evidence. A source wins with
+Each proposal comes from one of these *sources*, drawn by weights that follow the evidence. A source wins with
 a trial that is among the best quarter of all that ended. Its weight is the square of the share of wins that
 is to be expected of it by Laplace's rule, ((wins + 1) / (trials + 2))², so one that loses is soon asked less.
 Chance keeps a third whatever happens, so that a wrong expert costs little. PriorBand (Mallik et al., 2023,
-arXiv 2306.12370) mixes the same three, with weights from a likelihood.
+arXiv 2306.12370) mixes the first three, with weights from a likelihood.
+
+The best of what earlier searches found (`hpo.past`) is tried as it stands, right after the baseline; all
+other proposals of that source lie around what they found.
 
 Trials are ranked by the epochs that they were let have, then by their last score. With more goals than one,
 those of as many epochs are ranked front by front, as in MOTPE (Ozaki et al. 2020, doi
@@ -18,7 +21,7 @@ import bisect
 import math
 import random
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from hpo.front import Levels
@@ -27,8 +30,9 @@ from hpo.space import Space
 PRIOR: Final = "prior"
 CHANCE: Final = "random"
 NEAR: Final = "near"
+PAST: Final = "past"
 
-_SOURCES: Final = (PRIOR, CHANCE, NEAR)
+_SOURCES: Final = (PRIOR, CHANCE, NEAR, PAST)
 
 _FLOOR: Final = 1 / 3  # of the weights, for chance
 _BEST: Final = 1 / 4  # of the trials: who wins
@@ -38,10 +42,13 @@ _TRIES: Final = 20  # to find a proposal that was not made before
 
 
 class Blend:
-    """Proposes parameters for trials, and learns how they ended."""
+    """Proposes parameters for trials, and learns how they ended.
 
-    def __init__(self, space: Space) -> None:
-        self._space = space
+    `past` holds what earlier searches found, best first, as parameters of the space, all or some of them.
+    """
+
+    def __init__(self, space: Space, past: Sequence[Mapping[str, Any]] = ()) -> None:
+        self._space, self._past = space, past
         self._proposed: dict[int, tuple[str, Mapping[str, Any]]] = {}
         self._known: set[tuple[tuple[str, Any], ...]] = set()
         self._ranking: list[tuple[int, float, int]] = []  # epochs (negative), cost and number, best first
@@ -52,6 +59,8 @@ class Blend:
     def propose(self, seed: int) -> tuple[str, dict[str, Any]]:
         """Return a source and the parameters that it proposes; none that there were before, if it can."""
         dice = random.Random(seed)
+        if self._past and len(self._proposed) == 1:
+            return PAST, self._space.complete(self._past[0], dice)
         weights = self._weights()
         source = dice.choices(list(weights), list(weights.values()))[0]
         draw = self._draws(dice)[source]
@@ -118,6 +127,7 @@ class Blend:
             PRIOR: lambda: self._space.draw(dice, 1.0),
             CHANCE: lambda: self._space.draw(dice, 0.0),
             NEAR: lambda: self._space.near(dice.choice(self._elite)[1], dice),
+            PAST: lambda: self._space.near(dice.choice(self._past), dice),
         }
 
     @property
@@ -137,6 +147,8 @@ class Blend:
     def _can(self, source: str) -> bool:
         if source == PRIOR:
             return self._space.expected
+        if source == PAST:
+            return bool(self._past)
         return source == CHANCE or len(self._ranking) >= _ENOUGH
 
 

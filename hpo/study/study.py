@@ -73,7 +73,7 @@ class Study:
         self._sampler: str = plan.setting("sampler")
         self._seed: int = plan.setting("seed")
         self._lag = plan.search.lag
-        self._blend, self._groups = Blend(plan.space), groups(plan.space)
+        self._blend, self._groups = Blend(plan.space, plan.past.found), groups(plan.space)
         self._storage, self._rivals = Memory(), Rivals()
         self._study = optuna.create_study(
             storage=self._storage,

@@ -52,7 +52,7 @@ class LineView:
         self._plan, self._plans = plan, max(len(history.forecasts), 1)
         ordered = "" if plan.frugal else f" · {wording.ordered(plan)}"
         self._say(f"{search.name}  {search.recipe} · {search.objective}{ordered}")
-        for sentence in outlook.opening(plan, history):
+        for sentence in [*outlook.beginning(plan), *outlook.opening(plan, history)]:
             self._console.print(Text(sentence))
 
     def update(self, search: Search, history: History) -> None:

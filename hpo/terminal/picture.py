@@ -45,6 +45,7 @@ class Picture:
         return Group(
             line((search.name, "bold"), f"  {search.recipe} · {search.objective}"),
             *([line(self._ordered, style="dim")] if self._ordered else []),
+            *(line(it, style="dim") for it in outlook.beginning(self._plan)),
             *(line(it, style="dim") for it in outlook.now(self._plan, history)),
             self._bar(self._trials(search, history), history),
             line(wording.outcomes(history) or _waiting(history), style="dim"),

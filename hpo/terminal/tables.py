@@ -16,6 +16,7 @@ from rich.text import Text
 from hpo import pareto, summary, verdict
 from hpo.audit.check import Check
 from hpo.history import FORKED_FROM, History, Search, State, Trial
+from hpo.past import Past
 from hpo.recipe import Objective
 from hpo.requirement import Judgement
 from hpo.terminal import wording
@@ -64,10 +65,12 @@ def _header(search: Search, history: History) -> Text:
     )
     trials = f"{len(history.searched)} of {wording.expected(search, history)} trials"
     forked = f" · in place of {search.settings[FORKED_FROM]}" if FORKED_FROM in search.settings else ""
+    earlier = Past.of(search.settings).searches
+    begins = f" · begins from {', '.join(earlier)}" if earlier else ""
     counts = (wording.tally(history.counts), f"{len(history.running)} open" if history.running else "")
     return Text.assemble(
         *headline(search),
-        f"\n{search.recipe} · {search.objective} · {' · '.join(chosen)}{forked}",
+        f"\n{search.recipe} · {search.objective} · {' · '.join(chosen)}{forked}{begins}",
         f"\n{trials}: {' · '.join(filter(None, counts)) or 'none yet'}",
         f"\n{history.epochs} epochs in {wording.duration(span(search, history))}{_company(history)}",
     )
@@ -181,7 +184,7 @@ def next_steps(search: Search, history: History, words: Sequence[str]) -> Render
     look = (f"hpo show {search.name}", "this page")
     confirm = (f"hpo resume {search.name} confirm_seeds=5", "the best again, with fresh seeds")
     lucky = search.state is State.FINISHED and not (search.given or history.confirmations)
-    missing = summary.unsent(search, history)
+    missing = summary.unsent(search, history.seq)
     sync = (f"hpo sync {search.name}", f"MLflow lacks {missing} of {history.seq} records")
     over = search.given and bool(history.ended)  # there is nothing to go on with
     stopped = search.state in (State.INTERRUPTED, State.FAILED) and not over
@@ -199,7 +202,7 @@ def next_steps(search: Search, history: History, words: Sequence[str]) -> Render
 
 
 def searches(described: Iterable[Mapping[str, Any]]) -> RenderableType:
-    """Return the list of searches (`summary.describe_briefly`), or how to start one."""
+    """Return the list of searches (`summary.describe_outline`), or how to start one."""
     rows = [_search_row(search) for search in described]
     hint = "There is no search yet. Start one: hpo search recipe=cnn"
     return _listed(("name", "recipe", "state", "trials", "best", "started"), rows) if rows else Text(hint)

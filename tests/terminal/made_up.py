@@ -7,6 +7,7 @@ from types import SimpleNamespace
 
 from hpo.config import Config
 from hpo.history import History, Search, State
+from hpo.past import Past
 from hpo.recipe import Objective
 from hpo.trial import CONFIRMATION, COSTS, SEED, Attempt, Ending, Outcome, Point, Proposal
 
@@ -60,6 +61,7 @@ def plan(state: State = State.RUNNING, seeds: int = 0) -> SimpleNamespace:
         trials=64,
         budget=None,
         frugal=False,
+        past=Past(),
     )
 
 

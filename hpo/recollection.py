@@ -1,0 +1,87 @@
+"""What earlier searches of a ledger found that a new one may begin from; decided once, when it is created."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from operator import itemgetter
+from typing import Final
+
+from hpo.config import Value
+from hpo.errors import InputError, Problem
+from hpo.history import Search, State
+from hpo.ledger import Ledger
+from hpo.past import Past
+from hpo.plan import OPTION, Plan
+from hpo.settings import AUTO, OFF
+from hpo.space import Space
+
+_SEARCHES: Final = 3
+_FOUND: Final = 3
+"""So many earlier searches are asked for their best, and so many configurations are taken in all."""
+
+
+def recalling(ledger: Ledger, search: Search) -> Search:
+    """Return a search that was ordered, with what it begins from by its `warm_start`.
+
+    Raises:
+        InputError: the search that it names is not there, or found nothing that its space has words for.
+    """
+    word = str(search.settings.get("warm_start", OFF))
+    if word == OFF or search.settings["sampler"] != "blend":
+        return search
+    past = _of_like_ones(ledger, search) if word == AUTO else _of_one(ledger, search, word)
+    return replace(search, settings={**search.settings, **past.noted})
+
+
+def _of_one(ledger: Ledger, search: Search, name: str) -> Past:
+    where = f"warm_start={name}"
+    try:
+        past = _gathered(ledger, search, [ledger.search(name)])
+    except InputError as error:
+        raise InputError(*(replace(it, where=where) for it in error.problems)) from None
+    if not past:
+        message = "No trial of it came to its end with anything that is searched here: leave this out."
+        raise InputError(Problem(where, message))
+    return past
+
+
+def _of_like_ones(ledger: Ledger, search: Search) -> Past:
+    """Ask the latest like ones, before them those of the same options; none if a rule is to decide all."""
+    if search.settings["deterministic"]:
+        return Past()
+    like = [it for it in reversed(ledger.searches()) if _alike(search, it)]
+    return _gathered(ledger, search, sorted(like, key=lambda it: _terms(it) != _terms(search))[:_SEARCHES])
+
+
+def _alike(search: Search, other: Search) -> bool:
+    """Whether another search came to its end on the same recipe, or one of its name, for the same goals."""
+    same = other.recipe == search.recipe or other.source == search.source
+    ended = other.state is State.FINISHED and not other.given
+    return same and ended and other.objective == search.objective
+
+
+def _terms(search: Search) -> dict[str, Value]:
+    """Return what a recipe was told of model, data and epochs."""
+    settings = search.settings
+    return {name: it for name, it in settings.items() if name == "epochs" or name.startswith(OPTION)}
+
+
+def _gathered(ledger: Ledger, search: Search, others: Sequence[Search]) -> Past:
+    """Return the best of each, then the second best and so on, each configuration once."""
+    space = Plan.of(search).space
+    once: dict[str, tuple[str, Mapping[str, Value]]] = {}
+    for _, place, params in sorted(_located(ledger, space, others), key=itemgetter(0, 1)):
+        once.setdefault(str(params), (others[place].name, params))
+    taken = list(once.values())[:_FOUND]
+    return Past(tuple(sorted({name for name, _ in taken})), tuple(params for _, params in taken))
+
+
+def _located(
+    ledger: Ledger, space: Space, others: Sequence[Search]
+) -> Iterator[tuple[int, int, Mapping[str, Value]]]:
+    """Yield the rank, the search's place and the parameters of what has any words of this space."""
+    for place, other in enumerate(others):
+        for rank, config in enumerate(ledger.best(other, _FOUND)):
+            if params := space.locate(config):
+                yield rank, place, params

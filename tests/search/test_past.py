@@ -1,0 +1,146 @@
+"""`warm_start`: a search begins from what earlier ones found, and needs them no more."""
+
+import sqlite3
+
+import pytest
+from simulation import Workers, referee, run
+
+from hpo import outlook
+from hpo.errors import InputError
+from hpo.history import State
+from hpo.ledger import Ledger
+from hpo.ordering import order
+from hpo.past import Past
+from hpo.plan import Plan
+from hpo.recollection import recalling
+from hpo.replay import replay
+from hpo.settings import ReplaySettings, SearchSettings
+from hpo.study.blend import Blend
+
+EPOCHS = 4
+EARLIER = ("space=adamw", "trials=12", f"epochs={EPOCHS}")
+
+
+def begun(url, *words, recipe="cnn"):
+    """Return a search that was just written down."""
+    ledger = Ledger(url)
+    found = recalling(ledger, order(SearchSettings.from_words([f"recipe={recipe}", f"store={url}", *words])))
+    written = ledger.create_search(found)
+    ledger.close()
+    return written
+
+
+def searched(url, *words, state=State.FINISHED):
+    """Return a search that came to its end."""
+    name = begun(url, *words).name
+    run(url, name, Workers(1, EPOCHS), judge=referee(url, name))
+    ledger = Ledger(url)
+    ledger.close_session(ledger.search(name).session, state)
+    found = ledger.search(name)
+    ledger.close()
+    return found
+
+
+def past(search):
+    return Past.of(search.settings)
+
+
+@pytest.fixture
+def earlier(url):
+    return searched(url, *EARLIER)
+
+
+def test_the_best_of_a_finished_search_is_tried_after_the_baseline(url, earlier):
+    later = begun(url, "space=adamw", "trials=6", f"epochs={EPOCHS}")
+    assert past(later).searches == (earlier.name,)
+    assert outlook.beginning(Plan.of(later)) == [
+        "Begins from what cnn-1 found (3 configurations); warm_start=off begins anew"
+    ]
+    baseline, first = referee(url, later.name).ask("cohort", 2)
+    assert (baseline.origin, first.origin) == ("baseline", "past")
+    (best,) = Ledger(url).best(earlier, 1)
+    assert first.config == best == Ledger(url).history(earlier).best.proposal.config
+
+
+def test_what_another_space_has_no_words_for_is_left_out(url, earlier):
+    later = begun(url, "space=sgd", "trials=6")
+    found = past(later).found
+    assert found
+    assert {name for it in found for name in it} <= {it.name for it in Plan.of(later).space.parameters}
+    assert not any(name.startswith("optimizer.") for it in found for name in it)
+    referee(url, later.name).ask("cohort", 4)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("warm_start=off",),
+        ("sampler=tpe",),
+        ("deterministic=true",),
+        ("objective=maximize accuracy",),
+        ("space=./foreign.yaml",),
+    ],
+)
+def test_these_begin_anew(url, earlier, words, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "foreign.yaml").write_text("optimizer: {one_of: {sgd: {lr: {log: [0.1, 1]}}}}\n")
+    assert not past(begun(url, *words))
+
+
+def test_another_recipe_and_an_interrupted_search_teach_nothing(url):
+    searched(url, *EARLIER, state=State.INTERRUPTED)
+    assert not past(begun(url))
+    searched(url, *EARLIER)
+    assert not past(begun(url, recipe="mlp"))
+
+
+def test_the_latest_come_first_and_those_of_the_same_options_before_them(url):
+    names = [
+        searched(url, *EARLIER, "warm_start=off", f"seed={seed}", *words).name
+        for seed, words in enumerate([("recipe.width=8",), (), ("recipe.width=8",), (), ()])
+    ]
+    assert past(begun(url, "recipe.width=8", f"epochs={EPOCHS}")).searches == (names[0], names[2], names[4])
+
+
+def test_a_search_that_is_named_is_taken_whatever_its_recipe(url, earlier):
+    assert past(begun(url, f"warm_start={earlier.name}", recipe="mlp")).searches == (earlier.name,)
+    by_rule = begun(url, f"warm_start={earlier.name}", "deterministic=true")
+    assert past(by_rule).searches == (earlier.name,)
+
+
+def test_a_search_that_is_not_there_or_found_nothing_is_refused(url):
+    name = begun(url, *EARLIER).name
+    with pytest.raises(InputError, match=f"warm_start={name}\n.*No trial of it"):
+        begun(url, f"warm_start={name}")
+    with pytest.raises(InputError, match=r"warm_start=cnn-7\n.*There is no search of this name"):
+        begun(url, "warm_start=cnn-7")
+    with pytest.raises(InputError, match="Only sampler=blend begins"):
+        begun(url, f"warm_start={name}", "sampler=tpe")
+
+
+def test_it_goes_on_and_is_replayed_without_the_earlier_search(url, earlier, tmp_path):
+    later = begun(url, "space=adamw", "trials=14", f"epochs={EPOCHS}", "seed=3")
+    run(url, later.name, Workers(1, EPOCHS), turns=9)
+    with sqlite3.connect(tmp_path / "hpo.db") as database:
+        database.execute("UPDATE endings SET score = NULL WHERE search_id = ?", (earlier.id,))
+    database.close()
+    judge = referee(url, later.name)
+    judge.requeue()
+    run(url, later.name, Workers(1, EPOCHS), judge=judge)
+    decisions = replay(ReplaySettings.from_words([later.name, f"store={url}"]))
+    assert decisions.differences == ()
+    assert decisions.proposals == 14
+
+
+def test_a_past_that_does_not_help_is_soon_asked_less(url, earlier):
+    space = Plan.of(begun(url, "space=adamw")).space
+    lr = "optimizer.adamw.lr"
+    asked = {good: [] for good in (True, False)}
+    for good, sources in asked.items():
+        blend = Blend(space, [{lr: 1e-3 if good else 3e-2}])
+        for number in range(90):
+            source, params = blend.propose(number)
+            blend.proposed(number, source, params)
+            blend.ended(number, EPOCHS, abs(params[lr] - 1e-3))
+            sources.append(source)
+    assert asked[False][45:].count("past") < 4 < asked[True][45:].count("past")
