@@ -14,7 +14,6 @@ from hpo.ledger import Ledger
 from hpo.past import Past
 from hpo.plan import OPTION, Plan
 from hpo.settings import AUTO, OFF
-from hpo.space import Space
 
 _SEARCHES: Final = 3
 _FOUND: Final = 3
@@ -69,19 +68,23 @@ def _terms(search: Search) -> dict[str, Value]:
 
 def _gathered(ledger: Ledger, search: Search, others: Sequence[Search]) -> Past:
     """Return the best of each, then the second best and so on, each configuration once."""
-    space = Plan.of(search).space
     once: dict[str, tuple[str, Mapping[str, Value]]] = {}
-    for _, place, params in sorted(_located(ledger, space, others), key=itemgetter(0, 1)):
+    for _, place, params in sorted(_located(ledger, Plan.of(search), others), key=itemgetter(0, 1)):
         once.setdefault(str(params), (others[place].name, params))
     taken = list(once.values())[:_FOUND]
     return Past(tuple(sorted({name for name, _ in taken})), tuple(params for _, params in taken))
 
 
 def _located(
-    ledger: Ledger, space: Space, others: Sequence[Search]
+    ledger: Ledger, plan: Plan, others: Sequence[Search]
 ) -> Iterator[tuple[int, int, Mapping[str, Value]]]:
-    """Yield the rank, the search's place and the parameters of what has any words of this space."""
+    """Yield the rank, the search's place and the parameters of what has any words of the plan's space.
+
+    The baseline is left out: it is tried anyway.
+    """
+    known: tuple[Mapping[str, Value], ...] = ({}, plan.space.locate(plan.baseline))
     for place, other in enumerate(others):
         for rank, config in enumerate(ledger.best(other, _FOUND)):
-            if params := space.locate(config):
+            params = plan.space.locate(config)
+            if params not in known:
                 yield rank, place, params
