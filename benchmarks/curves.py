@@ -57,6 +57,7 @@ class Table:
     axes: tuple[Axis, ...]
     unit: np.ndarray  # [configurations, axes]
     curves: np.ndarray  # [configurations, epochs]
+    fixed: dict[str, Any] | None  # what all configurations share, if hpo knows the names, else None
     final: bool  # whether only the last loss of a full training counts
 
     @classmethod
@@ -73,6 +74,7 @@ class Table:
             axes,
             np.stack([axis.unit(values[:, place]) for place, axis in enumerate(axes)], axis=1),
             np.where(np.isfinite(curves), curves, np.inf),
+            runs[0].get("fixed"),
             final,
         )
 

@@ -6,8 +6,8 @@ to their ends by the fused engine: with the same data, order and initial weights
     python benchmarks/record.py --recipe mlp --space SPACE.yaml --to FOLDER/mlp.json.gz
                                 [--configurations 500] [--epochs N] [--size 32]
 
-The file is a list of runs: {"hp": {name: number, …}, "valid": [cost, …]}, where the cost is the recipe's
-score after each epoch as something to be minimized, null from where it diverged on.
+The file is a list of runs: {"hp": {name: number, …}, "fixed": {name: value, …}, "valid": [cost, …]}, where
+the cost is the recipe's score after each epoch as something to be minimized, null from where it diverged on.
 """
 
 from __future__ import annotations
@@ -58,14 +58,16 @@ class Uniform:
 def record(plan: Plan, count: int, size: int) -> Iterator[dict[str, object]]:
     """Yield the runs of so many configurations, trained `size` at a time."""
     suggest = Uniform(random.Random(0))
-    names = {parameter.key: parameter.key.replace(".", "_") for parameter in plan.space.parameters}
-    configs = [plan.vocabulary.defaults(plan.space.sample(suggest)) for _ in range(count)]
+    searched = {parameter.key for parameter in plan.space.parameters}
+    drawn = [plan.space.sample(suggest) for _ in range(count)]
+    fixed = {key: value for key, value in drawn[0].items() if key not in searched}
     module = execute(plan.search.source, plan.search.path)
     task = Task(module, load_splits(module, {}), plan.search.objective, plan.epochs, 0, "cpu")
     for start in range(0, count, size):
-        members = [Member(number, it) for number, it in enumerate(configs[start : start + size])]
-        for member, curve in zip(members, curves(task, members), strict=True):
-            yield {"hp": {name: member.config[key] for key, name in names.items()}, "valid": curve}
+        configs = drawn[start : start + size]
+        members = [Member(number, plan.vocabulary.defaults(it)) for number, it in enumerate(configs)]
+        for config, curve in zip(configs, curves(task, members), strict=True):
+            yield {"hp": {key: config[key] for key in searched}, "fixed": fixed, "valid": curve}
 
 
 def curves(task: Task, members: Sequence[Member]) -> list[list[float | None]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import os
 import sys
@@ -17,6 +18,7 @@ import optuna
 sys.path.insert(0, os.environ.get("PYTHONPATH") or str(Path(__file__).resolve().parent.parent))
 
 from curves import Account, Axis, Spent, Table
+from others import OTHERS, priorband
 
 from hpo.ordering import order
 from hpo.plan import Plan
@@ -103,8 +105,8 @@ def trials(account: Account, study: Study) -> Iterator[tuple[Proposal, Outcome, 
     """Yield each trial of a study with its end, until the budget is used up, which is raised."""
     while len(account.seen) < len(account.table.curves):
         proposal = study.propose()
-        own = proposal.config.below("model")
-        point = [float(axis.unit(float(own[axis.name]))) for axis in account.table.axes]
+        found = [float(proposal.config[_key(account.table, axis)]) for axis in account.table.axes]
+        point = [float(axis.unit(value)) for axis, value in zip(account.table.axes, found, strict=True)]
         outcome, score = _ending(account, study, proposal.number, account.take(point))
         study.end(proposal.number, outcome, score)
         yield proposal, outcome, score
@@ -127,7 +129,7 @@ def _ending(account: Account, study: Study, number: int, configuration: int) -> 
 RECIPE = '''"""Recorded."""
 objective = "minimize loss"
 epochs = {epochs}
-baseline = {{{baseline}}}
+baseline = {baseline}
 def model({arguments}): ...
 def data(): ...
 def loss(outputs, targets): ...
@@ -136,18 +138,40 @@ VERBS = {"linear": "uniform", "log": "log", "one_minus_log": "one_minus_log"}
 
 
 def plan(table: Table, seed: int, words: Sequence[str], priors: Mapping[str, float]) -> Plan:
-    """Return the plan of a search over a table: its axes are the arguments of a recipe's model."""
-    usual = {axis.name: priors.get(axis.name, _middle(axis)) for axis in table.axes}
-    arguments = ", ".join(f"{name}={value!r}" for name, value in usual.items())
-    baseline = ", ".join(f'"model.{name}": {value!r}' for name, value in usual.items())
-    source = RECIPE.format(epochs=table.epochs, arguments=arguments, baseline=baseline)
-    lines = [f"  {axis.name}: {_node(axis, priors.get(axis.name))}" for axis in table.axes]
+    """Return the plan of a search over a table."""
+    usual = {_key(table, axis): priors.get(axis.name, _middle(axis)) for axis in table.axes}
+    baseline = {**(table.fixed or {}), **usual}
+    own = (name.partition(".")[2] for name in baseline if name.startswith("model."))
+    arguments = ", ".join(f"{name}=0.0" for name in own)
     with tempfile.TemporaryDirectory(prefix="hpo-replay-") as folder:
         recipe, space = Path(folder, "recorded.py"), Path(folder, "recorded.yaml")
-        recipe.write_text(source)
-        space.write_text("\n".join(["model:", *lines]) + "\n")
+        recipe.write_text(RECIPE.format(epochs=table.epochs, arguments=arguments, baseline=baseline))
+        space.write_text(json.dumps(_space(table, priors)))
         given = [f"recipe={recipe}", f"space={space}", f"seed={seed}", f"trials={MANY}", *words]
         return Plan.of(order(SearchSettings.from_words(given)))
+
+
+def _key(table: Table, axis: Axis) -> str:
+    """Return hpo's name of an axis; what it does not know is an argument of the recipe's model."""
+    return f"model.{axis.name}" if table.fixed is None else axis.name
+
+
+def _space(table: Table, priors: Mapping[str, float]) -> dict[str, Any]:
+    """Return the space of a table's axes, and of what all its configurations share, as YAML has it."""
+    fixed = table.fixed or {}
+    space: dict[str, Any] = {name: value for name, value in fixed.items() if "." not in name}
+    nodes = {_key(table, axis): _node(axis, priors.get(axis.name)) for axis in table.axes}
+    for name, node in {**fixed, **nodes}.items():
+        head, _, last = name.rpartition(".")
+        if head in fixed:
+            word = fixed[head]
+            space[head] = {"one_of": {word: {}}} if space[head] == word else space[head]
+            space[head]["one_of"][word][last] = node
+        elif head:
+            space.setdefault(head, {})[last] = node
+        else:
+            space[name] = node
+    return space
 
 
 def _middle(axis: Axis) -> float:
@@ -158,10 +182,10 @@ def _middle(axis: Axis) -> float:
     return (axis.low + axis.high) / 2
 
 
-def _node(axis: Axis, prior: float | None) -> str:
+def _node(axis: Axis, prior: float | None) -> dict[str, Any]:
     low, high = (1 - axis.high, 1 - axis.low) if axis.scale == "one_minus_log" else (axis.low, axis.high)
-    expert = "" if prior is None else f", prior: {min(max(prior, axis.low), axis.high)!r}"
-    return f"{{{VERBS[axis.scale]}: [{low!r}, {high!r}]{expert}}}"
+    expert = {} if prior is None else {"prior": min(max(prior, axis.low), axis.high)}
+    return {VERBS[axis.scale]: [low, high], **expert}
 
 
 # What an expert would say of Adam, of whatever task: Kingma and Ba 2015, and common practice.
@@ -212,10 +236,16 @@ TIMES = {"random x2": 2, "random x10": 10}  # random search with so many times t
 
 
 def searcher(name: str) -> Searcher:
-    """Return who is meant: one of `SEARCHERS`, or `hpo[:sampler+pruner][+prior|+wrong]`."""
-    if not name.startswith("hpo"):
-        return SEARCHERS["random" if name in TIMES else name]
+    """Return who is meant: one of `SEARCHERS` or `OTHERS`, or `hpo[:sampler+pruner]` or `priorband`.
+
+    The last two may be given `+prior` or `+wrong`.
+    """
     ways = name.removesuffix("+prior").removesuffix("+wrong")
+    priors = PRIORS[name.removeprefix(ways)]
+    if ways == "priorband":
+        return partial(priorband, priors=priors)
+    if not name.startswith("hpo"):
+        return {**SEARCHERS, **OTHERS}["random" if name in TIMES else name]
     sampler, _, pruner = ways.partition(":")[2].partition("+")
     words = [f"sampler={sampler}", f"pruner={pruner}"] if sampler else []
-    return partial(by_hpo, words=words, priors=PRIORS[name.removeprefix(ways)])
+    return partial(by_hpo, words=words, priors=priors)

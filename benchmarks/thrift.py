@@ -23,7 +23,7 @@ from pathlib import Path
 from statistics import fmean
 
 from curves import Account, Spent, Table
-from searchers import _plan
+from searchers import plan
 
 from hpo.config import Config
 from hpo.history import Trial
@@ -75,7 +75,7 @@ def replay(job: tuple[Path, int, int]) -> Search:
     path, seed, budget = job
     table = Table.read(path, final=True)
     account = Account(table, budget * table.epochs)
-    study = Study(_plan(table, seed, [], {}))
+    study = Study(plan(table, seed, [], {}))
     known: list[tuple[Trial, float]] = []
     with contextlib.suppress(Spent):
         while len(account.seen) < len(table.curves):

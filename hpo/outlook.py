@@ -41,7 +41,8 @@ def _compared(plan: Plan) -> str:
     at = plan.rungs.at
     if not at:
         return ""
-    share, epochs = "third" if plan.rungs.passes == PASSES else "half", "epoch" if len(at) == 1 else "epochs"
+    share = "third or more" if plan.rungs.passes == PASSES else "half"
+    epochs = "epoch" if len(at) == 1 else "epochs"
     return f"; the best {share} goes on after {epochs} {_listed(list(map(str, at)))}"
 
 

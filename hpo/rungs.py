@@ -11,6 +11,8 @@ HYPERBAND: Final = 3
 """From rung to rung of these, so many times the epochs for one of so many."""
 PASSES: Final = 1 / 3
 """Of those that got to a rung of the ladder, so many go on."""
+DECAYING: Final = 2 / 3
+"""So many, where the learning rate is still to fall to nothing."""
 _STEP: Final = 2.25  # from rung to rung of the ladder
 _LOWEST: Final = 0.03  # of a full training: below, a curve says little
 
@@ -20,6 +22,11 @@ class Rungs(NamedTuple):
 
     at: tuple[int, ...]
     passes: float = 1.0
+
+    @property
+    def gentlest(self) -> Rungs:
+        """What these are to a trial whose learning rate is still to fall."""
+        return self._replace(passes=DECAYING) if self.passes == PASSES else self
 
     def further(self, epochs: int, trained: int = 0) -> float:
         """Return how many of its epochs a trial that has trained so many is expected to train yet."""

@@ -174,11 +174,12 @@ class Spending:
         return float(known + self._plan.epochs * (unknown + afterwards))
 
     def _further(self, trial: Trial) -> float:
-        """Return the epochs that a trial under way is expected to train yet."""
+        """Return the epochs that a trial under way is expected to train yet, if rungs are gentle to it."""
         rest = self._plan.epochs - trial.epochs
         if trial.number == 0 or not trial.proposal.searched:
             return float(rest)
-        return min(self._stretch * self._plan.rungs.further(self._plan.epochs, trial.epochs), float(rest))
+        further = self._plan.rungs.gentlest.further(self._plan.epochs, trial.epochs)
+        return min(self._stretch * further, float(rest))
 
     @property
     def _stretch(self) -> float:

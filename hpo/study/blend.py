@@ -3,7 +3,8 @@
 Each proposal comes from one of these *sources*, drawn by weights that follow the evidence. A source wins with
 a trial that is among the best quarter of all that ended. Its weight is the square of the share of wins that
 is to be expected of it by Laplace's rule, ((wins + 1) / (trials + 2))², so one that loses is soon asked less.
-Chance keeps a third whatever happens, so that a wrong expert costs little. PriorBand (Mallik et al., 2023,
+Chance keeps a third whatever happens, and half where there is an expert, so that a wrong one, and who looks
+near what it proposed, cannot have more than the other half. PriorBand (Mallik et al., 2023,
 arXiv 2306.12370) mixes the first three, with weights from a likelihood.
 
 The best of what earlier searches found (`hpo.past`) is tried as it stands, right after the baseline; all
@@ -35,6 +36,7 @@ PAST: Final = "past"
 _SOURCES: Final = (PRIOR, CHANCE, NEAR, PAST)
 
 _FLOOR: Final = 1 / 3  # of the weights, for chance
+_GUARD: Final = 1 / 2  # the same, where there is an expert, who may be wrong
 _BEST: Final = 1 / 4  # of the trials: who wins
 _ELITE: Final = 5  # trials near which to look
 _ENOUGH: Final = 5  # trials that must have ended before there is anything to be near of
@@ -141,7 +143,8 @@ class Blend:
             if self._can(source)
         }
         others = sum(weight for source, weight in weights.items() if source != CHANCE)
-        least = others * _FLOOR / (1 - _FLOOR)
+        floor = _GUARD if self._space.expected else _FLOOR
+        least = others * floor / (1 - floor)
         return weights | {CHANCE: max(weights[CHANCE], least)}
 
     def _can(self, source: str) -> bool:

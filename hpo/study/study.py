@@ -39,6 +39,7 @@ from hpo.study.drawing import Known, Quantiles
 from hpo.study.methods import MODELS, PRUNERS
 from hpo.study.rivals import Rivals
 from hpo.study.view import Memory, telling
+from hpo.training.decay import left_to_fall
 from hpo.trial import COSTS, Attempt, Ending, Outcome, Point, Proposal, Record
 
 optuna.logging.disable_default_handler()
@@ -78,10 +79,11 @@ class Study:
         self._study = optuna.create_study(
             storage=self._storage,
             study_name="hpo",  # Hyperband hashes it into its choice of brackets
-            pruner=PRUNERS[plan.setting("pruner")](plan.epochs),
+            pruner=PRUNERS[plan.setting("pruner")](plan.epochs, self._to_fall),
             direction=cast("Any", self._objective.direction),
         )
         self._live: dict[int, optuna.Trial] = {}
+        self._configs: dict[int, Config] = {}  # of those
         self._ended: dict[int, tuple[Outcome, float | None]] = {}  # and not told to the sampler yet
         self._told = 0  # in a deterministic search: the first that was not
         self._passed: set[int] = set()  # numbers that others took
@@ -159,7 +161,7 @@ class Study:
         return point.drawn
 
     def _proposal(self, trial: optuna.Trial, config: Config, origin: str) -> Proposal:
-        self._live[trial.number] = trial
+        self._live[trial.number], self._configs[trial.number] = trial, config
         self._blend.proposed(trial.number, origin, trial.params)
         return Proposal(
             number=trial.number,
@@ -188,6 +190,10 @@ class Study:
             pruned = epoch < self._plan.epochs and live.should_prune() and trial > 0
         return not pruned, {key: it for key, it in self._notes(trial).items() if before.get(key) != it}
 
+    def _to_fall(self, trial: int, epoch: int) -> float:
+        """Return how far the learning rate of a trial is still to fall."""
+        return left_to_fall(self._configs[trial], epoch, self._plan.epochs)
+
     def _no_larger(self, trial: int, rivals: set[int]) -> set[int]:
         """Return those rivals that cost no more than the trial: who costs more does not make it needless."""
         if not self._objective.beside:
@@ -213,6 +219,7 @@ class Study:
     def _tell(self, trial: int) -> None:
         """Tell the sampler how a trial ended."""
         live, (outcome, score) = self._live.pop(trial), self._ended.pop(trial)
+        del self._configs[trial]
         self._worst = max([self._worst, *self._costs(trial)])
         if outcome is not Outcome.FAILED and outcome is not Outcome.LOST:
             self._measured += 1
@@ -277,6 +284,7 @@ class Study:
         )
         self._study.add_trial(past)
         self._live[proposal.number] = optuna.Trial(self._study, self._storage.id(proposal.number))
+        self._configs[proposal.number] = proposal.config
         self._blend.proposed(proposal.number, proposal.origin, past.params)
 
     def _remember(self, trial: int, notes: Mapping[str, Any]) -> None:

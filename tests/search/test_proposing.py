@@ -97,16 +97,20 @@ def test_who_diverges_never_wins():
     assert Counter(made[20:])["random"] > 10
 
 
+def steady(_trial, _epoch):
+    return 0.0
+
+
 @pytest.mark.parametrize(
     ("epochs", "rungs"), [(1, ()), (2, (1,)), (6, (1, 3)), (9, (2, 4)), (20, (2, 4, 9)), (51, (2, 4, 10, 23))]
 )
 def test_rungs_are_close_together_and_begin_low(epochs, rungs):
-    assert Ladder(epochs).rungs == rungs
+    assert Ladder(epochs, steady).rungs == rungs
 
 
 class TestLadder:
-    def study(self, direction="minimize", others=()):
-        study = optuna.create_study(direction=direction, pruner=Ladder(6))
+    def study(self, direction="minimize", others=(), to_fall=steady):
+        study = optuna.create_study(direction=direction, pruner=Ladder(6, to_fall))
         for curve in others:
             trial = study.ask()
             for epoch, score in enumerate(curve, start=1):
@@ -125,6 +129,17 @@ class TestLadder:
         assert not self.stops(study, sign * 1.5)
         study = self.study(direction, [[sign * loss] for loss in (1.0, 2.0, 3.0, 4.0, 5.0)])
         assert self.stops(study, sign * 2.5)
+
+    @pytest.mark.parametrize(("left", "score"), [(0.0, 3.5), (0.6, 5.5), (1.0, 7.5)])
+    def test_the_further_the_rate_is_to_fall_the_more_go_on(self, left, score):
+        others = [[float(loss)] for loss in range(1, 11)]
+        assert not self.stops(self.study(others=others, to_fall=lambda trial, epoch: left), score)
+        assert self.stops(self.study(others=others, to_fall=lambda trial, epoch: left), score + 1)
+
+    def test_each_is_judged_by_its_own_rate(self):
+        study = self.study(others=[[1.0], [2.0], [3.0], [4.0], [5.0]], to_fall=lambda trial, _: trial == 6)
+        assert self.stops(study, 3.5)
+        assert not self.stops(study, 3.5)
 
     def test_who_is_first_goes_on(self):
         assert not self.stops(self.study(), 9.0)

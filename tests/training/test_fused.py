@@ -1,6 +1,7 @@
 """The fused engine is held to the plain one: the same curves, whatever trains side by side."""
 
 import random
+import time
 from dataclasses import replace
 from functools import partial
 
@@ -400,6 +401,17 @@ class TestChoice:
         task, baseline = small("mlp", batches=4, batch=32)
         choice = probe.choose(task, baseline, most=most)
         assert (choice.size, choice.least) == (chosen, least)
+
+    def test_a_slow_first_stack_does_not_end_it(self, monkeypatch):
+        """It also pays for what torch does only once, the more so on a busy machine."""
+
+        def seconds(_train, _task, _config, size):
+            time.sleep(1.1 * (size == 2))
+            return {1: 1.0, 2: 8.0}.get(size, 1.5)
+
+        monkeypatch.setattr(probe, "_seconds", seconds)
+        task, baseline = small("mlp", batches=4, batch=32)
+        assert probe.choose(task, baseline, most=8).size == 8
 
     def test_what_is_not_faster_is_not_chosen(self):
         assert probe._choice({1: 1.0, 2: 0.99, 4: 1.2}, "").size == 1

@@ -8,6 +8,7 @@ from torch.optim import lr_scheduler as torchs
 
 from hpo.config import Config
 from hpo.training import schedules
+from hpo.training.decay import left_to_fall
 from hpo.training.schedule_words import SAME, SCHEDULES, SEQUELS, schedule_call
 from hpo.training.schedules import RiseSchedule
 from hpo.training.words import VOCABULARY
@@ -283,3 +284,29 @@ def test_what_is_printed_is_what_is_built(data, name, then):
     config = VOCABULARY.defaults(Config({"schedule": name, "then": then, "warmup": warmup}))
     call = schedule_call(config)
     assert eval(call.source(), vars(schedules)) == call.build()
+
+
+@pytest.mark.parametrize(
+    ("schedule", "epoch", "left"),
+    [
+        ({"schedule": "constant"}, 1, 0.0),
+        ({"schedule": "cosine"}, 10, 0.5),
+        ({"schedule": "cosine", "schedule.end_factor": 0.5}, 10, 0.25),
+        ({"schedule": "linear", "schedule.decay_size": 0.5}, 5, 0.5),
+        ({"schedule": "linear", "schedule.decay_size": 0.5}, 10, 0.0),
+        ({"schedule": "wsd", "schedule.decay_size": 0.1}, 18, 1.0),
+        ({"schedule": "step", "schedule.step_size": 0.5, "schedule.gamma": 0.1}, 9, 0.9),
+        ({"schedule": "step", "schedule.step_size": 0.5, "schedule.gamma": 0.1}, 10, 0.0),
+        ({"schedule": "one_cycle"}, 2, 1.0),  # it rises yet
+        ({"schedule": "cosine", "warmup": 0.5}, 5, 1.0),
+        ({"schedule": "constant", "then": "linear"}, 10, 1.0),
+        ({"schedule": "plateau"}, 2, 0.0),  # nobody knows yet
+    ],
+)
+def test_how_far_a_rate_is_still_to_fall(schedule, epoch, left):
+    assert left_to_fall(VOCABULARY.defaults(Config(schedule)), epoch, 20) == pytest.approx(left, abs=0.07)
+
+
+def test_how_far_a_recipes_own_schedule_falls_is_not_known():
+    config = VOCABULARY.defaults(Config({"schedule": "cosine"})) | {"schedule": "zigzag"}
+    assert left_to_fall(config, 2, 20) == 0.0

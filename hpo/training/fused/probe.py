@@ -9,6 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any, Final
 
 import torch
@@ -53,12 +54,13 @@ def choose(task: Task, config: Config, most: int, budget: float | None = None) -
     small = replace(task, splits=_few(task, config), epochs=1_000_000)
     times = {1: _seconds(plain.train, small, config, 1)}
     most, because = _within(small, config, most, budget)
-    started = time.perf_counter()
-    for size in LADDER:
-        if size > most or time.perf_counter() - started > _SECONDS:
-            break
+    started = None
+    for size in takewhile(lambda size: size <= most, LADDER):
         times[size] = _seconds(fused.train, small, config, size) / size
         if times[size] > _HOPELESS * min(times[other] for other in times if other > 1):
+            break
+        started = started or time.perf_counter()  # the first size also paid for all that torch does only once
+        if time.perf_counter() - started > _SECONDS:
             break
     times[1] = min(times[1], _seconds(plain.train, small, config, 1))  # no gain from a busy moment at first
     return _choice(times, because)
@@ -112,9 +114,9 @@ def _seconds(train: Engine, task: Task, config: Config, size: int) -> float:
 
 
 def _durations(progress: Iterator[Any]) -> Iterator[float]:
-    """Yield how long each of several epochs takes: at least two, and more if they are short."""
+    """Yield how long each of several epochs takes: at least three, and more if they are short."""
     spent, count = 0.0, 0
-    while count < 2 or (spent < _ENOUGH_SECONDS and count < _EPOCHS):
+    while count < 3 or (spent < _ENOUGH_SECONDS and count < _EPOCHS):
         started = time.perf_counter()
         next(progress)
         seconds = time.perf_counter() - started
