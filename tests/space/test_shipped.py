@@ -27,6 +27,7 @@ SPACES = (
     "cnn",
     "default",
     "finetune",
+    "five_adamw",
     "lbfgs",
     "linear",
     "muon",
