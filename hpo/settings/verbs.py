@@ -139,7 +139,7 @@ class SearchSettings(TrialSettings):
     )
     pruner: Pruner = Field(default="ladder", description="Stop early by: " + ", ".join(get_args(PrunerName)))
     warm_start: WarmStart = Field(
-        default="auto", description="Begin from what earlier searches found: auto, off, a NAME (blend)"
+        default="auto", description="What blend begins from: auto, off, a search's NAME"
     )
     workers: Workers = Field(default="auto", description="Processes that train at the same time")
     cluster: Cluster = Field(

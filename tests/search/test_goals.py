@@ -202,8 +202,8 @@ def reached(seed, sees_the_front):
 
 def test_a_sampler_that_sees_the_front_comes_further_than_one_that_sees_one_goal():
     """A larger model is better, and the learning rate is best at 0.02 for each."""
-    with_it, without = (sum(reached(seed, sees) for seed in range(8)) / 8 for sees in (True, False))
-    assert with_it > 1.1 * without
+    with_it, without = (sum(reached(seed, sees) for seed in range(24)) for sees in (True, False))
+    assert with_it > 1.05 * without
 
 
 class Judge:
