@@ -79,8 +79,8 @@ def roll_back(name: str, uri: str) -> Champion:
         InputError: there is no such model, or none before.
     """
     client = open_store(uri)
-    known = [model.name for model in client.search_registered_models()]
-    if name not in known:
+    if not client.search_registered_models(f"name = '{name}'"):  # a list of all comes in pages
+        known = [model.name for model in client.search_registered_models()]
         near = did_you_mean(name, known) or " Make one: hpo promote NAME"
         raise InputError(Problem(name, f"There is no registered model of this name.{near}"))
     champions = _champions(client, name)
