@@ -58,14 +58,12 @@ def first_bad_layer(task: Task, member: Member, steps: int) -> str:
     watch = _Watch(rehearsal.model)
     limit, before = math.inf, dict[str, float]()
     for number, step in enumerate(islice(rehearsal.steps, steps)):
-        if watch.broken:
-            return watch.broken
         if number == 0:
             limit, before = DIVERGED * abs(step.loss), dict(watch.gains)
         if not step.loss <= limit:
-            return _most_grown(before, watch.gains)
+            return watch.broken or _most_grown(before, watch.gains)
         watch.forget()
-    return ""
+    return watch.broken
 
 
 def _most_grown(before: dict[str, float], gains: dict[str, float]) -> str:
@@ -80,12 +78,14 @@ class _Watch:
 
     Attributes:
         gains: the largest absolute output of each layer by its largest absolute input.
-        broken: the first place at which something was not finite.
+        broken: the first place at which something was not finite, since a step in which all was: where losses
+            are scaled, a gradient that overflows is left out and does no harm.
     """
 
     model: nn.Module
     gains: dict[str, float] = field(default_factory=dict)
     broken: str = ""
+    _sound: bool = True  # the step under way
 
     def __post_init__(self) -> None:
         for name, layer in self.model.named_modules():
@@ -97,7 +97,7 @@ class _Watch:
 
     def forget(self) -> None:
         """Let the next step begin."""
-        self.gains = {}
+        self.gains, self._sound, self.broken = {}, True, "" if self._sound else self.broken
 
     def _forth(self, label: str, layer: nn.Module, inputs: Any, output: Any) -> None:  # of torch's hooks
         taken, given = _largest(inputs), _largest(output)
@@ -111,7 +111,7 @@ class _Watch:
             self._note(label)
 
     def _note(self, place: str) -> None:
-        self.broken = self.broken or f"first not finite: {place}"
+        self.broken, self._sound = self.broken or f"first not finite: {place}", False
 
 
 def _computes(layer: nn.Module) -> bool:

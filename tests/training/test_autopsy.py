@@ -8,7 +8,7 @@ import torch
 
 from hpo.config import Config
 from hpo.training import fused, plain
-from hpo.training.autopsy import examine, first_bad_layer
+from hpo.training.autopsy import _Watch, examine, first_bad_layer
 from hpo.trial import Divergence, Point
 
 MODEL = """
@@ -120,3 +120,14 @@ def test_a_model_for_which_there_is_no_room_a_second_time_keeps_its_report(broke
 
     monkeypatch.setattr("hpo.training.autopsy.rehearse", full)
     assert examine(task, [trial], reports, most=50) == reports
+
+
+def test_what_was_not_finite_and_did_no_harm_is_forgotten():
+    watch = _Watch(torch.nn.Linear(1, 1))
+    watch.model(torch.tensor([[torch.inf]]))
+    assert watch.broken == "first not finite: the output of model (Linear)"
+    watch.forget()
+    assert watch.broken
+    watch.model(torch.ones(1, 1))
+    watch.forget()
+    assert watch.broken == ""
