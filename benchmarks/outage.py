@@ -1,8 +1,10 @@
 """Does training wait for MLflow? One search again and again, with MLflow in order and out of it.
 
-    python benchmarks/outage.py [--rounds 5]
+    python benchmarks/outage.py [--rounds 5] [--to outage.jsonl]
 
-Each round runs it with every state of MLflow, in an order of its own. Figures, median over rounds:
+Each round runs it with every state of MLflow, in an order of its own; a round takes about four minutes. Each
+run is a line of JSON in the file `--to`, and the table is made of all that are there: `--rounds 0` only prints
+it. Figures, median over rounds:
 
     seconds    from the first epoch in the ledger to the last
     ratio      of these to those of the same round with MLflow in order
@@ -13,18 +15,21 @@ Each round runs it with every state of MLflow, in an order of its own. Figures, 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import random
 import statistics
+import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import mlflows
 from faults import WORDS
-from scene import PATIENCE_SECONDS, Scene, scene, until
+from scene import PATIENCE_SECONDS, Scene, scene
 
-SEARCH = [*WORDS, "trials=12", "epochs=60", "sampler=random", "pruner=none"]
+TRIALS = 8
+SEARCH = [*WORDS, f"trials={TRIALS}", "epochs=60", "confirm=0", "sampler=random", "pruner=none"]
 STATES: dict[str, Callable[[Scene], None]] = {
     "in order": Scene.put_mlflow,
     "down": mlflows.down,
@@ -33,6 +38,7 @@ STATES: dict[str, Callable[[Scene], None]] = {
     "answers 429": mlflows.server("429 Too Many Requests"),
     "answers after 5 s": mlflows.server("503 Busy", 5.0),
 }
+GLANCE_SECONDS = 0.5  # so seldom that to look costs the search little
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 
 
@@ -50,15 +56,10 @@ def measure(stage: Callable[[Scene], None]) -> Measured:
     with scene(SEARCH) as it:
         stage(it)
         process, uploader, workers = it.start("search", *it.words), dict[int, float](), dict[int, float]()
-
-        def over() -> bool:
-            if not it.count("SELECT count(*) - 12 FROM endings"):
-                return True
+        while it.alive and it.count("SELECT count(*) FROM endings") < TRIALS:
             uploader.update({pid: processor(pid) for pid in it.processes("hpo.tracking")})
             workers.update({pid: processor(pid) for pid in it.at_work()})
-            return not it.alive
-
-        until(over)
+            time.sleep(GLANCE_SECONDS)
         process.wait(PATIENCE_SECONDS)
         ((first, last),) = it.ask("SELECT min(at), max(at) FROM points")
         return Measured(last - first, sum(uploader.values()), sum(workers.values()))
@@ -82,17 +83,29 @@ def row(name: str, found: Sequence[Measured], usual: Sequence[Measured]) -> str:
     return f"| {name} | {seconds:.1f} | {ratio:.3f} | {uploader:.1f} s, {100 * share:.1f} % |"
 
 
+def table(path: Path) -> str:
+    """Return the table of all runs in a file; a round that has not ended is left out."""
+    runs = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    found = {name: [Measured(**run["found"]) for run in runs if run["state"] == name] for name in STATES}
+    rounds = min(len(measured) for measured in found.values())
+    usual = found["in order"][:rounds]
+    lines = [row(name, measured[:rounds], usual) for name, measured in found.items()] if rounds else []
+    return "\n".join(
+        [f"{rounds} rounds", "| MLflow | seconds | ratio | uploader |", "|---|---|---|---|", *lines]
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
     parser.add_argument("--rounds", type=int, default=5)
-    chance, rounds = random.Random(0), parser.parse_args().rounds
-    found: dict[str, list[Measured]] = {name: [] for name in STATES}
-    for _ in range(rounds):
+    parser.add_argument("--to", type=Path, default=Path("outage.jsonl"))
+    words, chance = parser.parse_args(), random.Random()
+    for _ in range(words.rounds):
         for name in chance.sample(list(STATES), len(STATES)):
-            found[name].append(measure(STATES[name]))
-    print("| MLflow | seconds | ratio | uploader |\n|---|---|---|---|")
-    for name, measured in found.items():
-        print(row(name, measured, found["in order"]))
+            run = {"state": name, "found": asdict(measure(STATES[name]))}
+            with words.to.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(run) + "\n")
+    print(table(words.to))
 
 
 if __name__ == "__main__":

@@ -35,10 +35,11 @@ def hang(search: Search, history: History, runs: Runs) -> None:
 def _draw(search: Search, history: History, folder: Path) -> str:
     """Write and draw all of it into a folder, and say what came of the pictures."""
     from hpo import report
-    from hpo.pictures import draw
 
     try:
         report.write(search, history, folder / "report.html")
+        from hpo.pictures import draw  # fails where MPLBACKEND names what is not there
+
         return _told(draw(Plan.of(search), history, folder / "pictures", _PATIENCE))
     except HpoError as error:
         return f"not drawn: {error}"

@@ -59,8 +59,8 @@ class Tracker:
             mirror.send(batch)
             yield len(batch)
         mirror.settle(search)
-        mirror.illustrate(search)
         self._note(search, mirror.seq)
+        mirror.illustrate(search)
         self._mirror = mirror
 
     def _note(self, search: Search, seq: int) -> None:

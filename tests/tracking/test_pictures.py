@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -86,3 +87,15 @@ def test_what_cannot_be_drawn_is_told_and_stops_nothing(tape: Tape, uri: str) ->
     run = parent(uri)
     assert run.info.status == "FINISHED"
     assert run.data.tags["hpo.pictures"].startswith("not drawn: recipes/cnn.py  model")
+
+
+def test_a_drawing_library_that_is_out_of_order_costs_the_pictures_alone(
+    real: Tape, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "hpo.pictures", None)  # to import it fails
+    real.state = State.FINISHED
+    assert sync(real, real.name, uri) == len(real.tape)
+    run = parent(uri)
+    assert run.info.status == "FINISHED"
+    assert "ModuleNotFoundError" in run.data.tags["hpo.pictures"]
+    assert Path(run.info.artifact_uri, "report.html").exists()
