@@ -2,9 +2,9 @@
 
     python benchmarks/outage.py [--rounds 5] [--to outage.jsonl]
 
-Each round runs it with every state of MLflow, in an order of its own; a round takes about four minutes. Each
-run is a line of JSON in the file `--to`, and the table is made of all that are there: `--rounds 0` only prints
-it. Figures, median over rounds:
+Each round runs it with every state of MLflow, in an order of its own; a round takes about five minutes. Each
+run is a line of JSON in the file `--to`, and the table is made of all that are there: `--rounds 0` only
+prints it. Figures, median over rounds:
 
     seconds    from the first epoch in the ledger to the last
     ratio      of these to those of the same round with MLflow in order
@@ -26,7 +26,7 @@ from pathlib import Path
 
 import mlflows
 from faults import WORDS
-from scene import PATIENCE_SECONDS, Scene, scene
+from scene import Scene, scene
 
 TRIALS = 8
 SEARCH = [*WORDS, f"trials={TRIALS}", "epochs=60", "confirm=0", "sampler=random", "pruner=none"]
@@ -55,12 +55,12 @@ def measure(stage: Callable[[Scene], None]) -> Measured:
     """Run the search once with MLflow in this state."""
     with scene(SEARCH) as it:
         stage(it)
-        process, uploader, workers = it.start("search", *it.words), dict[int, float](), dict[int, float]()
+        it.start("search", *it.words)
+        uploader, workers = dict[int, float](), dict[int, float]()
         while it.alive and it.count("SELECT count(*) FROM endings") < TRIALS:
             uploader.update({pid: processor(pid) for pid in it.processes("hpo.tracking")})
             workers.update({pid: processor(pid) for pid in it.at_work()})
             time.sleep(GLANCE_SECONDS)
-        process.wait(PATIENCE_SECONDS)
         ((first, last),) = it.ask("SELECT min(at), max(at) FROM points")
         return Measured(last - first, sum(uploader.values()), sum(workers.values()))
 
@@ -90,9 +90,8 @@ def table(path: Path) -> str:
     rounds = min(len(measured) for measured in found.values())
     usual = found["in order"][:rounds]
     lines = [row(name, measured[:rounds], usual) for name, measured in found.items()] if rounds else []
-    return "\n".join(
-        [f"{rounds} rounds", "| MLflow | seconds | ratio | uploader |", "|---|---|---|---|", *lines]
-    )
+    head = [f"{rounds} rounds", "| MLflow | seconds | ratio | uploader |", "|---|---|---|---|"]
+    return "\n".join([*head, *lines])
 
 
 def main() -> None:
