@@ -169,6 +169,7 @@ RECORDS: Final[Mapping[type[Record], Table]] = {
 for _table in (proposals, points, endings):
     Index(f"{_table.name}_in_order", _table.c.search_id, _table.c.seq)
 
+_NAMES: Final = {kind: [item.name for item in fields(kind)] for kind in RECORDS}
 _MEASURED: Final = frozenset(column.name for column in points.c if isinstance(column.type, Float))
 
 
@@ -201,7 +202,7 @@ def _kind(record: Record) -> str:
 
 def to_row(record: Record) -> dict[str, Any]:
     """Return a record as the values of a row."""
-    return {item.name: _to_cell(getattr(record, item.name)) for item in fields(record)}
+    return {name: _to_cell(getattr(record, name)) for name in _NAMES[type(record)]}
 
 
 def columns(kind: type[Record]) -> list[Column[Any]]:
@@ -216,6 +217,8 @@ def record(kind: type[Record], cells: Iterable[Any]) -> Record:
 
 
 def _to_cell(value: Any) -> Any:
+    if value is None or isinstance(value, float | int | str):
+        return value  # nearly all are, and to ask for a Mapping takes long
     if isinstance(value, Config):
         return value.to_json()
     return json.dumps(value) if isinstance(value, Mapping) else value

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, cast, final
 
 from hpo.config import Config, Value
@@ -63,7 +64,7 @@ class Space:
         )
         return Config({parameter.key: value for parameter, value in walk})
 
-    @property
+    @cached_property
     def parameters(self) -> tuple[Parameter, ...]:
         """Everything that is searched, in every branch."""
         return tuple(parameter for parameter in self._everything() if parameter.node.searched)
@@ -113,7 +114,7 @@ class Space:
         """Return parameters that are known in part; the others are drawn from the prior."""
         return self._drawn(lambda it: params[it.name] if it.name in params else it.node.draw(rng))
 
-    @property
+    @cached_property
     def expected(self) -> bool:
         """Whether an expert has said anything of it."""
         return any(getattr(parameter.node, "prior", None) not in (None, {}) for parameter in self.parameters)

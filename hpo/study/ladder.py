@@ -10,7 +10,7 @@ of trials whose rate falls to nothing, two thirds go on.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import optuna
 from optuna.pruners import BasePruner
@@ -39,20 +39,22 @@ class Ladder(BasePruner):
             return False
         sign = 1 if study.direction == StudyDirection.MINIMIZE else -1
         below = max((rung for rung in self.rungs if rung < epoch), default=0)
-        rivals = [
-            sign * score if not math.isnan(score) else math.inf
-            for it in study.get_trials(deepcopy=False)
-            for score in _measured(it, below, epoch)
-        ]
-        better = sum(cost < sign * trial.intermediate_values[epoch] for cost in rivals)
-        passes = PASSES + (DECAYING - PASSES) * self._to_fall(trial.number, epoch)
-        return better >= passes * len(rivals)
+        curves = [it.intermediate_values for it in study.get_trials(deepcopy=False)]
+        scores = [sign * curve[epoch] for curve in curves if epoch in curve]  # NaN is less than none
+        rivals = len(scores) + sum(_diverged(curve, below, epoch) for curve in curves if epoch not in curve)
+        own = sign * trial.intermediate_values[epoch]
+        better = sum(score < own for score in scores)
+        if better < _passing(0.0) * rivals:
+            return False  # however far its rate is to fall, which takes long to tell
+        return better >= _passing(self._to_fall(trial.number, epoch)) * rivals
 
 
-def _measured(trial: FrozenTrial, below: int, epoch: int) -> list[float]:
-    """Return its score after this epoch: NaN if it diverged since the rung below, none if it ended."""
-    curve = trial.intermediate_values
-    if epoch in curve:
-        return [curve[epoch]]
-    last = trial.last_step or 0
-    return [math.nan] if below < last < epoch and math.isnan(curve[last]) else []
+def _passing(to_fall: float) -> float:
+    """Return the share that goes on of trials whose rate is still to fall so far."""
+    return PASSES + (DECAYING - PASSES) * to_fall
+
+
+def _diverged(curve: Mapping[int, float], below: int, epoch: int) -> bool:
+    """Return whether a trial of this curve diverged after the rung below and before this epoch."""
+    last = max(curve, default=0)
+    return below < last < epoch and math.isnan(curve[last])

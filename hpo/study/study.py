@@ -162,13 +162,14 @@ class Study:
 
     def _proposal(self, trial: optuna.Trial, config: Config, origin: str) -> Proposal:
         self._live[trial.number], self._configs[trial.number] = trial, config
-        self._blend.proposed(trial.number, origin, trial.params)
+        told = self._storage.trial(trial.number)  # a live trial copies itself whenever it is asked
+        self._blend.proposed(trial.number, origin, told.params)
         return Proposal(
             number=trial.number,
             config=config,
             origin=origin,
-            params=dict(trial.params),
-            distributions={name: distribution_to_json(it) for name, it in trial.distributions.items()},
+            params=dict(told.params),
+            distributions={name: distribution_to_json(it) for name, it in told.distributions.items()},
             notes=self._notes(trial.number),
         )
 

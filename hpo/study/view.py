@@ -77,9 +77,11 @@ class Memory(InMemoryStorage):
         """Return the trials of these states that are shown."""
         if self._shown is None or states == (TrialState.WAITING,):  # those wait to be proposed: no past
             return super().get_all_trials(study_id, deepcopy, states)
-        shown = (self._trials[number] for number in sorted(self._shown))
-        having = (trial for trial in shown if trial.params.keys() >= self._having)
-        trials = [trial for trial in having if states is None or trial.state in states]
+        trials = [self._trials[number] for number in sorted(self._shown)]
+        if self._having:
+            trials = [trial for trial in trials if trial.params.keys() >= self._having]
+        if states is not None:
+            trials = [trial for trial in trials if trial.state in states]
         return copy.deepcopy(trials) if deepcopy else trials
 
 
