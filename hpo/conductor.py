@@ -238,8 +238,8 @@ class _Conductor:
         try:
             self._note_end(session, state, reason)
             if not self.history.running:
-                proof = self.history.proof
-                self.shelf.close(proof.proposal if proof else None)
+                lasting = self.history.lasting
+                self.shelf.close(lasting.proposal if lasting else None)
             if state is not State.INTERRUPTED:
                 with suppress(KeyboardInterrupt):  # the search is over: that ends no more than the wait
                     self._part(state)

@@ -1,7 +1,7 @@
 """Where checkpoints lie: in a folder, or in a store that all machines reach at an address.
 
 The only importer of fsspec, which speaks to such stores: s3://, gs://, abfs://, sftp:// … Each needs a
-package of its own and takes keys and endpoints from where that package looks for them, never from the address.
+package of its own, and keys and endpoints are where that package looks for them, never in the address.
 """
 
 from __future__ import annotations

@@ -3,7 +3,8 @@
 A checkpoint (`hpo.training.checkpoint`) holds a trial's snapshot and its whole curve, so it may be ahead of
 the ledger: whoever takes the trial up tells the curve again first, and no epoch is missing.
 
-Of a search that is over, the winner's proof stays: what serves its model or trains it on begins there.
+Of a search that is over, the winner's proof stays, and of a single training its one trial: what serves this
+model or trains it on begins there.
 """
 
 from __future__ import annotations
@@ -210,11 +211,11 @@ class Keeper:
             self.shelf.clear(trials)
 
     def end(self, trials: Collection[int]) -> None:
-        """Keep nothing of trials that came to their end, but for the winner's proof as it stands then."""
-        proofs = {number for number in trials if self.trials[number].proves}
-        for number in proofs & set(self.snapshots or ()):
+        """Keep nothing of trials that came to their end, but for what lasts as it stands then."""
+        lasting = {number for number in trials if self.trials[number].lasts}
+        for number in lasting & set(self.snapshots or ()):
             self._save(number, (self.snapshots or {})[number])  # if that fails, it can be trained again
-        self.drop(set(trials) - proofs)
+        self.drop(set(trials) - lasting)
 
     @property
     def due(self) -> bool:
