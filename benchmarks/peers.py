@@ -227,9 +227,7 @@ def reach(recipe: str, trainings: int, seed: int) -> float:
     task = Task(
         module, load_splits(module, plan.data_options), plan.search.objective, plan.epochs, seed, "cpu"
     )
-    return min(
-        it for start in range(0, trainings, 10) for it in _finite(curves(task, members[start : start + 10]))
-    )
+    return min(_finite(curves(task, members)))
 
 
 def _finite(curves: Iterable[Iterable[float | None]]) -> Iterator[float]:
@@ -248,8 +246,8 @@ def main() -> None:
     words: Any = parser.parse_args()
     if words.reach:
         for recipe in words.recipes:
-            found = [reach(recipe, words.reach, 100 + seed) for seed in range(3)]
-            print(recipe, f"{statistics.median(found):.4f}", found, flush=True)
+            found = [reach(recipe, words.reach, seed) for seed in range(3)]
+            print(f"{recipe}: {statistics.median(found):.4f} of {found}", flush=True)
         return
     measure(words)
     print(f"{platform.machine()}, {os.cpu_count()} cores\n{table(read(words.to))}")

@@ -62,8 +62,8 @@ RACES = {
         ),
         Race(
             "mlp",
-            {"table": "digits", "width": 256},
-            epochs=40,
+            {"table": "digits"},
+            epochs=20,
             batch_size=32,
             target=math.nan,
             first={

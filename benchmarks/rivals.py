@@ -20,6 +20,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from races import NAMES, RACES, SCORES, TRIALS, WORKERS
@@ -169,12 +170,11 @@ def by_tune(recipe: str, seed: int) -> None:
 def by_hydra(recipe: str, seed: int) -> None:
     import hydra
     import optuna
-    from hydra.core.config_store import ConfigStore
 
     storage = "sqlite:///hydra.db"
     optuna.create_study(study_name=recipe, storage=storage).enqueue_trial(RACES[recipe].first)
-    ConfigStore.instance().store("rival", dict.fromkeys(NAMES), provider="rival")
     folder = os.getcwd()
+    Path("rival.yaml").write_text("".join(f"{name}: null\n" for name in NAMES), encoding="utf-8")
     words = {
         "hydra/sweeper": "optuna",
         "hydra/launcher": "joblib",
@@ -193,7 +193,7 @@ def by_hydra(recipe: str, seed: int) -> None:
         *_, score = train(recipe, seed, config, folder)
         return score
 
-    hydra.main(version_base=None, config_name="rival")(last)()
+    hydra.main(config_path=folder, config_name="rival")(last)()
 
 
 def suggest_to_hydra(_config: Any, trial: Any) -> None:
