@@ -1,35 +1,40 @@
-"""Does training wait for MLflow? One search again and again, with MLflow in order and out of it.
+"""Does training wait for MLflow? Searches with MLflow in order and out of it, their uploader held by turns.
 
-    python benchmarks/outage.py [--rounds 5] [--to outage.jsonl]
+    python benchmarks/outage.py [--rounds 1] [--to outage.jsonl]
 
-Each round runs it with every state of MLflow, in an order of its own; a round takes about five minutes. Each
-run is a line of JSON in the file `--to`, and the table is made of all that are there: `--rounds 0` only
-prints it. Figures, median over rounds:
+Searches differ by more than what is to be seen, so each is compared with itself: while it trains, its
+uploading process is held (SIGSTOP) and let go in turns of a second. Each round runs one search with every
+state of MLflow, two minutes each. Figures, over all rounds:
 
-    seconds    from the first epoch in the ledger to the last
-    ratio      of these to those of the same round with MLflow in order
-    uploader   processor time of the uploading process while training lasted, at the lowest priority, and
-               its share of what the workers used: so much at most it can have taken from them
+    ratio      epochs per second while the uploader may work, to those while it is held, in brackets the
+               95 % interval by bootstrap over pairs of turns. At 0.99, training is 1 % slower for uploading
+    uploader   its processor time, at the lowest priority, as a share of what the workers used
+
+Each search is a line of JSON in the file `--to`, and the table is made of all that are there: `--rounds 0`
+only prints it.
 """
 
 from __future__ import annotations
 
 import argparse
+import bisect
 import json
 import os
 import random
-import statistics
+import signal
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 import mlflows
+import numpy as np
 from faults import WORDS
-from scene import Scene, scene
+from scene import Scene, scene, until
 
 TRIALS = 8
-SEARCH = [*WORDS, f"trials={TRIALS}", "epochs=60", "confirm=0", "sampler=random", "pruner=none"]
+SEARCH = [*WORDS, f"trials={TRIALS}", "epochs=200", "confirm=0", "sampler=random", "pruner=none"]
 STATES: dict[str, Callable[[Scene], None]] = {
     "in order": Scene.put_mlflow,
     "down": mlflows.down,
@@ -38,31 +43,54 @@ STATES: dict[str, Callable[[Scene], None]] = {
     "answers 429": mlflows.server("429 Too Many Requests"),
     "answers after 5 s": mlflows.server("503 Busy", 5.0),
 }
-GLANCE_SECONDS = 0.5  # so seldom that to look costs the search little
+TURN_SECONDS = 1.0
+RESAMPLED = 2000
 TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+Turn = tuple[float, float]  # when it began and ended, in seconds since 1970
 
 
-@dataclass(frozen=True)
+@dataclass
 class Measured:
-    """What one search took: seconds of training, and of the processor."""
+    """One search: epochs and seconds with the uploader free and held, turn by turn, and processor seconds."""
 
-    seconds: float
-    uploader: float
-    workers: float
+    state: str
+    turns: list[tuple[float, float, float, float]] = field(default_factory=list)
+    uploader: float = 0.0
+    workers: float = 0.0
 
 
-def measure(stage: Callable[[Scene], None]) -> Measured:
+def measure(state: str) -> Measured:
     """Run the search once with MLflow in this state."""
+    found, pairs = Measured(state), list[tuple[Turn, Turn]]()
     with scene(SEARCH) as it:
-        stage(it)
+        STATES[state](it)
         it.start("search", *it.words)
-        uploader, workers = dict[int, float](), dict[int, float]()
-        while it.alive and it.count("SELECT count(*) FROM endings") < TRIALS:
-            uploader.update({pid: processor(pid) for pid in it.processes("hpo.tracking")})
-            workers.update({pid: processor(pid) for pid in it.at_work()})
-            time.sleep(GLANCE_SECONDS)
-        ((first, last),) = it.ask("SELECT min(at), max(at) FROM points")
-        return Measured(last - first, sum(uploader.values()), sum(workers.values()))
+        until(lambda: it.processes("hpo.tracking") or not it.alive)
+        uploaders, spent = it.processes("hpo.tracking"), dict[int, float]()
+        while it.alive and it.count("SELECT count(*) FROM endings") < TRIALS - 1:  # both workers are busy
+            pairs.append((turn(uploaders, signal.SIGCONT), turn(uploaders, signal.SIGSTOP)))
+            spent.update({pid: processor(pid) for pid in it.at_work()})
+        found.uploader, found.workers = sum(map(processor, uploaders)), sum(spent.values())
+        turn(uploaders, signal.SIGCONT)
+        ends = sorted(at for (at,) in it.ask("SELECT at FROM points"))
+    found.turns = [(*counted(ends, free), *counted(ends, held)) for free, held in pairs]
+    return found
+
+
+def turn(processes: Iterable[int], sign: signal.Signals) -> Turn:
+    """Let processes go on or hold them for a turn; return when it began and ended."""
+    for pid in processes:
+        with suppress(ProcessLookupError):
+            os.kill(pid, sign)
+    begun = time.time()
+    time.sleep(TURN_SECONDS)
+    return begun, time.time()
+
+
+def counted(ends: Sequence[float], turn: Turn) -> tuple[int, float]:
+    """Return how many epochs ended within a turn, and its seconds."""
+    begun, over = turn
+    return bisect.bisect(ends, over) - bisect.bisect(ends, begun), over - begun
 
 
 def processor(pid: int) -> float:
@@ -74,36 +102,42 @@ def processor(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / TICKS_PER_SECOND
 
 
-def row(name: str, found: Sequence[Measured], usual: Sequence[Measured]) -> str:
+def row(state: str, runs: Sequence[Measured]) -> str:
     """Return a line of the table."""
-    ratios = [one.seconds / other.seconds for one, other in zip(found, usual, strict=True)]
-    seconds, ratio = statistics.median(it.seconds for it in found), statistics.median(ratios)
-    uploader = statistics.median(it.uploader for it in found)
-    share = statistics.median(it.uploader / it.workers for it in found)
-    return f"| {name} | {seconds:.1f} | {ratio:.3f} | {uploader:.1f} s, {100 * share:.1f} % |"
+    turns = np.array([turn for run in runs for turn in run.turns])
+    chance = np.random.default_rng(0)
+    drawn = [ratio(turns[chance.integers(len(turns), size=len(turns))]) for _ in range(RESAMPLED)]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    share = sum(it.uploader for it in runs) / sum(it.workers for it in runs)
+    epochs = int(turns[:, (0, 2)].sum())
+    return f"| {state} | {epochs:,} | {ratio(turns):.3f} [{low:.3f}, {high:.3f}] | {100 * share:.1f} % |"
+
+
+def ratio(turns: np.ndarray) -> float:
+    """Return the epochs per second of the free turns to those of the held ones."""
+    epochs, seconds, held_epochs, held_seconds = turns.sum(axis=0)
+    return float((epochs / seconds) / (held_epochs / held_seconds))
 
 
 def table(path: Path) -> str:
-    """Return the table of all runs in a file; a round that has not ended is left out."""
-    runs = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
-    found = {name: [Measured(**run["found"]) for run in runs if run["state"] == name] for name in STATES}
-    rounds = min(len(measured) for measured in found.values())
-    usual = found["in order"][:rounds]
-    lines = [row(name, measured[:rounds], usual) for name, measured in found.items()] if rounds else []
-    head = [f"{rounds} rounds", "| MLflow | seconds | ratio | uploader |", "|---|---|---|---|"]
-    return "\n".join([*head, *lines])
+    """Return the table of all runs in a file."""
+    runs = [Measured(**json.loads(line)) for line in path.read_text(encoding="utf-8").splitlines()]
+    by_state = {state: [run for run in runs if run.state == state] for state in STATES}
+    lines = [row(state, found) for state, found in by_state.items() if found]
+    every = [row("all of them", runs)] if runs else []
+    return "\n".join(["| MLflow | epochs | ratio | uploader |", "|---|---|---|---|", *lines, *every])
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=1)
     parser.add_argument("--to", type=Path, default=Path("outage.jsonl"))
-    words, chance = parser.parse_args(), random.Random()
+    words = parser.parse_args()
     for _ in range(words.rounds):
-        for name in chance.sample(list(STATES), len(STATES)):
-            run = {"state": name, "found": asdict(measure(STATES[name]))}
+        for state in random.sample(list(STATES), len(STATES)):
+            found = json.dumps(asdict(measure(state)))
             with words.to.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(run) + "\n")
+                file.write(found + "\n")
     print(table(words.to))
 
 

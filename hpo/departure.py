@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _FILE: Final = "sqlite:///"
+_NO_CURVES: Final = (
+    "Optuna keeps no curves in a study of several goals: each trial has its own as the user attribute curve."
+)
 
 
 def hand_over(settings: ExportSettings) -> str:
@@ -39,7 +42,8 @@ def _optuna(search: Search, history: History, to: str) -> str:
     from hpo.study.export import save
 
     count = save(search, history, to)
-    return f"Written: study {search.name} with {count} trials. Look at it: optuna-dashboard {to}"
+    written = f"Written: study {search.name} with {count} trials. Look at it: optuna-dashboard {to}"
+    return f"{written}\n{_NO_CURVES}" if search.objective.beside else written
 
 
 def _refuse_others(url: str) -> None:

@@ -9,13 +9,13 @@ from dataclasses import replace
 from hpo.conductor import Result, Telling, Viewing, run
 from hpo.errors import InputError, Problem
 from hpo.handover import chosen, trained
-from hpo.history import GIVEN, Search, Trial
+from hpo.history import Search, Trial
 from hpo.ordering import order_training
 from hpo.plan import Plan
 from hpo.recipe import read
 from hpo.settings import ExtendSettings, TrainSettings
 from hpo.shelf import Kept, Shelf
-from hpo.trial import Proposal
+from hpo.trial import GIVEN, Proposal
 
 
 def extend(settings: ExtendSettings, viewing: Viewing, hear: Callable[[str], None], tell: Telling) -> Result:

@@ -106,10 +106,10 @@ def _kept(chosen: Chosen) -> Kept | None:
     from hpo.shelf import Shelf
     from hpo.training.snapshot import PLAIN
 
-    proof = chosen.history.proof
-    if proof is None or chosen.trial is not chosen.history.best:
+    lasting = chosen.history.lasting
+    if lasting is None or chosen.trial is not chosen.history.best:
         return None
-    kept, _ = Shelf.of(chosen.plan, chosen.store).find(proof.proposal)  # a damaged one is trained again
+    kept, _ = Shelf.of(chosen.plan, chosen.store).find(lasting.proposal)  # a damaged one is trained again
     return kept if kept and kept.snapshot.engine == PLAIN else None
 
 

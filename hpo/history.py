@@ -18,6 +18,7 @@ from hpo.recipe import Objective
 from hpo.trial import (
     ALONE,
     COSTS,
+    GIVEN,
     SPENT,
     TEST,
     WARNING,
@@ -37,8 +38,6 @@ FAILURES: Final = 3
 
 FORKED_FROM: Final = "forked_from"
 """The setting that names the search which this one was begun in place of, after something had changed."""
-GIVEN: Final = "given"
-"""The sampler of a search whose one configuration was given, and the origin of its trial."""
 
 
 class State(StrEnum):
@@ -405,6 +404,11 @@ class History:
         """The winner trained once more, alone: what an export of it repeats digit for digit."""
         best = self.best
         return next((it for it in self._proofs if best and it.proposal.config == best.proposal.config), None)
+
+    @property
+    def lasting(self) -> Trial | None:
+        """The trial whose last checkpoint stays when all is over: the proof, or the one that was given."""
+        return self.proof or next((it for it in self.ranking[:1] if it.proposal.lasts), None)
 
     @property
     def test(self) -> dict[str, float]:

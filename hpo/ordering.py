@@ -20,7 +20,7 @@ from hpo import space as spaces
 from hpo.config import Config, Value
 from hpo.contradictions import contradictions
 from hpo.errors import InputError, Problem, did_you_mean
-from hpo.history import GIVEN, Search
+from hpo.history import Search
 from hpo.plan import OPTION, OVERRIDE, SPACE_FILE, TRIALS
 from hpo.recipe import Recipe
 from hpo.requirement import parse
@@ -29,6 +29,7 @@ from hpo.space import Space
 from hpo.training.checkpoint import CHECKPOINT_SUFFIX, CheckpointError, read_whole
 from hpo.training.values import START, TRANSFER
 from hpo.training.words import vocabulary_of
+from hpo.trial import GIVEN
 from hpo.vocabulary import Vocabulary
 
 Given = TypeVar("Given", bound=Value)

@@ -64,8 +64,14 @@ def again(plan: Plan, confirm: int, seeds: int, *, up_to: bool = False) -> str:
 
 
 def _sooner(plan: Plan) -> list[str]:
-    sooner = "it ends sooner if more trials are expected to gain less than the score moves by itself"
-    return [sooner] if plan.frugal and not plan.search.objective.beside else []
+    equal = _at_equal_costs(plan)
+    sooner = f"it ends sooner if more trials are expected to gain less{equal} than the score moves by itself"
+    return [sooner] if plan.frugal else []
+
+
+def _at_equal_costs(plan: Plan) -> str:
+    beside = plan.search.objective.beside
+    return f" at equal {_listed(beside)}" if beside else ""
 
 
 def changed(plan: Plan, planned: Forecast) -> str:
@@ -99,7 +105,7 @@ def ended(plan: Plan, history: History) -> str:
     gain, noise = brief(planned.gain or 0.0), brief(planned.noise or 0.0)
     return (
         f"stopped after {count} of about {max(before, count)} trials: more are expected to better "
-        f"{history.objective.metric} by {gain}, and it moves by {noise} anyway"
+        f"{history.objective.metric}{_at_equal_costs(plan)} by {gain}, and it moves by {noise} anyway"
     )
 
 

@@ -11,6 +11,10 @@ the best of k after Dodge et al. (Show Your Work, EMNLP 2019, arXiv 1909.03004),
 worth it while it exceeds what the score moves by anyway (Makarova et al., Automatic Termination for
 Hyperparameter Optimization, AutoML 2022, arXiv 2104.08166).
 
+With more goals it is asked at equal costs: each that has come up is once the most that may be paid, and the
+gain is the mean of what is gained under each of these limits. So no unit of theirs counts, nor how far they
+reach, and the result is in the score's own unit, as noise is.
+
 A trial that was stopped early, or diverged, counts as the middle one of those that finished: it was not among
 the best. That any order was as likely does not hold for samplers that learn.
 """
@@ -18,10 +22,15 @@ the best. That any order was as likely does not hold for samplers that learn.
 from __future__ import annotations
 
 import bisect
+import heapq
 import math
-from statistics import median
+from collections import Counter, defaultdict
+from itertools import islice
+from operator import le
+from statistics import fmean, median
 from typing import Final
 
+from hpo.front import Goals
 from hpo.history import Trial
 from hpo.noise import FEWEST, wobble
 from hpo.recipe import Objective
@@ -34,6 +43,7 @@ _AGAIN: Final = 0.25
 """It is asked of this part of the trials so far, at least: towards its end, little is left of any budget."""
 _DEEP: Final = 64  # ranks that can still be the best of a part
 _BEST: Final = 5  # whose curves say what the score moves by anyway
+_LIMITS: Final = 8  # of what may be paid; of more, an even part is looked at
 
 
 class Prospect:
@@ -41,16 +51,18 @@ class Prospect:
 
     def __init__(self, objective: Objective) -> None:
         self._objective = objective
-        self._costs: list[float] = []  # of those that finished, the best first
-        self._others = 0  # that were stopped or diverged
+        # By the goals beside the score, which are none where there is one goal:
+        self._costs: defaultdict[Goals, list[float]] = defaultdict(list)  # of those that finished, best first
+        self._others: Counter[Goals] = Counter()  # that were stopped or diverged
         self._best: list[tuple[float, int, float]] = []  # cost, number and wobble
 
     def take(self, trial: Trial) -> None:
         """Take in a trial that has ended; one that failed says nothing."""
+        cost, *beside = self._objective.goals(trial.score, trial.costs)
         if trial.outcome in (Outcome.PRUNED, Outcome.DIVERGED):
-            self._others += 1
-        elif trial.outcome is Outcome.FINISHED and math.isfinite(self._objective.cost(trial.score)):
-            bisect.insort(self._costs, self._objective.cost(trial.score))
+            self._others[tuple(beside)] += 1
+        elif trial.outcome is Outcome.FINISHED and math.isfinite(cost):
+            bisect.insort(self._costs[tuple(beside)], cost)
             self._take_curve(trial)
 
     def _take_curve(self, trial: Trial) -> None:
@@ -68,17 +80,29 @@ class Prospect:
 
         None if it is too early to say.
         """
-        known = len(self._costs) + self._others
-        if known < _ENOUGH or len(self._costs) < _FINISHED:
+        finished = sum(map(len, self._costs.values()))
+        known = finished + self._others.total()
+        if known < _ENOUGH or finished < _FINISHED:
             return None
-        stays, left, gain = known / (known + max(more, _AGAIN * known)), 1.0, 0.0
-        for cost in self._ranked[:_DEEP]:
-            gain += left * stays * (cost - self._costs[0])
-            left *= 1 - stays
-        return gain + left * (self._costs[-1] - self._costs[0])
+        stays, limits = known / (known + max(more, _AGAIN * known)), sorted(self._costs, reverse=True)
+        return fmean(self._gain(stays, limit) for limit in limits[:: math.ceil(len(limits) / _LIMITS)])
 
-    @property
-    def _ranked(self) -> list[float]:
-        """The costs of all, best first."""
-        half = len(self._costs) // 2
-        return [*self._costs[:half], *[self._costs[half]] * min(self._others, _DEEP), *self._costs[half:]]
+    def _gain(self, stays: float, limit: Goals) -> float:
+        """Return what was gained, on average over all orders, by those that cost no more than a limit."""
+        ranked, left, gain = self._ranked(limit), 1.0, 0.0
+        for cost in ranked:
+            gain += left * stays * (cost - ranked[0])
+            left *= 1 - stays
+        return gain + left * (max(costs[-1] for costs in self._costs.values()) - ranked[0])
+
+    def _ranked(self, limit: Goals) -> list[float]:
+        """The costs of those that cost no more than a limit, best first, as far as they count."""
+        within = [costs for beside, costs in self._costs.items() if _fits(beside, limit)]
+        others = sum(count for beside, count in self._others.items() if _fits(beside, limit))
+        best, half = list(islice(heapq.merge(*within), _DEEP)), sum(map(len, within)) // 2
+        stopped = best[half : half + 1] * min(others, _DEEP)
+        return [*best[:half], *stopped, *best[half:]][:_DEEP]
+
+
+def _fits(costs: Goals, limit: Goals) -> bool:
+    return all(map(le, costs, limit))

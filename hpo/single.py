@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from hpo.history import GIVEN
 from hpo.plan import Plan
-from hpo.trial import Outcome, Proposal, Record
+from hpo.trial import GIVEN, Outcome, Proposal, Record
 
 
 class Single:

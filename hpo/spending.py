@@ -148,9 +148,8 @@ class Spending:
 
     @property
     def _worth(self) -> bool:
-        """Whether more trials are; the score alone cannot say that where there are other goals."""
-        one_goal = not self._plan.search.objective.beside
-        return not (self._plan.frugal and one_goal) or self.forecast().worth
+        """Whether more trials are."""
+        return not self._plan.frugal or self.forecast().worth
 
     @property
     def _left(self) -> float:

@@ -33,6 +33,8 @@ SPENT: Final = (TIMEOUT, BUDGET)
 """The reasons of a trial that was stopped by what it costs, not by a verdict."""
 PROOF: Final = "proof"
 CONFIRMATION: Final = "confirmation"
+GIVEN: Final = "given"
+"""The sampler of a search whose one configuration was given, and the origin of its trial."""
 SEED: Final = "seed"
 """The note of a proposal that is trained with a seed of its own, not the search's."""
 TEST: Final = "test"
@@ -81,6 +83,11 @@ class Proposal:
     def searched(self) -> bool:
         """Whether this is a part of the search, and not of what follows on it."""
         return not (self.proves or self.confirms)
+
+    @property
+    def lasts(self) -> bool:
+        """Whether what it has learned is kept when it has ended."""
+        return self.proves or self.origin == GIVEN
 
     @property
     def seed(self) -> int | None:

@@ -12,13 +12,13 @@ from typing import Any, Final, Protocol
 from hpo.changes import changed_versions
 from hpo.cohort import run
 from hpo.errors import InputError, Problem
-from hpo.history import GIVEN, History, Search, State, Trial
+from hpo.history import History, Search, State, Trial
 from hpo.job import Job
 from hpo.ledger import Ledger
 from hpo.plan import Plan
 from hpo.rounding import ROUNDING, reorders
 from hpo.settings import ReplaySettings
-from hpo.trial import Attempt, Divergence, Ending, Outcome, Point
+from hpo.trial import GIVEN, Attempt, Divergence, Ending, Outcome, Point
 
 _BROKEN: Final = (Outcome.DIVERGED, Outcome.FAILED)
 _LOSSES: Final = ("score", "train_loss", "validation_loss")

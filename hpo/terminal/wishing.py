@@ -66,6 +66,6 @@ def legend(search: Search, more: int) -> str:
     does = {
         PAUSE: "go on" if search.wish.paused else "pause",
         STOP: "stop after these",
-        MORE: f"{more} more trials",
+        MORE: f"{more} more trial{'s' if more > 1 else ''}",
     }
     return "   ".join(f"[{key}] {does[key]}" for key in _offered(search))

@@ -22,10 +22,10 @@ from hpo.advice.effects import effects
 from hpo.advice.optimizers import optimizers
 from hpo.advice.regions import find
 from hpo.config import Config
-from hpo.history import GIVEN, History
+from hpo.history import History
 from hpo.plan import Plan
 from hpo.training.words import VOCABULARY
-from hpo.trial import CONFIRMATION, SEED, Outcome, Proposal
+from hpo.trial import CONFIRMATION, GIVEN, SEED, Outcome, Proposal
 
 SGD = """
 optimizer:

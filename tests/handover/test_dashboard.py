@@ -3,6 +3,7 @@
 import io
 import json
 
+import optuna
 import pytest
 from simulation import Workers, run, started
 
@@ -14,13 +15,17 @@ optuna_dashboard = pytest.importorskip("optuna_dashboard", reason="it comes with
 
 
 @pytest.fixture
-def exported(tmp_path, monkeypatch):
-    """A search with trials of every ending but the rare ones, and the address of the study made of it."""
+def export(tmp_path, monkeypatch):
+    """Makes a search with trials of all endings but the rare ones, and a study of it; returns its history."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HPO_STORE", raising=False)
+    return exported
+
+
+def exported(*words, weigh=None):
     url = "sqlite:///hpo.db"
-    name = started(url, "trials=24", "epochs=6", "sampler=random", "pruner=median", "name=cnn-1")
-    run(url, name, Workers(2, 6))
+    name = started(url, "trials=24", "epochs=6", "pruner=median", "name=cnn-1", *words)
+    run(url, name, Workers(2, 6, weigh=weigh))
     ledger = Ledger(url)
     search = ledger.search(name)
     ledger.close_session(search.session, State.FINISHED)
@@ -55,7 +60,38 @@ def get(app, path, query=""):
 
 
 @pytest.mark.filterwarnings("ignore")  # those of others
-def test_the_dashboard_shows_the_study_with_its_curves(exported):
+def test_the_dashboard_shows_the_study_with_its_curves(export):
+    history = export("sampler=random")
+    shown = study_of(history)
+    for trial, it in zip(history.trials.values(), shown["trials"], strict=True):
+        curve = [(point["step"], float(point["value"])) for point in it["intermediate_values"]]
+        assert curve == [(point.epoch, pytest.approx(point.score)) for point in trial.points]
+    assert shown["best_trials"][0]["number"] == history.ranking[0].number
+
+
+@pytest.mark.filterwarnings("ignore")  # those of others
+def test_with_several_goals_each_is_an_objective_and_the_front_is_best(export, capsys):
+    def weigh(config):
+        return {"memory": 1e6 / config["optimizer.lr"], "parameters": 100}
+
+    history = export("objective=accuracy,memory,parameters", weigh=weigh)
+    assert "each trial has its own as the user attribute curve" in capsys.readouterr().out
+    shown = study_of(history)
+    assert shown["directions"] == ["maximize", "minimize", "minimize"]
+    assert shown["objective_names"] == ["accuracy", "memory", "parameters"]
+    for trial, it in zip(history.trials.values(), shown["trials"], strict=True):
+        about = {note["key"]: note["value"] for note in it["user_attrs"]}
+        assert json.loads(about["curve"]) == [point.score for point in trial.points]
+        if it["state"] == "Complete":
+            assert it["values"] == pytest.approx([trial.score, trial.costs["memory"], 100])
+    assert {trial.number for trial in history.front} <= {it["number"] for it in shown["best_trials"]}
+    study = optuna.load_study(study_name="cnn-1", storage="sqlite:///study.db")
+    study.sampler = optuna.samplers.TPESampler(n_startup_trials=1, seed=0)
+    assert 1e-4 <= study.ask().suggest_float("optimizer.sgd.lr", 1e-4, 1.0, log=True) <= 1
+
+
+def study_of(history):
+    """Return what the dashboard shows of the study."""
     app = optuna_dashboard.wsgi("sqlite:///study.db")
     (study,) = get(app, "/api/studies")["study_summaries"]
     assert study["study_name"] == "cnn-1"
@@ -64,9 +100,6 @@ def test_the_dashboard_shows_the_study_with_its_curves(exported):
     assert [it["state"] for it in shown["trials"]] == [
         # Else what fresh seeds came to would be compared with what was searched.
         states[trial.outcome] if trial.proposal.searched else "Fail"
-        for trial in exported.trials.values()
+        for trial in history.trials.values()
     ]
-    for trial, it in zip(exported.trials.values(), shown["trials"], strict=True):
-        curve = [(point["step"], float(point["value"])) for point in it["intermediate_values"]]
-        assert curve == [(point.epoch, pytest.approx(point.score)) for point in trial.points]
-    assert shown["best_trials"][0]["number"] == exported.ranking[0].number
+    return shown

@@ -12,7 +12,7 @@ from sklearn.linear_model import LinearRegression
 from hpo import inprocess
 from hpo.cohort import train as train_cohort
 from hpo.config import Config
-from hpo.history import GIVEN, History
+from hpo.history import History
 from hpo.job import Job
 from hpo.ledger import Ledger
 from hpo.ordering import order_training
@@ -29,7 +29,7 @@ from hpo.settings import TrainSettings
 from hpo.space import read
 from hpo.training.loop import evaluate, load
 from hpo.training.words import VOCABULARY
-from hpo.trial import COSTS, Attempt, Ending, Outcome, Point, Proposal
+from hpo.trial import COSTS, GIVEN, Attempt, Ending, Outcome, Point, Proposal
 
 
 @pytest.fixture(scope="module")

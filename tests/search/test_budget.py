@@ -4,6 +4,7 @@ import contextlib
 import json
 import time
 from dataclasses import replace
+from statistics import fmean
 
 import pytest
 import simulation
@@ -26,7 +27,7 @@ from hpo.replay import replay
 from hpo.rungs import Rungs, rungs
 from hpo.settings import ReplaySettings, SearchSettings
 from hpo.spending import GAIN, MONEY, Spending
-from hpo.trial import BUDGET, Ending, Outcome, Point, Proposal
+from hpo.trial import BUDGET, COSTS, Attempt, Ending, Outcome, Point, Proposal
 
 EPOCHS = 6
 
@@ -371,9 +372,13 @@ def test_each_device_counts(url, hands):
 # Not in vain.
 
 
-def ended(number, outcome, *scores):
-    history = History(Objective("minimize", "loss"))
+ONE_GOAL, TWO_GOALS = Objective("minimize", "loss"), Objective("minimize", "loss", ("parameters",))
+
+
+def ended(number, outcome, *scores, costs=None):
+    history = History(ONE_GOAL)
     history.add(Proposal(number, {}, "near"))
+    history.add(Attempt(number, "host/1", notes={COSTS: costs or {}}))
     for epoch, score in enumerate(scores, start=1):
         history.add(Point(number, epoch, score, score, score, 0.1, 1.0, 1.0, 1.0))
     history.add(Ending(number, outcome, score=scores[-1] if scores else None))
@@ -381,7 +386,7 @@ def ended(number, outcome, *scores):
 
 
 def prospect(*finals, wobble=0.0):
-    found = Prospect(Objective("minimize", "loss"))
+    found = Prospect(ONE_GOAL)
     for number, final in enumerate(finals):
         curve = [1.0 + wobble * (-1) ** epoch for epoch in range(8)]
         found.take(ended(number, Outcome.FINISHED, *curve, final))
@@ -408,6 +413,39 @@ def test_it_is_what_the_last_trials_brought_on_average_over_all_orders():
     costs = [dice.random() for _ in range(40)]
     halves = [min(dice.sample(costs, 20)) - min(costs) for _ in range(4000)]
     assert prospect(*costs).gain(40) == pytest.approx(sum(halves) / len(halves), rel=0.15)
+
+
+def paid(trials, objective=TWO_GOALS):
+    """A prospect that knows trials of these scores and costs."""
+    found = Prospect(objective)
+    for number, (score, cost) in enumerate(trials):
+        found.take(ended(number, Outcome.FINISHED, score, costs={"parameters": cost}))
+    return found
+
+
+def test_with_more_goals_it_is_the_mean_of_that_under_each_limit_of_the_costs():
+    import random
+
+    dice, worst = random.Random(0), 2.0
+    trials = [(dice.random() + 10 / cost, cost) for cost in (10, 20, 40, 80) for _ in range(15)]
+    trials[7] = (worst, 10)
+
+    def best(known, limit):
+        return min((score for score, cost in known if cost <= limit), default=worst)
+
+    def gained(part):
+        return fmean(best(part, limit) - best(trials, limit) for limit in (10, 20, 40, 80))
+
+    halves = [gained(dice.sample(trials, 30)) for _ in range(4000)]
+    assert paid(trials).gain(60) == pytest.approx(fmean(halves), rel=0.1)
+    assert paid([(score, 10 * cost) for score, cost in trials]).gain(60) == paid(trials).gain(60)
+    assert paid(trials, ONE_GOAL).gain(60) < paid(trials).gain(60)
+
+
+def test_many_costs_are_looked_at_in_part_and_the_dearest_is_among_them():
+    trials = [(1.0, cost) for cost in range(1000, 3000, 50)]
+    assert paid(trials).gain(41) == 0
+    assert paid([*trials, (0.0, 10**6)]).gain(41) == pytest.approx(0.5 / 7)
 
 
 def test_who_was_stopped_counts_as_the_middle_one_of_those_that_finished():

@@ -9,7 +9,7 @@ import pytest
 import simulation
 from simulation import Workers, history_of, run, started, told
 
-from hpo import cohort, recipe, weighing
+from hpo import cohort, outlook, recipe, weighing
 from hpo import space as spaces
 from hpo.audit import ledger as account
 from hpo.errors import InputError
@@ -19,6 +19,7 @@ from hpo.ordering import order
 from hpo.plan import Plan
 from hpo.replay import replay
 from hpo.settings import ReplaySettings, SearchSettings
+from hpo.spending import GAIN
 from hpo.study.blend import Blend
 from hpo.training.words import vocabulary_of
 from hpo.trial import COSTS, WARNING, Attempt, Outcome, Proposal
@@ -160,6 +161,28 @@ def test_its_decisions_can_be_replayed_and_its_ledger_is_sound(url, trade):
     assert found.differences == ()
     assert found.verdicts > 30
     assert [check.faults for check in account.read(url, name).checks if not check.passed] == []
+
+
+def test_it_ends_where_the_whole_front_has_come_to_rest(url, trade):
+    """Only the noise of the made-up curves is left to gain, for each size of the batch."""
+    rates = "space.optimizer={one_of: {sgd: {lr: {log: [0.0199, 0.0201]}}}}"
+    words = (
+        *WORDS[:1],
+        "epochs=6",
+        *WORDS[2:],
+        rates,
+        "pruner=none",
+        "sampler=random",
+        "budget=200trainings",
+    )
+    name = started(url, *words)
+    run(url, name, Workers(2, 6, weigh=scales()))
+    history = history_of(url, name)
+    assert history.forecast.over == GAIN
+    assert history.epochs < 150 * 6
+    plan = Plan.of(ordered(*words))
+    assert "less at equal memory and seconds than the score" in outlook.opening(plan, history)[-1]
+    assert "better loss at equal memory and seconds by" in outlook.ended(plan, history)
 
 
 def test_a_sampler_that_sees_the_front_looks_near_all_of_it():

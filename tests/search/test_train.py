@@ -6,14 +6,14 @@ import signal
 import pytest
 from mlflow.tracking import MlflowClient
 
-from hpo import cli
+from hpo import cli, handover
 from hpo.config import Config
 from hpo.errors import InputError
 from hpo.history import State
 from hpo.ledger import Ledger
 from hpo.ordering import order_training
 from hpo.plan import Plan
-from hpo.settings import TrainSettings
+from hpo.settings import NameSettings, TrainSettings
 from hpo.trial import Outcome
 
 PRINTED = {
@@ -159,6 +159,15 @@ class TestATraining:
         assert len(client.get_metric_history(run.info.run_id, "train_loss")) == 1000
         assert run.data.metrics["memory_predicted_total"] == run.data.metrics["memory_measured_total"] == 32
         assert run.data.metrics["memory_measured_state"] == 0
+
+    def test_its_weights_stay_so_that_nobody_trains_it_again(self, shared_folder, trained):
+        (kept,) = shared_folder.path.glob("hpo.db.checkpoints/line-*/*.safetensors")
+        assert kept.stem == "0-1000"
+        said = []
+        words = NameSettings.from_words(["line", f"store={shared_folder.url}"])
+        found = handover.trained(handover.chosen(words, None), said.append)
+        assert said == []
+        assert found.curve[-1].train_loss == pytest.approx(PRINTED[700], abs=5e-7)
 
     def test_it_is_exported_and_needs_no_resuming(self, shared_folder, trained):
         assert shared_folder.run("export", "line", "to=line.py").returncode == 0

@@ -1,28 +1,23 @@
 """The live view in a real terminal: what it shows there, its keys, and the terminal that it leaves behind."""
 
-import os
-import pty
-import select
 import signal
-import subprocess
 import sys
 import termios
 import time
 from pathlib import Path
 
 import made_up
-import pyte
 import pytest
 from made_up import Story, search
+from screen import Terminal
 
 from hpo.history import State
 from hpo.terminal import wishing
 from hpo.wish import Wish
 
-# Takes the terminal, shows a search that was made up, and prints what keys ask for, until it is stopped.
+# Shows a search that was made up, and prints what keys ask for, until it is stopped.
 PROGRAM = """
-import fcntl, sys, termios, time
-fcntl.ioctl(0, termios.TIOCSCTTY, 0)
+import sys, time
 sys.path.insert(0, sys.argv[1])
 import made_up
 from dataclasses import replace
@@ -45,69 +40,12 @@ except KeyboardInterrupt:
 """
 
 
-class Terminal:
-    """A real terminal with that program in its foreground, and its screen as a person would see it."""
-
-    def __init__(self, width=80, **environment):
-        self.outer, inner = pty.openpty()
-        termios.tcsetwinsize(inner, (24, width))
-        self.before = self.mode
-        self._screen = pyte.Screen(width, 24)
-        self._stream = pyte.ByteStream(self._screen)
-        kept = {name: it for name, it in os.environ.items() if name not in ("NO_COLOR", "COLUMNS", "LINES")}
-        self.program = subprocess.Popen(
-            [sys.executable, "-c", PROGRAM, str(Path(made_up.__file__).parent)],
-            env={**kept, "TERM": "xterm-256color", **environment},
-            stdin=inner,
-            stdout=inner,
-            stderr=inner,
-            start_new_session=True,
-        )
-        self._inner = inner  # held open, as a shell would
-
-    @property
-    def mode(self):
-        return termios.tcgetattr(self.outer)
-
-    @property
-    def page(self):
-        return "\n".join(line.rstrip() for line in self._screen.display).rstrip()
-
-    @property
-    def colors(self):
-        row = (cell for line in self._screen.buffer.values() for cell in line.values())
-        return {cell.fg for cell in row} - {"default"}
-
-    @property
-    def cursor(self):
-        return not self._screen.cursor.hidden
-
-    def wait(self, done):
-        deadline = time.monotonic() + 100
-        while not done():
-            assert time.monotonic() < deadline, self.page
-            if select.select([self.outer], [], [], 0.02)[0]:
-                self._stream.feed(os.read(self.outer, 65536))
-
-    def shows(self, *texts):
-        self.wait(lambda: all(text in self.page for text in texts))
-
-    def press(self, keys):
-        os.write(self.outer, keys.encode())
-
-    def end(self):
-        self.program.kill()
-        self.program.wait()
-        os.close(self.outer)
-        os.close(self._inner)
-
-
 @pytest.fixture
 def terminal():
     opened = []
 
     def open_terminal(**words):
-        opened.append(Terminal(**words))
+        opened.append(Terminal(sys.executable, "-c", PROGRAM, str(Path(made_up.__file__).parent), **words))
         return opened[-1]
 
     yield open_terminal

@@ -11,14 +11,14 @@ from made_up import SGD
 from rich.console import Console
 
 from hpo import summary
-from hpo.history import GIVEN, History, Search, State
+from hpo.history import History, Search, State
 from hpo.ordering import order_training
 from hpo.plan import Plan
 from hpo.recipe import Objective
 from hpo.settings import TrainSettings
 from hpo.terminal import tables, training, wording
 from hpo.terminal.live import LiveView, viewer
-from hpo.trial import Attempt, Ending, Outcome, Point, Proposal
+from hpo.trial import GIVEN, Attempt, Ending, Outcome, Point, Proposal
 
 OBJECTIVE = Objective("maximize", "accuracy")
 MEMORY = {"parameters": 1000, "gradients": 1000, "state": 2000, "average": 1008, "total": 5008}
