@@ -13,10 +13,10 @@ round; a round has a seed of its own.
 
     python benchmarks/peers.py --to FILE [--recipes cnn,mlp] [--rounds 3] [--limit 60]
                                [--ways "optuna,tune,hydra,hpo,hpo alone"]
-    python benchmarks/peers.py --reach 50 [--recipes cnn,mlp]
+    python benchmarks/peers.py --reach 50 [--recipes cnn,mlp] [--rounds 3]
 
 Each search appends a line of JSON to FILE, and what is there is not run again; `--rounds 0` prints the table.
-`--reach N` prints what random search comes to with N full trainings, the median of 3 seeds.
+`--reach N` prints what random search comes to with N full trainings, for a seed each round.
 """
 
 from __future__ import annotations
@@ -49,8 +49,9 @@ RIVALS = ("optuna", "tune", "hydra")
 OURS = {"hpo": [], "hpo alone": ["fuse=off"]}
 GRACE_SECONDS = 20
 HEAD = (
-    "recipe, target",
+    "recipe",
     "",
+    "target",
     "reached",
     "seconds, median",
     "mean, none above the limit",
@@ -193,20 +194,28 @@ def table(found: Sequence[Searched]) -> str:
 
 
 def _row(recipe: str, way: str, own: Sequence[Searched]) -> str:
-    limit, target = own[0].limit, RACES[recipe].target
-    seconds = [it.reached(target) for it in own]
-    median = statistics.median(seconds)
     cells = (
-        f"{recipe}, {target:.4f}",
         way,
-        f"{sum(map(math.isfinite, seconds))} of {len(own)}",
-        f"{median:.1f}" if math.isfinite(median) else f"not within {limit:.0f}",
-        f"{statistics.mean(min(it, limit) for it in seconds):.1f}",
+        *_soon(own, RACES[recipe].target),
         f"{statistics.median(it.best for it in own):.4f}",
         f"{statistics.median(it.first for it in own):.1f}",
         f"{statistics.median(it.epochs for it in own):,.0f}",
     )
-    return f"| {' | '.join(cells)} |"
+    return f"| {recipe} | {' | '.join(cells)} |"
+
+
+def _soon(own: Sequence[Searched], target: float | None) -> tuple[str, ...]:
+    """Return the target, how often it was reached, and how soon; nothing where there is none."""
+    if target is None:
+        return ("",) * 4
+    limit, seconds = own[0].limit, [it.reached(target) for it in own]
+    median = statistics.median(seconds)
+    return (
+        f"{target:.4f}",
+        f"{sum(map(math.isfinite, seconds))} of {len(own)}",
+        f"{median:.1f}" if math.isfinite(median) else f"not within {limit:.0f}",
+        f"{statistics.mean(min(it, limit) for it in seconds):.1f}",
+    )
 
 
 def reach(recipe: str, trainings: int, seed: int) -> float:
@@ -246,8 +255,8 @@ def main() -> None:
     words: Any = parser.parse_args()
     if words.reach:
         for recipe in words.recipes:
-            found = [reach(recipe, words.reach, seed) for seed in range(3)]
-            print(f"{recipe}: {statistics.median(found):.4f} of {found}", flush=True)
+            for seed in range(words.rounds):
+                print(f"{recipe}, seed {seed}: {reach(recipe, words.reach, seed):.4f}", flush=True)
         return
     measure(words)
     print(f"{platform.machine()}, {os.cpu_count()} cores\n{table(read(words.to))}")
