@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from hpo import hardware, outlook
+from hpo import depot, hardware, outlook
 from hpo import space as spaces
 from hpo.contradictions import of_other_devices
 from hpo.errors import InputError, Problem
@@ -33,6 +33,7 @@ def check(words: Sequence[str]) -> Plan:
         _collect(problems, lambda: spaces.locate(settings.space))
     _collect(problems, lambda: _machine(settings))
     _collect(problems, lambda: _store(settings))
+    _collect(problems, lambda: depot.demand_package(settings.checkpoints))
     ordered = search
     if ordered and not problems:
         search = _collect(problems, lambda: recalling(Ledger(settings.store), ordered))

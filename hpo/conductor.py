@@ -13,7 +13,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, Final, NamedTuple, Protocol
 
-from hpo import hardware, outlook
+from hpo import depot, hardware, outlook
 from hpo.changes import FREE, changes, refusal, reorder
 from hpo.clock import Clock
 from hpo.config import Value
@@ -90,6 +90,7 @@ def run(
     if search.name and ledger.exists() and search.name in {it.name for it in ledger.searches()}:
         raise InputError(ledger.name_taken(search.name))
     search = recalling(ledger, search)
+    depot.demand(_place(search))
     search = replace(search, settings={**search.settings, **_decided(search)})
     created = ledger.create_search(search)
     begin(created)
@@ -120,6 +121,7 @@ def resume(given: ResumeSettings, viewing: Viewing, tell: Telling = lambda _: No
     if found:
         raise InputError(refusal(search, found, *given.words_typed, *given.store_words))
     _refuse_what_is_over(ledger, search, now)
+    depot.demand(_place(now))
     noted = {name: now.settings[name] for name in (*FREE, *_MACHINES) if name in now.settings}
     ledger.note_settings(search, noted)
     return _Conductor(ledger, ledger.search(search.name), viewing, tell).conduct(resumed=True)
@@ -168,6 +170,11 @@ def _hardware(search: Search) -> hardware.Hardware:
 def _cluster(search: Search) -> str:
     """Return the address of the Ray cluster that trains; nothing for a Ray of our own on this machine."""
     return str(search.settings.get("cluster") or "")
+
+
+def _place(search: Search) -> str:
+    """Return where checkpoints are to lie; nothing for beside the ledger."""
+    return str(search.settings.get("checkpoints") or "")
 
 
 def _decided(search: Search) -> dict[str, Value]:

@@ -1,4 +1,4 @@
-"""Where trials under way are kept: a folder for each search, with the last two checkpoints of each trial.
+"""Where trials under way are kept: a depot for each search, with the last two checkpoints of each trial.
 
 A checkpoint (`hpo.training.checkpoint`) holds a trial's snapshot and its whole curve, so it may be ahead of
 the ledger: whoever takes the trial up tells the curve again first, and no epoch is missing.
@@ -11,23 +11,23 @@ from __future__ import annotations
 
 import os
 import platform
-import shutil
+import re
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from hpo import depot
+from hpo.depot import Depot
 from hpo.plan import Plan
-from hpo.training.checkpoint import CHECKPOINT_SUFFIX, CheckpointError, read_checkpoint, write_checkpoint
+from hpo.training.checkpoint import CHECKPOINT_SUFFIX, CheckpointError, pack, unpack
 from hpo.trial import Divergence, Point, Proposal
 
 if TYPE_CHECKING:
     from hpo.training.snapshot import Snapshot
 
 _FORM: Final = 1
-_KEPT: Final = 2
 _SHARE: Final = 0.01
 """What keeping may take of a worker's time: after a slow save, the next one waits longer."""
 _FILE: Final = "sqlite:///"
@@ -42,9 +42,10 @@ class Kept(NamedTuple):
 
 @dataclass(frozen=True)
 class Shelf:
-    """The folder of one search, which its checkpoints name, too; trials are saved `every` so many seconds.
+    """The depot of one search, which its checkpoints name, too; trials are saved `every` so many seconds.
 
-    `shared`: the driver has made the folder (`share`), and a machine that lacks it sees another disk.
+    `folder` is a folder or an address (`hpo.depot`). `shared`: the driver has made the folder (`share`), and
+    a machine that lacks it sees another disk.
     """
 
     folder: str
@@ -57,32 +58,48 @@ class Shelf:
         """Return the shelf of a search in this store: beside it, if the search does not say where."""
         beside = f"{store.removeprefix(_FILE)}.checkpoints" if store.startswith(_FILE) else "checkpoints"
         name = f"{plan.search.name}-{int(plan.search.created):x}"
-        folder = os.path.abspath(plan.setting("checkpoints") or beside)
-        return cls(os.path.join(folder, name), name, plan.setting("checkpoint_every"))
+        place = plan.setting("checkpoints") or beside
+        whole = place if depot.remote(place) else os.path.abspath(place)
+        return cls(os.path.join(whole, name), name, plan.setting("checkpoint_every"))
+
+    @property
+    def _depot(self) -> Depot:
+        return depot.of(self.folder)
 
     def share(self) -> Shelf:
         """Make the folder and return the shelf for several machines, of which none makes its own folder."""
         with suppress(OSError):  # what is wrong with it is said when a trial is to be saved
-            self._prepare()
+            self._depot.prepare()
         return replace(self, shared=True)
 
     def find(self, trial: Proposal) -> tuple[Kept | None, list[str]]:
         """Return the newest sound checkpoint of a trial, and what is wrong with newer ones."""
-        complaints: list[str] = []
-        for path in reversed(self._files(trial.number)):
+        names, complaints = self._looked_up(trial.number)
+        for name in reversed(names):
             try:
-                return self._read(path, trial), complaints
+                return self._read(name, trial), complaints
             except CheckpointError as error:
                 complaints.append(str(error))
         return None, complaints
 
-    def _read(self, path: Path, trial: Proposal) -> Kept:
+    def _looked_up(self, trial: int) -> tuple[list[str], list[str]]:
+        """Return a trial's checkpoints, oldest first, and why there is no telling, if there is none."""
+        try:
+            return _of(trial, self._depot.names()), []
+        except OSError as error:
+            return [], [f"{self.folder}: cannot be read: {error.strerror or error}."]
+
+    def _read(self, name: str, trial: Proposal) -> Kept:
         from hpo.training.snapshot import Snapshot
 
-        tensors, notes = read_checkpoint(path)
-        for name, value in self._whose(trial).items():
-            if notes.get(name) != value:
-                raise CheckpointError(f"{path}: its {name} is {notes.get(name)!r}, not {value!r}.")
+        path = f"{self.folder}/{name}"
+        try:
+            tensors, notes = unpack(self._depot.read(name), path)
+        except OSError as error:
+            raise CheckpointError(f"{path}: cannot be read: {error.strerror or error}.") from None
+        for key, value in self._whose(trial).items():
+            if notes.get(key) != value:
+                raise CheckpointError(f"{path}: its {key} is {notes.get(key)!r}, not {value!r}.")
         return Kept(Snapshot.of(tensors, notes["snapshot"]), tuple(Point(**it) for it in notes["curve"]))
 
     def _whose(self, trial: Proposal) -> dict[str, Any]:
@@ -94,13 +111,13 @@ class Shelf:
         }
 
     def keep(self, trial: Proposal, kept: Kept) -> None:
-        """Save a trial, and drop all but the last two of its checkpoints.
+        """Save a trial, and drop all but this checkpoint of it and the one before.
 
         Raises:
             CheckpointError: it cannot be written; the last one stays.
         """
         snapshot, curve = kept
-        path = Path(self.folder, f"{trial.number}-{snapshot.epoch}{CHECKPOINT_SUFFIX}")
+        name = f"{trial.number}-{snapshot.epoch}{CHECKPOINT_SUFFIX}"
         notes = {
             **self._whose(trial),
             "epoch": snapshot.epoch,
@@ -109,58 +126,57 @@ class Shelf:
         }
         try:
             self._reach()
-            write_checkpoint(path, snapshot.tensors, notes)
-        except (CheckpointError, OSError) as error:
+            self._depot.write(name, pack(snapshot.tensors, notes))
+        except OSError as error:
             size = sum(item.numel() * item.element_size() for item in snapshot.tensors.values())
-            raise CheckpointError(f"{error} It takes {size:,} bytes, and {self._room()}.") from None
-        for old in [*self._files(trial.number)[:-_KEPT], *Path(self.folder).glob(f".{trial.number}-*")]:
-            old.unlink(missing_ok=True)
+            needs = ", and ".join(filter(None, [f"It takes {size:,} bytes", self._depot.room]))
+            why = f"{self.folder}/{name}: cannot be written: {error.strerror or error}"
+            raise CheckpointError(f"{why}. {needs}.") from None
+        with suppress(OSError):  # what is too many goes next time
+            self._depot.remove(self._outdated(trial.number, name))
+
+    def _outdated(self, trial: int, latest: str) -> list[str]:
+        """Return what there is of a trial besides the latest and the one before, also what is half written.
+
+        Where no later one could be used, the trial began anew; those go, too.
+        """
+        every = self._depot.names()
+        own = _of(trial, [*every, latest])
+        place = own.index(latest)
+        torn = [name for name in every if name.startswith(f".{trial}-")]
+        return [*torn, *own[: max(place - 1, 0)], *own[place + 1 :]]
 
     def _reach(self) -> None:
         """Make the folder, or see that it is there if it is shared."""
         if not self.shared:
-            self._prepare()
-        elif not Path(self.folder).exists():
-            remedy = "Give checkpoints= a folder that all machines of the cluster see."
+            self._depot.prepare()
+        elif not self._depot.there:
+            remedy = "Give checkpoints= a folder or an address that all machines of the cluster see."
             raise CheckpointError(f"{self.folder} is not to be seen on {platform.node()}. {remedy}")
 
-    def _prepare(self) -> None:
-        """Make the folder, for its owner alone and not for git."""
-        folder = Path(self.folder)
-        if not folder.exists():
-            folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            folder.joinpath(".gitignore").write_text("*\n", encoding="ascii")
-
-    def _room(self) -> str:
-        try:
-            return f"{shutil.disk_usage(self.folder).free:,} are free in {self.folder}"
-        except OSError:
-            return f"{self.folder} is not to be had"
-
-    def clear(self, trials: Iterable[int]) -> None:
+    def clear(self, trials: Collection[int]) -> None:
         """Drop the checkpoints of trials that have ended."""
-        for trial in trials:
-            for path in self._files(trial):
-                path.unlink(missing_ok=True)
+        with suppress(OSError):  # what stays goes when the search is over
+            every = self._depot.names()
+            self._depot.remove([name for trial in trials for name in _of(trial, every)])
 
     def close(self, last: Proposal | None) -> None:
         """Drop all but the newest checkpoint of this trial, and the folders if they are empty then."""
-        kept = self._files(last.number)[-1:] if last else []
-        for path in Path(self.folder).glob(f"*{CHECKPOINT_SUFFIX}"):
-            if path not in kept:
-                path.unlink(missing_ok=True)
-        if kept:
-            return
-        shutil.rmtree(self.folder, ignore_errors=True)
-        try:
-            Path(self.folder).parent.rmdir()
-        except OSError:  # there are others in it, or it is not there
-            return
+        with suppress(OSError):  # what stays is told by its name
+            every = self._depot.names()
+            kept = _of(last.number, every)[-1:] if last else []
+            if kept:
+                saved = {name for name in every if name.endswith(CHECKPOINT_SUFFIX)}
+                self._depot.remove(saved - {*kept})
+            else:
+                self._depot.clear()
 
-    def _files(self, trial: int) -> list[Path]:
-        """Return a trial's checkpoints, oldest first."""
-        found = Path(self.folder).glob(f"{trial}-*{CHECKPOINT_SUFFIX}")
-        return sorted(found, key=lambda path: int(path.stem.partition("-")[2]))
+
+def _of(trial: int, names: Iterable[str]) -> list[str]:
+    """Return a trial's checkpoints among these files, oldest first."""
+    form = re.compile(rf"{trial}-(\d+){re.escape(CHECKPOINT_SUFFIX)}")
+    found = {int(it[1]): it[0] for it in map(form.fullmatch, names) if it}
+    return [found[epoch] for epoch in sorted(found)]
 
 
 class Keeper:
@@ -187,14 +203,14 @@ class Keeper:
             if isinstance(report, Point) and report.epoch == len(self.curves[report.trial]) + 1:
                 self.curves[report.trial].append(report)
 
-    def drop(self, trials: Iterable[int]) -> None:
+    def drop(self, trials: Collection[int]) -> None:
         """Keep nothing more of trials that have ended."""
-        if self.shelf and self.snapshots is not None:
+        if trials and self.shelf and self.snapshots is not None:
             for trial in trials:
                 self.snapshots.pop(trial, None)
             self.shelf.clear(trials)
 
-    def end(self, trials: Iterable[int]) -> None:
+    def end(self, trials: Collection[int]) -> None:
         """Keep nothing of trials that came to their end, but for what lasts as it stands then."""
         lasting = {number for number in trials if self.trials[number].lasts}
         for number in lasting & set(self.snapshots or ()):

@@ -61,6 +61,7 @@ FLOORS = {
         "job",
         "peers",
         "shelf",
+        "depot",
         "line",
         "pictures",
         "report",
@@ -111,6 +112,7 @@ RIMS = {
     "onnxruntime": "serving",
     "torch_pruning": "serving",
     "pandas": "api departure frames",
+    "fsspec": "depot",
 }
 
 # What a room may import besides the standard library, where the design says so.

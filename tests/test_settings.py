@@ -128,6 +128,7 @@ KNOWN = (
 WHOLE = "Must be a whole number ≥ 1, got "
 DURATION = "Must be a duration such as 90, 90s, 10m or 2h, got "
 SHARE = "Must be a share such as 0.25, or whole GPUs such as 2, got "
+PLACE = "Must be a folder, or an address such as s3://bucket/path"
 CHARACTERS = "Must be at most 100 letters, digits, . _ or -, got "
 
 
@@ -180,10 +181,17 @@ CHARACTERS = "Must be at most 100 letters, digits, . _ or -, got "
             "pruner=asha",
             "Must be one of ladder, halving, hyperband, median, none, got 'asha'.",
         ),
+        ("checkpoints=s3:///here", "checkpoints=s3:///here", f"{PLACE}, got 's3:///here'."),
         (
-            "checkpoints=s3://here",
-            "checkpoints=s3://here",
-            "Must be a folder of this machine, got 's3://here'.",
+            "checkpoints=sftp://me:secret@host/here",
+            "checkpoints=sftp://me:***@host/here",
+            f"{PLACE} whose password is where its package looks for it, such as the environment, "
+            "got 'sftp://me:***@host/here'.",
+        ),
+        (
+            "checkpoints=memory://here",
+            "checkpoints=memory://here",
+            f"{PLACE}; other processes do not see 'memory://here'.",
         ),
         (f"checkpoints={__file__}", f"checkpoints={__file__}", f"Must be a folder, {__file__!r} is a file."),
         (

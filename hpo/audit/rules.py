@@ -188,7 +188,9 @@ RULES: Final = (
                 AND EXISTS (SELECT 1 FROM sessions WHERE search_id = s.search_id AND id < s.id
                     AND state = 'finished')
                 AND NOT EXISTS (SELECT 1 FROM proposals WHERE search_id = s.search_id
-                    AND origin <> 'proof' AND at >= s.started)))""",
+                    AND origin <> 'proof' AND at >= (
+                        SELECT max(ended) FROM sessions WHERE search_id = s.search_id AND id < s.id
+                        AND state = 'finished'))))""",
     ),
 )
 

@@ -155,12 +155,31 @@ def _file(value: object) -> str:
     return str(value)
 
 
-def _folder(value: object) -> str:
-    if "://" in str(value):
-        raise ValueError(f"must be a folder of this machine, got {str(value)!r}.")
-    if os.path.exists(str(value)) and not os.path.isdir(str(value)):
-        raise ValueError(f"must be a folder, {str(value)!r} is a file.")
-    return os.path.abspath(str(value)) if value else ""
+def _place(value: object) -> str:
+    """Read a folder of this machine, or an address such as s3://bucket/path."""
+    scheme, found, rest = str(value).partition("://")
+    if not found:
+        return _folder(str(value))
+    return _folder(rest) if scheme == "file" else _address(str(value))
+
+
+def _folder(text: str) -> str:
+    if os.path.exists(text) and not os.path.isdir(text):
+        raise ValueError(f"must be a folder, {text!r} is a file.")
+    return os.path.abspath(text) if text else ""
+
+
+def _address(text: str) -> str:
+    """Read the address of a store; a password in it is never repeated, nor kept."""
+    form = "must be a folder, or an address such as s3://bucket/path"
+    if without_password(text) != text:
+        keys = "whose password is where its package looks for it, such as the environment"
+        raise ValueError(f"{form} {keys}, got {without_password(text)!r}.")
+    if text.startswith("memory:"):
+        raise ValueError(f"{form}; other processes do not see {text!r}.")
+    if not re.fullmatch(r"[a-z][a-z0-9]*://[^\s/]\S*", text):
+        raise ValueError(f"{form}, got {text!r}.")
+    return text.rstrip("/")
 
 
 def _database(value: object) -> str:
@@ -234,7 +253,7 @@ Side = Annotated[str, BeforeValidator(_side)]
 Weights = Annotated[str, BeforeValidator(_weights)]
 Requirements = Annotated[str, BeforeValidator(_requirements)]
 File = Annotated[str, BeforeValidator(_file)]
-Folder = Annotated[str, BeforeValidator(_folder)]
+Place = Annotated[str, BeforeValidator(_place)]
 Database = Annotated[str, BeforeValidator(_database)]
 Tracking = Annotated[str, BeforeValidator(_tracking)]
 Sampler = Annotated[SamplerName, BeforeValidator(choice(SamplerName))]

@@ -18,13 +18,13 @@ from hpo.settings.values import (
     Database,
     File,
     Flag,
-    Folder,
     Form,
     Fuse,
     Gpus,
     Name,
     Number,
     Parallel,
+    Place,
     Pruner,
     PrunerName,
     Requirements,
@@ -111,9 +111,9 @@ class TrialSettings(StoreSettings):
     """How trials under way are saved."""
 
     checkpoint_every: Seconds = Field(default=10.0, description="Save what trains so often, after an epoch")
-    checkpoints: Folder = Field(
+    checkpoints: Place = Field(
         default_factory=lambda: os.environ.get("HPO_CHECKPOINTS", ""),
-        description="Where to (HPO_CHECKPOINTS, or beside the store)",
+        description="Where to: a folder, s3://… (HPO_CHECKPOINTS, or beside the store)",
     )
 
 

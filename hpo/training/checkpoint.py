@@ -39,15 +39,20 @@ def write_checkpoint(path: str | Path, tensors: Mapping[str, Tensor], notes: Map
     Raises:
         CheckpointError: the file cannot be written.
     """
+    try:
+        replace_file(Path(path), pack(tensors, notes))
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be written: {error.strerror}.") from None
+
+
+def pack(tensors: Mapping[str, Tensor], notes: Mapping[str, Any]) -> bytes:
+    """Return what such a file holds."""
     from safetensors.torch import save
 
     whole = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in tensors.items()}
     about = {"hpo": "1", "notes": json.dumps(dict(notes))}
     header, data = split_safetensors(save(whole, about))
-    try:
-        replace_file(Path(path), save(whole, about | {"sha256": checksum(header, data)}))
-    except OSError as error:
-        raise CheckpointError(f"{path}: cannot be written: {error.strerror}.") from None
+    return save(whole, about | {"sha256": checksum(header, data)})
 
 
 def replace_file(path: Path, content: bytes) -> None:
@@ -69,10 +74,19 @@ def read_checkpoint(path: str | Path) -> Checkpoint:
     Raises:
         CheckpointError: there is no such file, it is torn or changed, or it is no safetensors file.
     """
+    return unpack(_content(path), path)
+
+
+def unpack(content: bytes, path: str | Path) -> Checkpoint:
+    """Return what the file at this path holds.
+
+    Raises:
+        CheckpointError: it is torn or changed, or it is no safetensors file.
+    """
     from safetensors import SafetensorError
     from safetensors.torch import load
 
-    content, notes = read_whole(path)
+    notes = _checked(content, path)
     try:
         return Checkpoint(load(content), notes)
     except SafetensorError as error:
@@ -85,19 +99,30 @@ def read_whole(path: str | Path) -> tuple[bytes, dict[str, Any]]:
     Raises:
         CheckpointError: there is no such file, it is torn or changed, or it is no safetensors file.
     """
+    content = _content(path)
+    return content, _checked(content, path)
+
+
+def _content(path: str | Path) -> bytes:
     try:
-        content = Path(path).read_bytes()
-        header, data = split_safetensors(content)
+        return Path(path).read_bytes()
     except OSError as error:
         raise CheckpointError(f"{path}: cannot be read: {error.strerror}.") from None
+
+
+def _checked(content: bytes, path: str | Path) -> dict[str, Any]:
+    """Return the notes of a file that is whole."""
+    try:
+        header, data = split_safetensors(content)
     except ValueError as error:
         raise CheckpointError(f"{path}: {error}.") from None
     about = header.get("__metadata__", {})
     if not SIGNED & about.keys():
-        return content, {}
+        return {}
     if about.get("sha256") != checksum(header, data):
         raise CheckpointError(f"{path}: its checksum does not fit: it was damaged. Write or copy it again.")
-    return content, json.loads(about["notes"])
+    notes: dict[str, Any] = json.loads(about["notes"])
+    return notes
 
 
 def split_safetensors(content: bytes) -> tuple[dict[str, Any], bytes]:

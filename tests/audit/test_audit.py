@@ -188,6 +188,17 @@ def test_what_is_wrong_in_the_ledger_is_named(folder: Path, check: str, statemen
     assert found[check]
 
 
+def test_trials_of_a_driver_that_died_count_for_the_one_that_finishes(folder: Path) -> None:
+    spoil(
+        folder / "hpo.db",
+        "PRAGMA foreign_keys = OFF",
+        "UPDATE sessions SET id = 30, started = 3e9, ended = 4e9",
+        "INSERT INTO sessions (id, search_id, host, pid, started, ended, state)"
+        " VALUES (10, 1, 'here', 1, 1, 2, 'finished'), (20, 1, 'here', 1, 3, NULL, NULL)",
+    )
+    assert SESSIONS not in failed(folder)
+
+
 def client(folder: Path) -> Any:
     from mlflow import MlflowClient
 

@@ -1,6 +1,8 @@
 """Folders for the command, addresses for ledgers."""
 
+import fsspec
 import pytest
+from bucket import Server
 from shell import Folder
 
 
@@ -18,3 +20,20 @@ def shared_folder(tmp_path_factory):
 def url(tmp_path):
     """The address of a ledger that is not there yet."""
     return f"sqlite:///{tmp_path}/hpo.db"
+
+
+@pytest.fixture(scope="session")
+def s3_server():
+    """An S3 of our own, started when a test first needs it."""
+    server = Server()
+    yield server
+    server.end()
+
+
+@pytest.fixture
+def s3(s3_server, monkeypatch):
+    """The same, where this process finds it."""
+    for name, value in s3_server.environment.items():
+        monkeypatch.setenv(name, value)
+    yield s3_server
+    fsspec.filesystem("s3").clear_instance_cache()

@@ -4,14 +4,16 @@ import os
 import platform
 import re
 import stat
+import uuid
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
+import fsspec
 import pytest
 import torch
 
-from hpo import cohort, shelf
+from hpo import cohort, depot, shelf
 from hpo.handover import chosen, trained
 from hpo.job import Job
 from hpo.ledger import Ledger
@@ -34,7 +36,7 @@ class DeathError(BaseException):
 class Bench:
     """One search and one worker, who can be made to break off at a report."""
 
-    def __init__(self, folder, at_once):
+    def __init__(self, folder, at_once, checkpoints=""):
         self.url, self.at_once = f"sqlite:///{folder}/hpo.db", at_once
         few = ("space=sgd", f"epochs={EPOCHS}", f"trials={at_once}", "sampler=random", "pruner=none")
         settings = SearchSettings.from_words([f"recipe={TINY}", f"store={self.url}", *few])
@@ -44,6 +46,8 @@ class Bench:
         self.search = self.ledger.create_search(replace(ordered, settings=decided))
         plan = Plan.of(self.search)
         self.shelf = replace(Shelf.of(plan, self.url), every=0.0)
+        if checkpoints:
+            self.shelf = replace(self.shelf, folder=f"{checkpoints}/{self.shelf.search}")
         self.job = replace(Job.of(plan, self.shelf), at_once=at_once)
         self.cohorts = 0
 
@@ -91,7 +95,11 @@ class Bench:
 
     @property
     def files(self):
-        return sorted(path.name for path in Path(self.shelf.folder).glob("*.safetensors"))
+        return sorted(it for it in self.depot.names() if re.fullmatch(r"\d.*\.safetensors", it))
+
+    @property
+    def depot(self):
+        return depot.of(self.shelf.folder)
 
 
 @pytest.fixture
@@ -99,10 +107,10 @@ def bench(tmp_path, monkeypatch):
     monkeypatch.setattr(shelf, "_SHARE", float("inf"))  # save after each epoch, however long that takes
     made = []
 
-    def make(at_once=1):
+    def make(at_once=1, checkpoints=""):
         folder = tmp_path / str(len(made))
         folder.mkdir()
-        made.append(Bench(folder, at_once))
+        made.append(Bench(folder, at_once, checkpoints))
         return made[-1]
 
     yield make
@@ -178,6 +186,79 @@ def test_a_damaged_checkpoint_is_told_and_the_one_before_is_used(bench, damaged,
     (warning,) = broken.history.warnings
     assert warning.count("its checksum does not fit") == damaged
     assert broken.curves == whole.curves
+
+
+def test_who_could_use_none_of_its_checkpoints_is_saved_again(bench):
+    broken = bench()
+    broken.work(reports=5)
+    for name in broken.files:
+        damage(Path(broken.shelf.folder, name))
+    Path(broken.shelf.folder, ".0-5.safetensors.4711").touch()  # whose writer was killed
+    broken.work(reports=3)
+    assert broken.files == ["0-1.safetensors", "0-2.safetensors"]
+    assert not list(Path(broken.shelf.folder).glob(".0-*"))
+    broken.work()
+    assert broken.begun == [{"0": 2}]
+
+
+S3 = pytest.param("s3", marks=[pytest.mark.slow, pytest.mark.xdist_group("s3")])
+
+
+class TestInAStore:
+    """What lies at an address is kept, found, checked and dropped as what lies in a folder is."""
+
+    @pytest.fixture(params=["memory", S3])
+    def address(self, request):
+        if request.param == "s3":
+            return f"s3://{request.getfixturevalue('s3').bucket()}/runs"
+        return f"memory://{uuid.uuid4().hex}"
+
+    def test_it_goes_on_from_the_last_epoch_that_was_saved(self, bench, address):
+        whole, broken = bench(2), bench(2, address)
+        whole.work()
+        broken.work(reports=4)
+        assert [name[:3] for name in broken.files] == ["0-2", "0-3", "1-2", "1-3"]
+        broken.work()
+        assert broken.begun[0] == {"0": 3, "1": 3}
+        assert broken.curves == whole.curves
+        assert broken.files == []
+
+    @pytest.mark.parametrize(("damaged", "begun"), [(1, {"0": 3}), (2, {})])
+    def test_a_damaged_one_is_told_and_the_one_before_is_used(self, bench, address, damaged, begun):
+        broken = bench(1, address)
+        broken.work(reports=5)
+        for name in broken.files[-damaged:]:
+            whole = broken.depot.read(name)
+            broken.depot.write(name, whole[:-1] + bytes([whole[-1] ^ 1]))
+        broken.work()
+        assert broken.begun == [begun]
+        assert broken.history.warnings[0].count("its checksum does not fit") == damaged
+
+    def test_the_winners_proof_alone_stays_until_it_is_let_go(self, bench, address):
+        done = bench(3, address)
+        done.work()
+        done.work()
+        done.shelf.close(done.history.proof.proposal)
+        assert done.files == [f"3-{EPOCHS}.safetensors"]
+        kept, complaints = done.shelf.find(done.history.proof.proposal)
+        assert (kept.snapshot.epoch, complaints) == (EPOCHS, [])
+        done.shelf.close(None)
+        assert done.depot.names() == []
+
+    def test_one_that_is_out_of_reach_stops_no_training_and_is_told(self, bench, address, monkeypatch):
+        whole, broken = bench(), bench(1, address)
+        whole.work()
+        broken.work(reports=3)
+
+        def cut(*_, **__):
+            raise ConnectionResetError("the line is cut")
+
+        monkeypatch.setattr(fsspec.core, "url_to_fs", cut)
+        broken.work()
+        assert broken.curves == whole.curves
+        found, kept = broken.history.warnings
+        assert found == f"{broken.shelf.folder}: cannot be read: the line is cut."
+        assert re.search(r"cannot be written: the line is cut\. It takes [0-9,]+ bytes\.$", kept)
 
 
 def test_a_checkpoint_of_another_trial_is_told_and_not_used(bench):
