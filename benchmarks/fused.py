@@ -3,7 +3,7 @@
 Every way trains the same trials: random configurations of AdamW and SGD with momentum, a cosine schedule and
 clipping, all epochs, with validation after each. They take turns, several rounds; medians are told.
 
-    loop    what one would write by hand: for each trial a model, a torch optimizer, LambdaLR, clip_grad_norm_
+    loop    what one would write by hand (`by_hand.py`): a model, a torch optimizer, LambdaLR, clip_grad_norm_
     tune    Ray Tune, so many trials at the same time as `--tune` says; a trial is that loop. Once with
             actors reused, once by its defaults: a process for each trial. Starting Ray is not counted.
     hpo     hpo's plain engine, one trial after the other, monitors included
@@ -31,6 +31,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import by_hand
 import torch
 
 from hpo import recipe as recipes
@@ -38,14 +39,12 @@ from hpo.config import Config
 from hpo.training import fused, plain
 from hpo.training.engine import Member, Task
 from hpo.training.execution import execute
-from hpo.training.loop import epoch_seed, place
+from hpo.training.loop import place
 from hpo.training.words import VOCABULARY
-
-RECIPES = Path(__file__).resolve().parent.parent / "recipes"
 
 
 def task_of(name: str, epochs: int, device: str) -> tuple[Task, Config]:
-    path = RECIPES / f"{name}.py"
+    path = by_hand.RECIPES / f"{name}.py"
     read = recipes.read(path.read_text(), str(path))
     module = execute(read.source, read.path)
     baseline = VOCABULARY.with_options(read.options).defaults(Config(read.baseline))
@@ -72,46 +71,9 @@ def draw(baseline: Config, trials: int) -> list[Member]:
     return members
 
 
-def by_hand(task: Task, member: Member) -> list[float]:
-    """Train one trial as one writes it by hand; return its validation losses."""
-    config, device = member.config, task.device
-    torch.manual_seed(task.seed)
-    model = task.recipe.model(**config.below("model")).to(device)
-    own = config.below("optimizer")
-    if config["optimizer"] == "sgd":
-        optimizer: Any = torch.optim.SGD(model.parameters(), own["lr"], own["momentum"])
-    else:
-        optimizer = torch.optim.AdamW(model.parameters(), own["lr"], weight_decay=own["weight_decay"])
-    inputs, targets = task.splits["train"].tensors
-    held_inputs, held_targets = task.splits["validation"].tensors
-    size = int(config["batch_size"])
-    steps = task.epochs * math.ceil(len(inputs) / size)
-    cosine = lambda step: (1 + math.cos(math.pi * step / steps)) / 2  # noqa: E731
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, cosine)
-    scores = []
-    for epoch in range(1, task.epochs + 1):
-        torch.manual_seed(epoch_seed(task.seed, epoch))
-        model.train()
-        for rows in torch.randperm(len(inputs)).to(device).split(size):
-            optimizer.zero_grad()
-            loss = task.recipe.loss(model(inputs[rows]), targets[rows])
-            loss.backward()
-            torch.nn.utils.clip_grad_norm_(model.parameters(), config["clip_norm"])
-            optimizer.step()
-            schedule.step()
-        model.eval()
-        with torch.no_grad():
-            parts = [
-                (float(task.recipe.loss(model(held), wanted)), len(wanted))
-                for held, wanted in zip(held_inputs.split(size), held_targets.split(size), strict=True)
-            ]
-        scores.append(sum(loss * count for loss, count in parts) / len(held_targets))
-    return scores
-
-
 def run_by_hand(task: Task, members: Sequence[Member]) -> None:
     for member in members:
-        by_hand(task, member)
+        list(by_hand.train(task, member.config))
 
 
 def run_plain(task: Task, members: Sequence[Member]) -> None:
@@ -143,7 +105,8 @@ def run_tune(name: str, task: Task, members: Sequence[Member], workers: int, *, 
             return True
 
         def step(self) -> dict[str, Any]:
-            return {"loss": by_hand(self.task, self.member)[-1], "done": True}
+            *_, loss = by_hand.train(self.task, self.member.config)
+            return {"loss": loss, "done": True}
 
     with tempfile.TemporaryDirectory() as folder:
         results = tune.Tuner(

@@ -83,7 +83,11 @@ class LineView:
         """Nothing is left to do: every line is out already."""
 
     def _say(self, text: str) -> None:
-        self._console.print(line(text), no_wrap=True, overflow="ellipsis")
+        """Print one line: cut off where a terminal ends, whole in a file, which has no width."""
+        if self._console.is_terminal:
+            self._console.print(line(text))
+        else:
+            self._console.print(Text(text), soft_wrap=True)
 
 
 class LiveView:

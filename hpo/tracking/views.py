@@ -12,9 +12,14 @@ from typing import Any, Final
 
 from hpo.history import Search
 from hpo.tracking.wording import milliseconds
+from hpo.trial import CONFIRMATION, PROOF
 
 _PREFIX: Final = "mlflow.sharedViewState."
 _NAMES: Final = {"hpo-trials": "Finished trials, best first", "hpo-searches": "Searches, by what they gained"}
+# What one fresh seed came to would stand above what was searched, and by luck.
+_SEARCHED: Final = " AND ".join(
+    ["tags.`hpo.outcome` = 'finished'", *(f"tags.`hpo.origin` != '{it}'" for it in (CONFIRMATION, PROOF))]
+)
 _VARIED: Final = (
     "optimizer",
     "optimizer.lr",
@@ -41,7 +46,7 @@ def experiment_tags(search: Search) -> dict[str, str]:
     """Return the tags by which the pages of a recipe's experiment say which trial is best, and why."""
     ascending = search.objective.direction == "minimize"
     states = (
-        _state("tags.`hpo.outcome` = 'finished'", "final_score", _TRIAL_COLUMNS, ascending=ascending),
+        _state(_SEARCHED, "final_score", _TRIAL_COLUMNS, ascending=ascending),
         _state("tags.`hpo.objective` != ''", "gain", _SEARCH_COLUMNS, ascending=False),
     )
     return {

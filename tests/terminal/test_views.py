@@ -3,7 +3,7 @@ from itertools import pairwise
 
 import made_up
 import pytest
-from made_up import OBJECTIVE, SGD, Story, awkward, plan, search, typical
+from made_up import ADAMW, OBJECTIVE, SGD, Story, awkward, plan, search, typical
 from rich.cells import cell_len
 from rich.console import Console
 
@@ -33,7 +33,7 @@ def drawn(history: History, width: int = 80) -> str:
 
 
 def told(history: History, width: int = 80) -> str:
-    console = recorder(width)
+    console = recorder(width, terminal=True)
     view = LineView(console)
     view.start(plan(), History(OBJECTIVE))
     view.update(search(), history)
@@ -137,6 +137,15 @@ def test_the_live_view_draws_at_most_four_times_a_second_and_leaves_nothing(monk
 
 def test_the_live_view_may_finish_without_a_start():
     LiveView(recorder(terminal=True)).finish()
+
+
+def test_a_file_gets_whole_lines():
+    console = recorder(40)
+    view = LineView(console)
+    view.start(plan(), History(OBJECTIVE))
+    view.update(search(), typical())
+    (pruned,) = [row for row in text(console).splitlines() if row.startswith("trial   1")]
+    assert pruned.endswith(summary.short(ADAMW))
 
 
 def test_lines_are_for_what_is_no_terminal(capsys):

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hpo.history import History, State
-from hpo.trial import Outcome, Point
+from hpo.trial import CONFIRMATION, PROOF, SEED, Outcome, Point, Proposal
 
 if TYPE_CHECKING:
     from conftest import Tape
@@ -200,6 +200,21 @@ def test_search_runs_gives_useful_columns(tape: Tape, uri: str) -> None:
         "params.optimizer.lr",
     }
     assert wanted <= set(table.columns)
+
+
+def test_the_view_of_trials_has_what_was_searched_alone(tape: Tape, uri: str) -> None:
+    config = next(it.config for it in tape.tape if isinstance(it, Proposal) and it.number == 2)
+    for number, origin in ((7, CONFIRMATION), (8, PROOF)):
+        tape.append(Proposal(number, config, origin, notes={SEED: 1} if origin == CONFIRMATION else {}))
+        tape.point(number, 1, 0.5)
+        tape.end(number, Outcome.FINISHED, 0.5)
+    upload(tape, uri)
+    experiment = client(uri).get_experiment_by_name("cnn")
+    view = json.loads(json.loads(experiment.tags["mlflow.sharedViewState.hpo-trials"])["state"])
+    found = client(uri).search_runs(
+        [experiment.experiment_id], view["searchFilter"], order_by=[view["orderByKey"]]
+    )
+    assert [run.data.tags["hpo.trial"] for run in found] == ["2", "0"]
 
 
 def test_sending_twice_changes_nothing(tape: Tape, uri: str, tmp_path: Path) -> None:
