@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import kubernetes_validate
 import pytest
 import yaml
 from jsonschema import Draft202012Validator
@@ -44,6 +45,21 @@ def test_each_object_fits_the_schema(item):
 
 def spec_of(item):
     yield ("data" if "data" in item else "spec"), SCHEMA[item["kind"]]
+
+
+def pod_of(group):
+    """The pod that the operator makes of a group's template, but for what it adds itself."""
+    template = group["template"]
+    return {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "any"}, "spec": template["spec"]}
+
+
+@pytest.mark.parametrize(
+    "item", [*(it for it in OBJECTS if "ray.io" not in it["apiVersion"]), *map(pod_of, GROUPS)]
+)
+def test_what_is_kubernetes_own_fits_its_own_schema(item):
+    kubernetes_validate.validate(item, "1.34", strict=True)  # strict: it takes no field that it does not know
+    with pytest.raises(kubernetes_validate.ValidationError):
+        kubernetes_validate.validate({**item, "unheard_of": 1}, "1.34", strict=True)
 
 
 @pytest.mark.parametrize("name", PODS)
