@@ -47,6 +47,7 @@ from hpo.settings import ResumeSettings, SearchSettings
 
 SESSIONS = 60
 PATIENCE = patience.PATIENCE_SECONDS
+PAUSE = 1.0  # seconds at most until a driver that waits for the database tries again
 NAP = 60.0  # seconds until the user tries again
 FAST = Path("/dev/shm")
 
@@ -94,7 +95,7 @@ class Storm:
         self.url, self.fates, self.chance, self.deaths = url, fates, chance, deaths
         self.settings = SearchSettings.from_words([*words, f"store={url}", "name=hit"])
         self.clock, self.count, self.killed, self.sessions = Clock(), 0, False, 0
-        self.back = self.away = 0.0  # when the database will be back, and for how long it will have been away
+        self.back = self.away = 0.0  # when the database will be back, and how long it will have been away
         self.safe: set[int] = set()  # trials whose end a worker was told to be durable
 
     def run(self) -> None:
@@ -214,8 +215,10 @@ class Storm:
         self.count += 1
         fate = self.fates(self.count, commits)
         if fate is Fate.ABSENCE:
-            self.away = self.chance.uniform(1, 4 * PATIENCE)
-            self.back = self.clock.now + self.away
+            at_once = self.clock.now <= self.back + PAUSE  # so nothing was done in between
+            seconds = self.chance.uniform(1, 4 * PATIENCE)
+            self.away = seconds + (self.away if at_once else 0)
+            self.back = self.clock.now + seconds
             return Fate.FAILURE
         if fate is Fate.DEATH or (fate is Fate.DEATH_AFTER and not commits):
             self.die()
