@@ -15,8 +15,9 @@ from hpo import outlook
 from hpo.history import History, Search, State
 from hpo.terminal import training, wishing, wording
 from hpo.terminal.keys import Keys
+from hpo.terminal.lines import line, say
 from hpo.terminal.notices import Notices
-from hpo.terminal.picture import Picture, line
+from hpo.terminal.picture import Picture
 from hpo.wish import Wish
 
 if TYPE_CHECKING:
@@ -83,11 +84,7 @@ class LineView:
         """Nothing is left to do: every line is out already."""
 
     def _say(self, text: str) -> None:
-        """Print one line: cut off where a terminal ends, whole in a file, which has no width."""
-        if self._console.is_terminal:
-            self._console.print(line(text))
-        else:
-            self._console.print(Text(text), soft_wrap=True)
+        say(self._console, text)
 
 
 class LiveView:

@@ -17,6 +17,7 @@ from hpo import outlook, summary, usage
 from hpo.budget import SECONDS
 from hpo.history import History, Search, Trial
 from hpo.terminal import wording
+from hpo.terminal.lines import line
 from hpo.terminal.spark import Curve
 
 if TYPE_CHECKING:
@@ -127,11 +128,6 @@ class LoadLine:
             ]
             self._said = " · ".join(wording.use(name, use) for name, use in uses)
         return self._said
-
-
-def line(*parts: str | tuple[str, str], style: str = "") -> Text:
-    """Return text that stays on one line, cut off where the line ends."""
-    return Text.assemble(*parts, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _again(plan: Plan, history: History) -> int:

@@ -15,6 +15,7 @@ from hpo import summary
 from hpo.history import History, Search, Trial
 from hpo.recipe import Objective
 from hpo.terminal import tables, wishing, wording
+from hpo.terminal.lines import say
 from hpo.terminal.notices import Notices
 from hpo.trial import Point
 
@@ -157,8 +158,8 @@ class Lines:
             self._headed = True
         self._say("  ".join(f"{cell:>{widths[name]}}" for name, cell in row.items()))
 
-    def _say(self, line: str) -> None:
-        self._console.print(Text(line), no_wrap=True, overflow="ellipsis")
+    def _say(self, text: str) -> None:
+        say(self._console, text)
 
 
 class Picture:

@@ -94,6 +94,17 @@ def test_lines_come_as_epochs_do_and_the_last_one_at_the_end(plan):
     assert [line.split()[0] for line in lines[4:]] == ["5", "10", "15", "17"]
 
 
+def test_a_line_is_whole_in_a_file_and_cut_off_where_a_terminal_ends(plan):
+    for terminal in (False, True):
+        screen = Console(file=io.StringIO(), width=40, force_terminal=terminal, color_system=None)
+        view = training.Lines(screen)
+        view.start(plan, history(0))
+        view.update(plan.search, history(5))
+        last = screen.file.getvalue().splitlines()[-1]
+        assert (len(last) > 60) is not terminal, last
+        assert last.endswith("…") is terminal
+
+
 def test_a_resumed_training_goes_on_below_its_heading(plan):
     screen = console()
     view = training.Lines(screen)
