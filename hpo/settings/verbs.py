@@ -113,7 +113,7 @@ class TrialSettings(StoreSettings):
     checkpoint_every: Seconds = Field(default=10.0, description="Save what trains so often, after an epoch")
     checkpoints: Place = Field(
         default_factory=lambda: os.environ.get("HPO_CHECKPOINTS", ""),
-        description="Where to: a folder, s3://… (HPO_CHECKPOINTS, or beside the store)",
+        description="A folder or s3://… (HPO_CHECKPOINTS, or beside the store)",
     )
 
 
