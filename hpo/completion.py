@@ -31,9 +31,9 @@ complete -o default -F _hpo hpo
     "zsh": """\
 # Put this into ~/.zshrc, after compinit:  eval "$(hpo completion zsh)"
 _hpo() {
-    local -a found
-    found=("${(@f)$(hpo completion line="${(j: :)words[1,CURRENT]}" 2>/dev/null)}")
-    compadd -S '' -- $found
+    local -a found=(${(f)"$(hpo completion line="${(j: :)words[1,CURRENT]}" 2>/dev/null)"})
+    compadd -S '' -- ${(M)found:#*=}
+    compadd -- ${found:#*=}
 }
 compdef _hpo hpo
 """,
