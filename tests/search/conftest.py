@@ -5,10 +5,20 @@ import pytest
 from bucket import Server
 from shell import Folder
 
+from hpo.ledger import Ledger
+
 
 @pytest.fixture
 def folder(tmp_path):
     return Folder(tmp_path)
+
+
+@pytest.fixture
+def ledger(folder):
+    """The ledger of that folder, also before there is one."""
+    opened = Ledger(folder.url)
+    yield opened
+    opened.close()
 
 
 @pytest.fixture(scope="module")

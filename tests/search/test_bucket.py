@@ -7,18 +7,9 @@ import time
 import pytest
 from bucket import names
 
-from hpo.ledger import Ledger
-
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("s3")]
 
 LONG = ("search", "recipe=cnn", "epochs=30", "name=far", "space=sgd", "fuse=off", "trials=1", "workers=1")
-
-
-@pytest.fixture
-def ledger(folder):
-    opened = Ledger(folder.url)
-    yield opened
-    opened.close()
 
 
 def test_a_trial_whose_worker_is_killed_goes_on_from_what_lies_in_the_bucket(folder, ledger, s3):

@@ -6,7 +6,6 @@ import pytest
 from ray.cluster_utils import Cluster
 
 from hpo import cli
-from hpo.ledger import Ledger
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]
 
@@ -20,13 +19,6 @@ def cluster():
     made.add_node(**SMALL)
     yield made
     made.shutdown()
-
-
-@pytest.fixture
-def ledger(folder):
-    found = Ledger(folder.url)
-    yield found
-    found.close()
 
 
 def wait_for_epochs(ledger, process, epochs):

@@ -11,7 +11,6 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hpo.ledger import Ledger
 from hpo.ordering import versions
 
 pytestmark = pytest.mark.slow
@@ -20,13 +19,6 @@ FIRST_REVISION = Path(__file__).parent.parent / "ledger" / "revision_0001.sql"
 LONG = ("search", "recipe=cnn", "epochs=30", "name=broken", "space=sgd", "fuse=off")
 PROMISED_SECONDS = 10
 WORDS = ("search", "recipe=cnn", "trials=16", "epochs=6", "name=broken", "fuse=off", "pruner=none")
-
-
-@pytest.fixture
-def ledger(folder):
-    opened = Ledger(folder.url)
-    yield opened
-    opened.close()
 
 
 def history_of(ledger):
