@@ -35,7 +35,7 @@ class Rivals:
     def __init__(self) -> None:
         self._measured: dict[int, _Column] = defaultdict(_Column)
         self._diverged: list[int] = []
-        self._fell: dict[int, int] = {}  # the epochs in which they did, as far as pruners are to know
+        self._fell: dict[int, list[int]] = defaultdict(list)  # by the epoch, as far as pruners are to know
 
     def measured(self, trial: int, epoch: int, cost: float) -> None:
         """Take in what a trial's score was after this epoch, as a number to be minimized."""
@@ -45,7 +45,7 @@ class Rivals:
         """Take in that a trial has diverged in this epoch; None if its curve does not say so."""
         insort(self._diverged, trial)
         if epoch is not None:
-            self._fell[trial] = epoch
+            insort(self._fell[epoch], trial)
 
     def of(self, trial: int, epoch: int, known: int) -> set[int]:
         """Return against whom a trial is judged after this epoch, and itself.
@@ -75,12 +75,18 @@ class Rivals:
         window = _latest(column.trials, known)
         trials, costs = column.trials[window], np.asarray(column.costs[window])
         beside = not (trials and trials[0] <= trial < known)  # it is not among the latest itself
-        fallen = [it for it in self._diverged_since(trials, known) if below < self._fell.get(it, 0) <= epoch]
+        fallen = [it for at in range(below + 1, epoch + 1) for it in self._fallen(at, trials, known)]
         if fits:
             costs = costs[[fits(it) for it in trials]]
             fallen = [it for it in fallen if fits(it)]
         own = column.costs[bisect_left(column.trials, trial)]
         return int(np.count_nonzero(costs < own)), len(costs) + beside + len(fallen)
+
+    def _fallen(self, epoch: int, latest: Sequence[int], known: int) -> list[int]:
+        """Return who of them diverged in this epoch."""
+        found = self._fell.get(epoch)
+        recent = self._diverged_since(latest, known) if found else []
+        return found[bisect_left(found, recent[0]) : bisect_left(found, known)] if found and recent else []
 
     def _diverged_since(self, latest: Sequence[int], known: int) -> list[int]:
         """Return who diverged and is no older than any of these."""

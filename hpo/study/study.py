@@ -16,7 +16,7 @@ import hashlib
 import math
 import random
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -111,30 +111,29 @@ class Study:
     def propose(self) -> Proposal:
         """Return the next trial."""
         self._tell_what_is_due()
-        with warnings.catch_warnings():
-            # What Optuna still calls experimental (TPE's groups) is its word to us, not to the user.
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            return self._propose_next(self.size) if self.size else self._propose_baseline()
+        return self._propose_next(self.size) if self.size else self._propose_baseline()
 
     def _propose_next(self, number: int) -> Proposal:
         seed = derived_seed(self._seed, number)
         origin, chosen = self._chosen(number, seed)
         chosen |= self._space.turn(number)
         if origin in MODELS:
-            config = self._asked(MODELS[origin](seed, self._groups, self._storage), chosen)
+            config = self._asked(lambda: MODELS[origin](seed, self._groups, self._storage), chosen)
         elif self._sampler == "random":
-            config = self._asked(RandomSampler(seed), chosen)
+            config = self._asked(lambda: RandomSampler(seed), chosen)
         else:
             config = self._taken_over(chosen)
         return self._proposal(self._plan.vocabulary.defaults(config), origin)
 
-    def _asked(self, sampler: BaseSampler, chosen: dict[str, Any]) -> Config:
+    def _asked(self, make: Callable[[], BaseSampler], chosen: dict[str, Any]) -> Config:
         """Begin a trial with what is chosen and, for the rest, what a sampler of Optuna's proposes."""
-        self._study.sampler = sampler
-        if chosen:
-            self._study.enqueue_trial(chosen)
         size = self.size
-        with self._storage.showing(lambda: telling(size, self._blend.ranking)):
+        with warnings.catch_warnings(), self._storage.showing(lambda: telling(size, self._blend.ranking)):
+            # What Optuna still calls experimental (TPE's groups) is its word to us, not to the user.
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            self._study.sampler = make()
+            if chosen:
+                self._study.enqueue_trial(chosen)
             return self._space.sample(self._study.ask())
 
     def _taken_over(self, chosen: dict[str, Any]) -> Config:
