@@ -50,6 +50,13 @@ class Tally:
         self.waited += time.perf_counter() - began
         return found
 
+    async def hear(self, answer: Any) -> Any:
+        """Return the answer to a report, likewise."""
+        began = time.perf_counter()
+        found = await self.wait(answer)
+        self.reports.append(time.perf_counter() - began)
+        return found
+
 
 async def work(call: Callable[..., Any], name: str, given: argparse.Namespace, tally: Tally) -> None:
     """Train cohort after cohort."""
@@ -67,9 +74,7 @@ async def work(call: Callable[..., Any], name: str, given: argparse.Namespace, t
             await asyncio.sleep(EPOCH_SECONDS)
             tally.trained += EPOCH_SECONDS
             reports = [measured(number, config, epoch) for number, config in live.items()]
-            before = tally.waited
-            kept = await tally.wait(call("report", reports))
-            tally.reports.append(tally.waited - before)
+            kept = await tally.hear(call("report", reports))
             tally.points += len(reports)
             live = {number: live[number] for number in kept}
             if not live:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
 
 Value = None | bool | int | float | str
 
@@ -60,9 +62,18 @@ class Config(Mapping[str, Value]):
     @classmethod
     def from_json(cls, text: str) -> Config:
         """Read what `to_json` wrote."""
-        return cls(json.loads(text))
+        return cls(read_json(text))
 
     @property
     def digest(self) -> str:
         """A short name for this configuration, the same on every machine."""
         return hashlib.sha256(self.to_json().encode()).hexdigest()[:12]
+
+
+def read_json(text: str) -> Any:
+    """Read JSON of which there is much with the same names: each name is held in memory once."""
+    return json.loads(text, object_pairs_hook=_named)
+
+
+def _named(pairs: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    return {sys.intern(name): value for name, value in pairs}

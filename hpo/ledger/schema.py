@@ -31,7 +31,7 @@ from sqlalchemy import (
     insert,
 )
 
-from hpo.config import Config
+from hpo.config import Config, read_json
 from hpo.history import Search
 from hpo.trial import Attempt, Ending, Forecast, Outcome, Point, Proposal, Record
 
@@ -249,7 +249,7 @@ def _number(cell: float | None) -> float:
 
 def _mapping(text: str) -> Mapping[str, Any]:
     """Return what a text of JSON holds; most hold nothing."""
-    found: Mapping[str, Any] = {} if text == "{}" else json.loads(text)
+    found: Mapping[str, Any] = {} if text == "{}" else read_json(text)
     return found
 
 
