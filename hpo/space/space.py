@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any, cast, final
 
 from hpo.config import Config, Value
-from hpo.space.nodes import POINTS, TRUST, Fixed, Node, OneMinusLog, OneOf, Points, Suggest
+from hpo.space.nodes import POINTS, Fixed, Node, OneOf, Points
+from hpo.space.ranges import TRUST, OneMinusLog, Suggest
 from hpo.space.writing import write
 
 
