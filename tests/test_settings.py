@@ -183,7 +183,7 @@ CHARACTERS = "Must be at most 100 letters, digits, . _ or -, got "
             "Must be one of blend, tpe, random, qmc, gp, cmaes, got 'tep'. Did you mean tpe?",
         ),
         ("priority=0", "priority=0", f"{WEIGHT}, got '0'."),
-        ("priority=hihg", "priority=hihg", f"{WEIGHT}, got 'hihg'. Did you mean 'high'?"),
+        ("priority=hihg", "priority=hihg", f"{WEIGHT}, got 'hihg'. Did you mean high?"),
         (
             "pruner=asha",
             "pruner=asha",
