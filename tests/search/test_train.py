@@ -6,7 +6,7 @@ import signal
 import pytest
 from mlflow.tracking import MlflowClient
 
-from hpo import cli, handover
+from hpo import chosen, cli
 from hpo.config import Config
 from hpo.errors import InputError
 from hpo.history import State
@@ -165,7 +165,7 @@ class TestATraining:
         assert kept.stem == "0-1000"
         said = []
         words = NameSettings.from_words(["line", f"store={shared_folder.url}"])
-        found = handover.trained(handover.chosen(words, None), said.append)
+        found = chosen.trained(chosen.chosen(words, None), said.append)
         assert said == []
         assert found.curve[-1].train_loss == pytest.approx(PRINTED[700], abs=5e-7)
 
