@@ -275,7 +275,7 @@ class Referee:
             return True  # trained again after an interruption; the first measurement stands
         kept, notes = self._judge(trial, report)
         with self._writer.together():  # a verdict that is durable without what follows from it would be lost
-            self._record(replace(report, notes=notes))
+            self._record(report if report.notes == notes else replace(report, notes=notes))
             if not kept or self._out_of_budget(trial):
                 self._end(trial, Outcome.PRUNED, "" if not kept else self._limited_by)
         return trial.ending is None

@@ -173,6 +173,8 @@ def position_of(key: str, branch: str) -> int:
     >>> [position_of(key, "then") for key in ("then", "then_2", "then_12.gamma", "then_1", "schedule")]
     [1, 2, 12, 0, 0]
     """
+    if not key.startswith(branch):
+        return 0
     match = re.fullmatch(rf"{branch}(?:_([2-9]|[1-9][0-9]+))?", key.partition(".")[0])
     return int(match[1] or 1) if match else 0
 
@@ -195,11 +197,11 @@ class Vocabulary:
 
     def saying(self, keys: Iterable[str]) -> Vocabulary:
         """Return the same with each repeatable branch as often as these keys say it."""
-        keys, branches = tuple(keys), dict(self.branches)
+        keys, more = tuple(keys), dict[str, Mapping[str, Word]]()
         for name in self.repeatable:
             last = max((position_of(key, name) for key in keys), default=0)
-            branches |= {repeated(name, position): branches[name] for position in range(2, last + 1)}
-        return replace(self, branches=branches)
+            more |= {repeated(name, position): self.branches[name] for position in range(2, last + 1)}
+        return replace(self, branches={**self.branches, **more}) if more else self
 
     def with_options(self, options: Mapping[str, Mapping[str, Value]]) -> Vocabulary:
         """Return the same with a recipe's options, `model` and `loss`, typed by their defaults."""
@@ -247,7 +249,7 @@ class Vocabulary:
         for branch, words in self.branches.items():
             word = words[self._chosen(config, branch)]
             filled |= {f"{branch}.{item.name}": item.default for item in word.hyperparameters}
-        return Config(filled) | config
+        return Config({**filled, **config})
 
     def check(self, config: Config, where: str) -> list[Problem]:
         """Return everything that is wrong with a config, each with the right names."""

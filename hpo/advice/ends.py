@@ -10,7 +10,7 @@ from typing import Any, Final, Protocol
 from hpo.advice.facts import Range, in_magnitudes, is_number, position
 from hpo.config import Value
 from hpo.space import Choice, Int, Leaf, OneMinusLog, Parameter
-from hpo.space.nodes import SPREAD, TRUST
+from hpo.space.ranges import SPREAD, TRUST
 from hpo.summary import brief
 
 _OUTER: Final = 0.1

@@ -5,7 +5,8 @@ branches with hyperparameters of their own. `prior:` beside a verb says where an
 lists configurations that are to be tried.
 """
 
-from hpo.space.nodes import Choice, Fixed, Int, Leaf, Log, Node, OneMinusLog, OneOf, Points, Suggest, Uniform
+from hpo.space.nodes import Choice, Fixed, Leaf, Node, OneOf, Points
+from hpo.space.ranges import Int, Log, OneMinusLog, Suggest, Uniform
 from hpo.space.reading import find, locate, names, read
 from hpo.space.space import Parameter, Space
 

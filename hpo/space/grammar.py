@@ -11,7 +11,8 @@ from typing import Any, Final
 
 from hpo.config import Value
 from hpo.errors import did_you_mean
-from hpo.space.nodes import Choice, Fixed, Int, Leaf, Log, OneMinusLog, Option, Uniform, same
+from hpo.space.nodes import Choice, Fixed, Leaf, Option, same
+from hpo.space.ranges import Int, Log, OneMinusLog, Uniform
 from hpo.vocabulary import Hyperparameter
 
 PRIOR: Final = "prior"

@@ -9,7 +9,8 @@ from functools import cached_property
 from typing import Any, cast, final
 
 from hpo.config import Config, Value
-from hpo.space.nodes import POINTS, TRUST, Fixed, Node, OneMinusLog, OneOf, Points, Suggest
+from hpo.space.nodes import POINTS, Fixed, Node, OneOf, Points
+from hpo.space.ranges import TRUST, OneMinusLog, Suggest
 from hpo.space.writing import write
 
 
@@ -73,9 +74,8 @@ class Space:
     def groups(self) -> list[list[Parameter]]:
         """What is searched, in groups that are always there together: outside of branches, and in each."""
         together, branches = list[Parameter](), list[list[Parameter]]()
-        for key, node in self.nodes.items():
-            top = _parameter(key, key, node)
-            below = [_below(top, word) for word in node.options] if isinstance(node, OneOf) else []
+        for top, branched in self._places:
+            below = [*branched.values()]
             together += [top, *(below[0] if len(below) == 1 else ())]
             branches += below if len(below) > 1 else ()
         return [[it for it in group if it.node.searched] for group in (together, *branches)]
@@ -152,24 +152,32 @@ class Space:
 
     def _walk(self, choose: Callable[[Parameter], Value]) -> Iterator[tuple[Parameter, Value]]:
         """Yield each place with the value chosen for it, and go into the branches that were chosen."""
-        for key, node in self.nodes.items():
-            top = _parameter(key, key, node)
+        for top, branches in self._places:
             value = choose(top)
             yield top, value
-            for parameter in _below(top, value):
+            for parameter in branches.get(str(value), ()) if branches else ():
                 yield parameter, choose(parameter)
 
     def _everything(self) -> Iterator[Parameter]:
-        for key, node in self.nodes.items():
-            top = _parameter(key, key, node)
+        for top, branches in self._places:
             yield top
-            for word in node.options if isinstance(node, OneOf) else ():
-                yield from _below(top, word)
+            for parameters in branches.values():
+                yield from parameters
+
+    @cached_property
+    def _places(self) -> list[tuple[Parameter, Mapping[str, list[Parameter]]]]:
+        """The places at the top, each with those in its branches."""
+        tops = [_parameter(key, key, node) for key, node in self.nodes.items()]
+        return [(top, {word: _below(top, word) for word in _words(top.node)}) for top in tops]
 
 
 def _parameter(path: str, key: str, node: Node) -> Parameter:
     head, dot, last = path.rpartition(".")
     return Parameter(f"{head}{dot}one_minus_{last}" if isinstance(node, OneMinusLog) else path, key, node)
+
+
+def _words(node: Node) -> tuple[str, ...]:
+    return node.options if isinstance(node, OneOf) else ()
 
 
 def _below(top: Parameter, word: Value) -> list[Parameter]:

@@ -68,10 +68,15 @@ def groups(space: Space) -> dict[str, Group]:
 
 
 def _distributions(parameters: Iterable[Parameter]) -> Group:
+    return {name: it for name, it in kinds(parameters).items() if not it.single()}
+
+
+def kinds(parameters: Iterable[Parameter]) -> dict[str, BaseDistribution]:
+    """Return the distributions of parameters, by their names."""
     asked = _Asked()
     for parameter in parameters:
         parameter.node.ask(parameter.name, asked)
-    return {name: it for name, it in asked.distributions.items() if not it.single()}
+    return asked.distributions
 
 
 class _Asked:

@@ -1,4 +1,4 @@
-"""Two ways to go through a space without asking a sampler: with what is known, and with a point of a cube."""
+"""Three ways to go through a space without a sampler: by what is known, what was drawn, a cube's point."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import optuna
+from optuna.distributions import BaseDistribution
 
 
 class Known:
@@ -25,6 +26,39 @@ class Known:
     def suggest_categorical(self, name: str, choices: Any) -> Any:
         """Return one of these."""
         return self._trial.suggest_categorical(name, choices) if name in self._known else choices[0]
+
+
+class Drawn:
+    """Hands out what was drawn, of everything that is asked for, and notes it as a trial of Optuna's would.
+
+    Args:
+        drawn: values by the names of parameters.
+        kinds: the distributions of the space's parameters.
+    """
+
+    def __init__(self, drawn: Mapping[str, Any], kinds: Mapping[str, BaseDistribution]) -> None:
+        self._drawn, self._kinds = drawn, kinds
+        self.params: dict[str, Any] = {}
+        self.distributions: dict[str, BaseDistribution] = {}
+
+    def suggest_float(self, name: str, _low: float, _high: float, *, log: bool = False) -> float:  # noqa: ARG002
+        """Return what was drawn."""
+        value: float = self._take(name)
+        return value
+
+    def suggest_int(self, name: str, _low: int, _high: int) -> int:
+        """Return what was drawn."""
+        return int(self._take(name))
+
+    def suggest_categorical(self, name: str, _choices: Any) -> Any:
+        """Return what was drawn."""
+        return self._take(name)
+
+    def _take(self, name: str) -> Any:
+        value, kind = self._drawn[name], self._kinds[name]
+        self.params[name] = kind.to_external_repr(kind.to_internal_repr(value))
+        self.distributions[name] = kind
+        return value
 
 
 class Quantiles:

@@ -9,18 +9,18 @@ of trials whose rate falls to nothing, two thirds go on.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 import optuna
 from optuna.pruners import BasePruner
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial
 
 from hpo.rungs import DECAYING, PASSES, ladder
 
 ToFall = Callable[[int, int], float]
 """Of a trial's number and an epoch, how far its rate is still to fall, in [0, 1]."""
+Place = Callable[[int, int, int], tuple[int, int]]
+"""Of a trial's number, a rung and the one below: how many rivals were better there, and how many it has."""
 
 
 class Ladder(BasePruner):
@@ -29,32 +29,23 @@ class Ladder(BasePruner):
     Rivals at a rung are those that have been measured there and those that diverged on the way to it.
     """
 
-    def __init__(self, epochs: int, to_fall: ToFall) -> None:
-        self.rungs, self._to_fall = ladder(epochs), to_fall
+    def __init__(self, epochs: int, to_fall: ToFall, place: Place) -> None:
+        self.rungs, self._to_fall, self._place = ladder(epochs), to_fall, place
 
-    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:  # noqa: ARG002 - Optuna's own signature
         """Return whether the trial, after its last epoch, is to stop."""
         epoch = trial.last_step
         if epoch not in self.rungs:
             return False
-        sign = 1 if study.direction == StudyDirection.MINIMIZE else -1
         below = max((rung for rung in self.rungs if rung < epoch), default=0)
-        curves = [it.intermediate_values for it in study.get_trials(deepcopy=False)]
-        scores = [sign * curve[epoch] for curve in curves if epoch in curve]  # NaN is less than none
-        rivals = len(scores) + sum(_diverged(curve, below, epoch) for curve in curves if epoch not in curve)
-        own = sign * trial.intermediate_values[epoch]
-        better = sum(score < own for score in scores)
+        better, rivals = self._place(trial.number, epoch, below)
         if better < _passing(0.0) * rivals:
             return False  # however far its rate is to fall, which takes long to tell
+        if better >= _passing(1.0) * rivals:
+            return True
         return better >= _passing(self._to_fall(trial.number, epoch)) * rivals
 
 
 def _passing(to_fall: float) -> float:
     """Return the share that goes on of trials whose rate is still to fall so far."""
     return PASSES + (DECAYING - PASSES) * to_fall
-
-
-def _diverged(curve: Mapping[int, float], below: int, epoch: int) -> bool:
-    """Return whether a trial of this curve diverged after the rung below and before this epoch."""
-    last = max(curve, default=0)
-    return below < last < epoch and math.isnan(curve[last])

@@ -10,7 +10,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler
 
 from hpo.rungs import HALVING, HYPERBAND, halving_begins, median_begins
 from hpo.study.branching import BranchingTPE, Group
-from hpo.study.ladder import Ladder, ToFall
+from hpo.study.ladder import Ladder, Place, ToFall
 from hpo.study.view import Memory
 
 Groups = Mapping[str, Group]
@@ -35,24 +35,24 @@ MODELS: Final[Mapping[str, Callable[[int, Groups, Memory], BaseSampler]]] = {
 """What makes a sampler from a seed and the space's groups."""
 
 
-def _halving(epochs: int, _: ToFall) -> BasePruner:
+def _halving(epochs: int, *_: Any) -> BasePruner:
     # Rungs at 1/6, 1/3 and 2/3 of the epochs; from each, the better half goes on. Earlier or sharper cuts
     # stop what warms up or decays late.
     return SuccessiveHalvingPruner(min_resource=halving_begins(epochs), reduction_factor=HALVING)
 
 
-def _hyperband(epochs: int, _: ToFall) -> BasePruner:
+def _hyperband(epochs: int, *_: Any) -> BasePruner:
     return HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=HYPERBAND)
 
 
-def _median(epochs: int, _: ToFall) -> BasePruner:
+def _median(epochs: int, *_: Any) -> BasePruner:
     return MedianPruner(n_startup_trials=5, n_warmup_steps=median_begins(epochs))
 
 
-PRUNERS: Final[Mapping[str, Callable[[int, ToFall], BasePruner]]] = {
+PRUNERS: Final[Mapping[str, Callable[[int, ToFall, Place], BasePruner]]] = {
     "ladder": Ladder,
     "halving": _halving,
     "hyperband": _hyperband,
     "median": _median,
-    "none": lambda _epochs, _to_fall: NopPruner(),
+    "none": lambda *_: NopPruner(),
 }

@@ -6,27 +6,46 @@ their numbers; they say as much as all of them.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_left, insort
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 from typing import Final
+
+import numpy as np
 
 MOST: Final = 500
 
 
-class Rivals:
-    """The numbers of trials, by the epochs after which they were measured."""
+class _Column:
+    """Who was measured after one epoch, by number, and at what cost each."""
 
     def __init__(self) -> None:
-        self._measured: dict[int, list[int]] = defaultdict(list)
+        self.trials, self.costs = array("q"), array("d")
+
+    def add(self, trial: int, cost: float) -> None:
+        place = bisect_left(self.trials, trial)
+        self.trials.insert(place, trial)
+        self.costs.insert(place, cost)
+
+
+class Rivals:
+    """The numbers of trials, by the epochs after which they were measured, and what they cost there."""
+
+    def __init__(self) -> None:
+        self._measured: dict[int, _Column] = defaultdict(_Column)
         self._diverged: list[int] = []
+        self._fell: dict[int, list[int]] = defaultdict(list)  # by the epoch, as far as pruners are to know
 
-    def measured(self, trial: int, epoch: int) -> None:
-        """Take in that a trial was measured after this epoch."""
-        insort(self._measured[epoch], trial)
+    def measured(self, trial: int, epoch: int, cost: float) -> None:
+        """Take in what a trial's score was after this epoch, as a number to be minimized."""
+        self._measured[epoch].add(trial, cost)
 
-    def diverged(self, trial: int) -> None:
-        """Take in that a trial has diverged."""
+    def diverged(self, trial: int, epoch: int | None) -> None:
+        """Take in that a trial has diverged in this epoch; None if its curve does not say so."""
         insort(self._diverged, trial)
+        if epoch is not None:
+            insort(self._fell[epoch], trial)
 
     def of(self, trial: int, epoch: int, known: int) -> set[int]:
         """Return against whom a trial is judged after this epoch, and itself.
@@ -36,11 +55,45 @@ class Rivals:
             epoch: the epoch.
             known: only trials with lower numbers count.
         """
-        latest = _latest(self._measured[epoch], known)
-        since = latest[0] if latest else 0
-        return {trial, *latest, *(it for it in _latest(self._diverged, known) if it >= since)}
+        window = _latest(self._measured[epoch].trials, known)
+        latest = self._measured[epoch].trials[window]
+        return {trial, *latest, *self._diverged_since(latest, known)}
+
+    def place(
+        self, trial: int, epoch: int, below: int, known: int, fits: Callable[[int], bool] | None = None
+    ) -> tuple[int, int]:
+        """Return how many of a trial's rivals were better after this epoch, and how many there are with it.
+
+        Args:
+            trial: its number; it was measured after that epoch.
+            epoch: the epoch.
+            below: who diverged after this epoch and before `epoch`, or in it, is a rival and was worse.
+            known: only trials with lower numbers count.
+            fits: says of the others which ones count; all, if it is None.
+        """
+        column = self._measured[epoch]
+        window = _latest(column.trials, known)
+        trials, costs = column.trials[window], np.asarray(column.costs[window])
+        beside = not (trials and trials[0] <= trial < known)  # it is not among the latest itself
+        fallen = [it for at in range(below + 1, epoch + 1) for it in self._fallen(at, trials, known)]
+        if fits:
+            costs = costs[[fits(it) for it in trials]]
+            fallen = [it for it in fallen if fits(it)]
+        own = column.costs[bisect_left(column.trials, trial)]
+        return int(np.count_nonzero(costs < own)), len(costs) + beside + len(fallen)
+
+    def _fallen(self, epoch: int, latest: Sequence[int], known: int) -> list[int]:
+        """Return who of them diverged in this epoch."""
+        found = self._fell.get(epoch)
+        recent = self._diverged_since(latest, known) if found else []
+        return found[bisect_left(found, recent[0]) : bisect_left(found, known)] if found and recent else []
+
+    def _diverged_since(self, latest: Sequence[int], known: int) -> list[int]:
+        """Return who diverged and is no older than any of these."""
+        found = self._diverged[_latest(self._diverged, known)]
+        return found[bisect_left(found, latest[0]) :] if latest else found
 
 
-def _latest(trials: list[int], known: int) -> list[int]:
+def _latest(trials: Sequence[int], known: int) -> slice:
     end = bisect_left(trials, known)
-    return trials[max(end - MOST, 0) : end]
+    return slice(max(end - MOST, 0), end)

@@ -16,7 +16,7 @@ import hashlib
 import math
 import random
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any, Final, cast
 
@@ -28,14 +28,14 @@ from optuna.distributions import (
     json_to_distribution,
 )
 from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import RandomSampler
+from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState, create_trial
 
 from hpo.config import Config
 from hpo.plan import Plan
 from hpo.study.blend import PRIOR, Blend
-from hpo.study.branching import groups
-from hpo.study.drawing import Known, Quantiles
+from hpo.study.branching import groups, kinds
+from hpo.study.drawing import Drawn, Known, Quantiles
 from hpo.study.methods import MODELS, PRUNERS
 from hpo.study.rivals import Rivals
 from hpo.study.view import Memory, telling
@@ -75,15 +75,16 @@ class Study:
         self._seed: int = plan.setting("seed")
         self._lag = plan.search.lag
         self._blend, self._groups = Blend(plan.space, plan.past.found), groups(plan.space)
+        self._kinds = kinds(plan.space.parameters)
+        self._spelled = {name: distribution_to_json(it) for name, it in self._kinds.items()}
         self._storage, self._rivals = Memory(), Rivals()
         self._study = optuna.create_study(
             storage=self._storage,
             study_name="hpo",  # Hyperband hashes it into its choice of brackets
-            pruner=PRUNERS[plan.setting("pruner")](plan.epochs, self._to_fall),
+            pruner=PRUNERS[plan.setting("pruner")](plan.epochs, self._to_fall, self._place),
             direction=cast("Any", self._objective.direction),
         )
-        self._live: dict[int, optuna.Trial] = {}
-        self._configs: dict[int, Config] = {}  # of those
+        self._live: dict[int, Config] = {}  # what the sampler was not told the end of
         self._ended: dict[int, tuple[Outcome, float | None]] = {}  # and not told to the sampler yet
         self._told = 0  # in a deterministic search: the first that was not
         self._passed: set[int] = set()  # numbers that others took
@@ -110,24 +111,38 @@ class Study:
     def propose(self) -> Proposal:
         """Return the next trial."""
         self._tell_what_is_due()
-        with warnings.catch_warnings():
-            # What Optuna still calls experimental (TPE's groups) is its word to us, not to the user.
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            return self._propose_next(self.size) if self.size else self._propose_baseline()
+        return self._propose_next(self.size) if self.size else self._propose_baseline()
 
     def _propose_next(self, number: int) -> Proposal:
         seed = derived_seed(self._seed, number)
         origin, chosen = self._chosen(number, seed)
-        self._study.sampler = (
-            MODELS[origin](seed, self._groups, self._storage) if origin in MODELS else RandomSampler(seed)
-        )
         chosen |= self._space.turn(number)
-        if chosen:
-            self._study.enqueue_trial(chosen)
-        with self._storage.showing(telling(number, self._blend.ranking)):
-            trial = self._study.ask()
-            config = self._plan.vocabulary.defaults(self._space.sample(trial))
-        return self._proposal(trial, config, origin)
+        if origin in MODELS:
+            config = self._asked(lambda: MODELS[origin](seed, self._groups, self._storage), chosen)
+        elif self._sampler == "random":
+            config = self._asked(lambda: RandomSampler(seed), chosen)
+        else:
+            config = self._taken_over(chosen)
+        return self._proposal(self._plan.vocabulary.defaults(config), origin)
+
+    def _asked(self, make: Callable[[], BaseSampler], chosen: dict[str, Any]) -> Config:
+        """Begin a trial with what is chosen and, for the rest, what a sampler of Optuna's proposes."""
+        size = self.size
+        with warnings.catch_warnings(), self._storage.showing(lambda: telling(size, self._blend.ranking)):
+            # What Optuna still calls experimental (TPE's groups) is its word to us, not to the user.
+            warnings.simplefilter("ignore", ExperimentalWarning)
+            self._study.sampler = make()
+            if chosen:
+                self._study.enqueue_trial(chosen)
+            return self._space.sample(self._study.ask())
+
+    def _taken_over(self, chosen: dict[str, Any]) -> Config:
+        """Begin a trial of which everything is chosen: as if Optuna were asked for it, which takes long."""
+        drawn = Drawn(chosen, self._kinds)
+        config = self._space.sample(drawn)
+        notes = {"fixed_params": chosen} if chosen else {}
+        self._storage.begin(drawn.params, drawn.distributions, notes)
+        return config
 
     def _chosen(self, number: int, seed: int) -> tuple[str, dict[str, Any]]:
         """Return who proposes, and what, as far as it is not left to Optuna's sampler."""
@@ -144,7 +159,7 @@ class Study:
         self._study.enqueue_trial(located)
         trial = self._study.ask()
         self._space.sample(Known(trial, located))
-        return self._proposal(trial, self._plan.baseline, BASELINE)
+        return self._proposal(self._plan.baseline, BASELINE)
 
     def _sobol_point(self, number: int) -> dict[str, Any]:
         from scipy.stats import qmc  # takes as long to import as all the rest
@@ -160,17 +175,18 @@ class Study:
         self._space.sample(point)
         return point.drawn
 
-    def _proposal(self, trial: optuna.Trial, config: Config, origin: str) -> Proposal:
-        self._live[trial.number], self._configs[trial.number] = trial, config
-        told = self._storage.trial(trial.number)  # a live trial copies itself whenever it is asked
-        self._blend.proposed(trial.number, origin, told.params)
+    def _proposal(self, config: Config, origin: str) -> Proposal:
+        number = self.size - 1
+        self._live[number] = config
+        told = self._storage.trial(number)
+        self._blend.proposed(number, origin, told.params)
         return Proposal(
-            number=trial.number,
+            number=number,
             config=config,
             origin=origin,
-            params=dict(told.params),
-            distributions={name: distribution_to_json(it) for name, it in told.distributions.items()},
-            notes=self._notes(trial.number),
+            params=told.params,
+            distributions={name: self._spelled[name] for name in told.distributions},
+            notes=self._notes(number),
         )
 
     def _notes(self, number: int) -> dict[str, Any]:
@@ -181,26 +197,44 @@ class Study:
 
     def report(self, trial: int, epoch: int, score: float) -> tuple[bool, dict[str, Any]]:
         """Take in a score; return whether the trial goes on, and what the pruner noted."""
-        before = self._notes(trial)
-        live = self._live[trial]
-        live.report(score, epoch)
-        self._rivals.measured(trial, epoch)
+        before = self._storage.trial(trial).system_attrs
+        self._measure(trial, epoch, score)
         # The pruner is asked in any case: it notes the trial's rungs while it judges.
-        known = trial - self._lag + 1 if self._lag else self.size
-        with self._storage.showing(self._no_larger(trial, self._rivals.of(trial, epoch, known))):
-            pruned = epoch < self._plan.epochs and live.should_prune() and trial > 0
+        with self._storage.showing(lambda: self._rivals_of(trial, epoch)):
+            pruned = epoch < self._plan.epochs and self._would_prune(trial) and trial > 0
+        after = self._storage.trial(trial).system_attrs
+        if after is before:  # Optuna replaces what it changes
+            return not pruned, {}
         return not pruned, {key: it for key, it in self._notes(trial).items() if before.get(key) != it}
+
+    def _measure(self, trial: int, epoch: int, score: float) -> None:
+        self._storage.measured(trial, epoch, score)
+        self._rivals.measured(trial, epoch, score if self._objective.direction == "minimize" else -score)
+
+    def _would_prune(self, trial: int) -> bool:
+        return self._study.pruner.prune(self._study, self._storage.trial(trial))
 
     def _to_fall(self, trial: int, epoch: int) -> float:
         """Return how far the learning rate of a trial is still to fall."""
-        return left_to_fall(self._configs[trial], epoch, self._plan.epochs)
+        return left_to_fall(self._live[trial], epoch, self._plan.epochs)
 
-    def _no_larger(self, trial: int, rivals: set[int]) -> set[int]:
-        """Return those rivals that cost no more than the trial: who costs more does not make it needless."""
-        if not self._objective.beside:
-            return rivals
-        own = self._beside(trial)
-        return {it for it in rivals if all(a <= b for a, b in zip(self._beside(it), own, strict=True))}
+    def _place(self, trial: int, epoch: int, below: int) -> tuple[int, int]:
+        """Return how many of a trial's rivals did better by this rung, and how many there are with it."""
+        fits = (lambda it: self._no_larger(it, trial)) if self._objective.beside else None
+        return self._rivals.place(trial, epoch, below, self._known(trial), fits)
+
+    def _rivals_of(self, trial: int, epoch: int) -> set[int]:
+        """Return against whom a trial is judged, and itself."""
+        rivals = self._rivals.of(trial, epoch, self._known(trial))
+        return {it for it in rivals if self._no_larger(it, trial)} if self._objective.beside else rivals
+
+    def _known(self, trial: int) -> int:
+        """Return below which number a verdict on a trial knows the others."""
+        return trial - self._lag + 1 if self._lag else self.size
+
+    def _no_larger(self, rival: int, trial: int) -> bool:
+        """Whether a rival costs no more than a trial: one that costs more does not make it needless."""
+        return all(a <= b for a, b in zip(self._beside(rival), self._beside(trial), strict=True))
 
     def _beside(self, trial: int) -> tuple[float, ...]:
         """Return what a trial costs, as it counts."""
@@ -219,40 +253,49 @@ class Study:
 
     def _tell(self, trial: int) -> None:
         """Tell the sampler how a trial ended."""
-        live, (outcome, score) = self._live.pop(trial), self._ended.pop(trial)
-        del self._configs[trial]
+        outcome, score = self._ended.pop(trial)
+        del self._live[trial]
         self._worst = max([self._worst, *self._costs(trial)])
         if outcome is not Outcome.FAILED and outcome is not Outcome.LOST:
             self._measured += 1
-            epochs = 0 if outcome is Outcome.DIVERGED else self._last_epoch(live)
+            epochs = 0 if outcome is Outcome.DIVERGED else self._last_epoch(trial)
             self._blend.ended(trial, epochs, self._objective.cost(score), self._beside(trial))
-        if outcome is Outcome.DIVERGED:
-            self._rivals.diverged(trial)
         if outcome in (Outcome.DIVERGED, Outcome.REFUSED):
-            self._end_hopeless(live)
-        elif outcome is Outcome.FINISHED:
-            self._study.tell(live, score)
+            self._end_hopeless(trial)
         else:
-            self._study.tell(live, state=_STATES[outcome])
+            self._end(trial, _STATES[outcome], score)
+        if outcome is Outcome.DIVERGED:
+            last = self._last_epoch(trial)
+            self._rivals.diverged(trial, last if math.isnan(self._curve(trial).get(last, 0.0)) else None)
 
-    def _end_hopeless(self, live: optuna.Trial) -> None:
+    def _end(self, trial: int, state: TrialState, score: float | None) -> None:
+        """End a trial as Optuna's `tell` would: no score is NaN, and one that failed has none."""
+        sound = score is not None and not math.isnan(score) and state is not TrialState.FAIL
+        if state is TrialState.COMPLETE and not sound:
+            state = TrialState.FAIL
+        self._storage.end(trial, state, score if sound else None)
+
+    def _end_hopeless(self, trial: int) -> None:
         """Tell what diverged or cannot fit in the way that makes each sampler avoid the region.
 
         TPE ranks a pruned trial whose last value is NaN behind all others of its length; the others
         learn from complete trials only, so they are told the worst score of all that have ended.
         """
         if self._sampler in ("tpe", BLEND) or not math.isfinite(self._worst):
-            live.report(math.nan, self._last_epoch(live) + 1)
-            self._study.tell(live, state=TrialState.PRUNED)
+            self._storage.measured(trial, self._last_epoch(trial) + 1, math.nan)
+            self._end(trial, TrialState.PRUNED, None)
         else:
-            self._study.tell(live, self._worst if self._objective.direction == "minimize" else -self._worst)
+            worst = self._worst if self._objective.direction == "minimize" else -self._worst
+            self._end(trial, TrialState.COMPLETE, worst)
 
     def _costs(self, trial: int) -> Iterator[float]:
-        scores = self._storage.trial(trial).intermediate_values.values()
-        return (self._objective.cost(score) for score in scores if not math.isnan(score))
+        return (self._objective.cost(score) for score in self._curve(trial).values() if not math.isnan(score))
 
-    def _last_epoch(self, live: optuna.Trial) -> int:
-        return self._storage.trial(live.number).last_step or 0
+    def _curve(self, trial: int) -> Mapping[int, float]:
+        return self._storage.trial(trial).intermediate_values
+
+    def _last_epoch(self, trial: int) -> int:
+        return max(self._curve(trial), default=0)
 
     def restore(self, record: Record) -> None:
         """Take in a record of the past; the records of a search must come in their order."""
@@ -263,8 +306,7 @@ class Study:
             case Proposal():
                 self._restore_proposal(record)
             case Point() if record.trial in self._live:
-                self._live[record.trial].report(record.score, record.epoch)
-                self._rivals.measured(record.trial, record.epoch)
+                self._measure(record.trial, record.epoch, record.score)
                 self._remember(record.trial, record.notes)
             case Attempt() if COSTS in record.notes:
                 self._taken[record.trial] = record.notes[COSTS]
@@ -277,16 +319,10 @@ class Study:
             return
         self._tell_what_is_due()
         distributions = {name: _distribution(text) for name, text in proposal.distributions.items()}
-        past = create_trial(
-            state=TrialState.RUNNING,
-            params=_as_chosen(proposal.params, distributions),
-            distributions=distributions,
-            system_attrs=dict(proposal.notes),
-        )
-        self._study.add_trial(past)
-        self._live[proposal.number] = optuna.Trial(self._study, self._storage.id(proposal.number))
-        self._configs[proposal.number] = proposal.config
-        self._blend.proposed(proposal.number, proposal.origin, past.params)
+        params = _as_chosen(proposal.params, distributions)
+        self._storage.begin(params, distributions, proposal.notes)
+        self._live[proposal.number] = proposal.config
+        self._blend.proposed(proposal.number, proposal.origin, params)
 
     def _remember(self, trial: int, notes: Mapping[str, Any]) -> None:
         for name, value in notes.items():

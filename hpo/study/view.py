@@ -7,11 +7,12 @@ rule that knows nothing but numbers and endings: it is the same when a study is 
 from __future__ import annotations
 
 import copy
-from collections.abc import Collection, Container, Iterable, Iterator, Set
+from collections.abc import Callable, Collection, Container, Iterable, Iterator, Mapping, Set
 from contextlib import contextmanager
 from itertools import islice
-from typing import Final
+from typing import Any, Final
 
+from optuna.distributions import BaseDistribution
 from optuna.storages import InMemoryStorage
 from optuna.trial import FrozenTrial, TrialState
 
@@ -28,7 +29,7 @@ class Memory(InMemoryStorage):
         super().__init__()
         self._ids: list[int] = []
         self._trials: list[FrozenTrial] = []
-        self._shown: Collection[int] | None = None
+        self._shown: Callable[[], Collection[int]] | None = None
         self._having: Set[str] = frozenset()
 
     @property
@@ -50,9 +51,29 @@ class Memory(InMemoryStorage):
         self._trials = self._studies[study_id].trials  # the list itself: to ask for each trial takes long
         return self._ids[-1]
 
+    def begin(
+        self,
+        params: dict[str, Any],
+        distributions: dict[str, BaseDistribution],
+        attributes: Mapping[str, Any],
+    ) -> None:
+        """Take in a trial that is under way, with all that a sampler would have noted; nothing is copied."""
+        (study,) = self._studies
+        self.create_new_trial(study)
+        trial = self._trials[-1]
+        trial.params, trial.distributions, trial.system_attrs = params, distributions, dict(attributes)
+
+    def measured(self, number: int, epoch: int, score: float) -> None:
+        """Take in a trial's score; in place, for Optuna copies the whole curve, and nobody keeps one."""
+        self._trials[number].intermediate_values[epoch] = score
+
+    def end(self, number: int, state: TrialState, score: float | None) -> None:
+        """Take in how a trial ended, and to what score, as Optuna's own `tell` would."""
+        self.set_trial_state_values(self._ids[number], state, None if score is None else [score])
+
     @contextmanager
-    def showing(self, shown: Collection[int]) -> Iterator[None]:
-        """Show only trials with these numbers meanwhile."""
+    def showing(self, shown: Callable[[], Collection[int]]) -> Iterator[None]:
+        """Show only trials with these numbers meanwhile; they are found out once somebody looks."""
         self._shown = shown
         try:
             yield
@@ -77,7 +98,7 @@ class Memory(InMemoryStorage):
         """Return the trials of these states that are shown."""
         if self._shown is None or states == (TrialState.WAITING,):  # those wait to be proposed: no past
             return super().get_all_trials(study_id, deepcopy, states)
-        trials = [self._trials[number] for number in sorted(self._shown)]
+        trials = [self._trials[number] for number in sorted(self._shown())]
         if self._having:
             trials = [trial for trial in trials if trial.params.keys() >= self._having]
         if states is not None:

@@ -1,4 +1,4 @@
-"""Text that stays on one line."""
+"""Text that stays on one line, and text that need not."""
 
 from __future__ import annotations
 
@@ -17,3 +17,8 @@ def say(console: Console, text: str) -> None:
         console.print(Text(text), no_wrap=True, overflow="ellipsis")
     else:
         console.print(Text(text), soft_wrap=True)
+
+
+def tell(console: Console, sentence: str) -> None:
+    """Print a sentence: in as many lines as it takes in a terminal, in one in a file."""
+    console.print(Text(sentence), soft_wrap=not console.is_terminal)

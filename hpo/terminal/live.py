@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
-from rich.text import Text
 
 from hpo import outlook
 from hpo.history import History, Search, State
 from hpo.terminal import training, wishing, wording
 from hpo.terminal.keys import Keys
-from hpo.terminal.lines import line, say
+from hpo.terminal.lines import line, say, tell
 from hpo.terminal.notices import Notices
 from hpo.terminal.picture import Picture
 from hpo.wish import Wish
@@ -54,7 +53,7 @@ class LineView:
         ordered = "" if plan.frugal else f" · {wording.ordered(plan)}"
         self._say(f"{search.name}  {search.recipe} · {search.objective}{ordered}")
         for sentence in [*outlook.beginning(plan), *outlook.opening(plan, history)]:
-            self._console.print(Text(sentence))
+            tell(self._console, sentence)
 
     def update(self, search: Search, history: History) -> None:
         """Print what is new: a pause, how many trials train at once, and those that ended."""

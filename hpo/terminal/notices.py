@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from rich.console import Console
-from rich.text import Text
 
 from hpo.history import History
 from hpo.terminal import wording
+from hpo.terminal.lines import tell
 
 
 class Notices:
@@ -26,4 +26,4 @@ class Notices:
             if warning not in self._told:
                 self._told.add(warning)
                 for line in warning.splitlines():
-                    self._console.print(Text(wording.first_line(line)))
+                    tell(self._console, wording.first_line(line))

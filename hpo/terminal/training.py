@@ -15,7 +15,7 @@ from hpo import summary
 from hpo.history import History, Search, Trial
 from hpo.recipe import Objective
 from hpo.terminal import tables, wishing, wording
-from hpo.terminal.lines import say
+from hpo.terminal.lines import say, tell
 from hpo.terminal.notices import Notices
 from hpo.trial import Point
 
@@ -127,7 +127,7 @@ class Lines:
         self._told = history.epochs
         self._notices.start(history)
         for line in _opening(plan):
-            self._console.print(Text(line))
+            tell(self._console, line)
 
     def update(self, search: Search, history: History) -> None:
         """Print the epochs that are new, and that it pauses or goes on."""

@@ -31,7 +31,7 @@ def started():
 
 def proposed(memory, study, seed):
     study.sampler = BranchingTPE(seed, groups(SPACE), memory)
-    with memory.showing(range(memory.size)):
+    with memory.showing(lambda: range(memory.size)):
         trial = study.ask()
         return trial, SPACE.sample(trial)
 

@@ -4,13 +4,13 @@ import math
 import random
 from collections import Counter
 
-import optuna
 import pytest
-from optuna.trial import TrialState
+from optuna.trial import TrialState, create_trial
 
 from hpo.space import read
 from hpo.study.blend import Blend
 from hpo.study.ladder import Ladder
+from hpo.study.rivals import Rivals
 from hpo.training.words import VOCABULARY
 
 SPACE = "optimizer: {one_of: {sgd: {lr: {log: [1e-4, 1], prior: 0.1}}, adamw: {lr: {log: [1e-5, 1]}}}}"
@@ -105,49 +105,58 @@ def steady(_trial, _epoch):
     ("epochs", "rungs"), [(1, ()), (2, (1,)), (6, (1, 3)), (9, (2, 4)), (20, (2, 4, 9)), (51, (2, 4, 10, 23))]
 )
 def test_rungs_are_close_together_and_begin_low(epochs, rungs):
-    assert Ladder(epochs, steady).rungs == rungs
+    assert Ladder(epochs, steady, lambda *_: (0, 1)).rungs == rungs
+
+
+class Field:
+    """A ladder of six epochs, and whom it has seen."""
+
+    def __init__(self, others=(), to_fall=steady):
+        self.rivals, self.size = Rivals(), 0
+        self.ladder = Ladder(6, to_fall, lambda *rung: self.rivals.place(*rung, self.size))
+        for curve in others:
+            self.measured(curve)
+            if math.isnan(curve[-1]):
+                self.rivals.diverged(self.size - 1, len(curve))
+
+    def measured(self, curve):
+        for epoch, cost in enumerate(curve, start=1):
+            if not math.isnan(cost):
+                self.rivals.measured(self.size, epoch, cost)
+        self.size += 1
+
+    def stops(self, *curve):
+        self.measured(curve)
+        trial = create_trial(state=TrialState.RUNNING, intermediate_values=dict(enumerate(curve, start=1)))
+        trial.number = self.size - 1
+        return self.ladder.prune(None, trial)
 
 
 class TestLadder:
-    def study(self, direction="minimize", others=(), to_fall=steady):
-        study = optuna.create_study(direction=direction, pruner=Ladder(6, to_fall))
-        for curve in others:
-            trial = study.ask()
-            for epoch, score in enumerate(curve, start=1):
-                trial.report(score, epoch)
-            study.tell(trial, state=TrialState.PRUNED)
-        return study
-
-    def stops(self, study, score, epoch=1):
-        trial = study.ask()
-        trial.report(score, epoch)
-        return trial.should_prune()
-
-    @pytest.mark.parametrize(("direction", "sign"), [("minimize", 1), ("maximize", -1)])
-    def test_the_best_third_goes_on(self, direction, sign):
-        study = self.study(direction, [[sign * loss] for loss in (1.0, 2.0, 3.0, 4.0, 5.0)])
-        assert not self.stops(study, sign * 1.5)
-        study = self.study(direction, [[sign * loss] for loss in (1.0, 2.0, 3.0, 4.0, 5.0)])
-        assert self.stops(study, sign * 2.5)
+    def test_the_best_third_goes_on(self):
+        others = [[1.0], [2.0], [3.0], [4.0], [5.0]]
+        assert not Field(others).stops(1.5)
+        assert Field(others).stops(2.5)
 
     @pytest.mark.parametrize(("left", "score"), [(0.0, 3.5), (0.6, 5.5), (1.0, 7.5)])
     def test_the_further_the_rate_is_to_fall_the_more_go_on(self, left, score):
         others = [[float(loss)] for loss in range(1, 11)]
-        assert not self.stops(self.study(others=others, to_fall=lambda trial, epoch: left), score)
-        assert self.stops(self.study(others=others, to_fall=lambda trial, epoch: left), score + 1)
+        assert not Field(others, lambda trial, epoch: left).stops(score)
+        assert Field(others, lambda trial, epoch: left).stops(score + 1)
 
     def test_each_is_judged_by_its_own_rate(self):
-        study = self.study(others=[[1.0], [2.0], [3.0], [4.0], [5.0]], to_fall=lambda trial, _: trial == 6)
-        assert self.stops(study, 3.5)
-        assert not self.stops(study, 3.5)
+        field = Field([[1.0], [2.0], [3.0], [4.0], [5.0]], lambda trial, _: trial == 6)
+        assert field.stops(3.5)
+        assert not field.stops(3.5)
 
     def test_who_is_first_goes_on(self):
-        assert not self.stops(self.study(), 9.0)
+        assert not Field().stops(9.0)
 
     def test_between_rungs_nobody_stops(self):
-        assert not self.stops(self.study(others=[[1.0, 1.0], [1.0, 1.0]]), 9.0, epoch=2)
+        assert not Field([[1.0, 1.0], [1.0, 1.0]]).stops(9.0, 9.0)
 
     def test_who_diverged_on_the_way_was_worse(self):
-        assert self.stops(self.study(others=[[1.0], [2.0]]), 1.5)
-        assert not self.stops(self.study(others=[[1.0], [2.0], [math.nan], [math.nan]]), 1.5)
-        assert self.stops(self.study(others=[[1.0] * 3, [2.0] * 3, [math.nan], [math.nan]]), 1.5, epoch=3)
+        ill = [math.nan]
+        assert Field([[1.0], [2.0]]).stops(1.5)
+        assert not Field([[1.0], [2.0], ill, ill]).stops(1.5)
+        assert Field([[1.0] * 3, [2.0] * 3, ill, ill]).stops(9.0, 9.0, 1.5)

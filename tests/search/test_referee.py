@@ -129,6 +129,26 @@ def test_the_baseline_is_trial_0_as_it_stands(url):
     assert trial.params["optimizer.sgd.one_minus_momentum"] == pytest.approx(0.1)
 
 
+def stopped(url, objective, sign):
+    """Who is stopped at the first rung of a ladder, where scores have nothing to do with configurations."""
+    _, referee = make(url, "trials=12", "sampler=random", f"objective={objective}")
+    found = set()
+    for number in range(12):
+        referee.ask(f"cohort-{number}", 1)
+        cost = float(7 * number % 12)
+        for epoch in (1, 2):
+            kept = referee.report([Point(number, epoch, sign * cost, cost, cost, 0.1, 1.0, 1.0, 0.01)])
+        found |= {number} - set(kept)
+    return found
+
+
+def test_what_is_maximized_is_stopped_where_it_is_low(url):
+    low = stopped(url, "maximize accuracy", -1)
+    assert low == stopped(url, "minimize loss", 1)
+    assert 3 in low  # the worst so far
+    assert 7 not in low  # the second best
+
+
 def test_the_baseline_is_never_pruned(url):
     name, referee = make(url, "trials=30", "pruner=halving")
     workers = Workers(1, EPOCHS)

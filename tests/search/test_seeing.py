@@ -76,11 +76,11 @@ class TestRivals:
     def field(self):
         found = Rivals()
         for trial in range(1000):
-            found.measured(trial, 1)
+            found.measured(trial, 1, float(trial))
         for trial in range(0, 1000, 100):
-            found.measured(trial, 2)
+            found.measured(trial, 2, -float(trial))
         for trial in (90, 990):
-            found.diverged(trial)
+            found.diverged(trial, trial // 90)
         return found
 
     def test_they_are_the_latest_that_were_measured_after_the_same_epoch(self, field):
@@ -96,3 +96,15 @@ class TestRivals:
 
     def test_after_an_epoch_that_nobody_has_seen_who_diverged_is_all_there_is(self, field):
         assert field.of(3, 9, 1000) == {3, 90, 990}
+
+    def test_a_place_is_among_the_latest_and_itself(self, field):
+        assert field.place(999, 1, 0, 1000) == (499, 500)
+        assert field.place(999, 1, 0, 700) == (500, 501)
+        assert field.place(100, 1, 0, 1000) == (0, 501)
+
+    def test_who_diverged_on_the_way_to_a_rung_was_worse(self, field):
+        assert field.place(900, 2, 0, 1000) == (0, 11)  # 90 in the first epoch, 990 far above
+        assert field.place(0, 2, 1, 1000) == (9, 10)
+
+    def test_who_does_not_fit_has_no_place(self, field):
+        assert field.place(900, 2, 0, 1000, lambda trial: trial % 200 == 100) == (0, 5)

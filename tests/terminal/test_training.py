@@ -105,6 +105,15 @@ def test_a_line_is_whole_in_a_file_and_cut_off_where_a_terminal_ends(plan):
         assert last.endswith("…") is terminal
 
 
+def test_a_sentence_is_one_line_in_a_file_and_wraps_in_a_terminal(plan):
+    for terminal in (False, True):
+        screen = Console(file=io.StringIO(), width=40, force_terminal=terminal, color_system=None)
+        training.Lines(screen).start(plan, history(0))
+        lines = screen.file.getvalue().splitlines()
+        assert any(line.startswith("memory predicted") and len(line) > 60 for line in lines) is not terminal
+        assert (max(map(len, lines)) <= 40) is terminal
+
+
 def test_a_resumed_training_goes_on_below_its_heading(plan):
     screen = console()
     view = training.Lines(screen)
