@@ -11,7 +11,6 @@ import logging
 import math
 import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -120,16 +119,15 @@ def _told(account: Account, model: Any, number: int, config: Any, epochs: int) -
     return loss
 
 
-def syne(account: Account, seed: int, name: str) -> None:
-    """Syne Tune's asynchronous halving in its stopping form, with this one of its searchers."""
+def syne_asha(account: Account, seed: int) -> None:
+    """Syne Tune's ASHA, in its stopping form."""
     from syne_tune.backend.trial_status import Trial
     from syne_tune.config_space import uniform
-    from syne_tune.optimizer import baselines
+    from syne_tune.optimizer.baselines import ASHA
 
     table = account.table
     space = {axis.name: uniform(0.0, 1.0) for axis in table.axes}
-    rungs = {"metric": "loss", "time_attr": "epoch", "max_t": table.epochs}
-    search = getattr(baselines, name)(space, random_seed=seed, **rungs)
+    search = ASHA(space, metric="loss", time_attr="epoch", max_t=table.epochs, random_seed=seed)
     for number in range(len(table.curves)):
         trial = Trial(number, search.suggest().config, None)
         search.on_trial_add(trial)
@@ -146,6 +144,4 @@ def _train(account: Account, configuration: int, trial: Any, search: Any) -> Non
             return
 
 
-OTHERS: Mapping[str, Callable[[Account, int], None]] = {"smac": smac, "bohb": bohb} | {
-    f"syne:{name.lower()}": partial(syne, name=name) for name in ("ASHA", "BOHB", "ASHACQR")
-}
+OTHERS: Mapping[str, Callable[[Account, int], None]] = {"smac": smac, "bohb": bohb, "syne:asha": syne_asha}
