@@ -1,4 +1,4 @@
-"""Searchers of other libraries, for `benchmarks/replay.py`: PriorBand of NePS, SMAC3 and Syne Tune's ASHA.
+"""Searchers of others, for `benchmarks/replay.py`: NePS's PriorBand, SMAC3, HpBandSter's BOHB, Syne Tune.
 
 They are imported when they are asked for: `pip install 'hpo[bench]'`, in an environment of their own. Each
 proposes a point of the unit cube, or a trial to go on with, and until which epoch it is to train.
@@ -6,9 +6,12 @@ proposes a point of the unit cube, or a trial to go on with, and until which epo
 
 from __future__ import annotations
 
+import itertools
 import logging
+import math
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -77,6 +80,45 @@ def _never(config: Any, seed: int, budget: float) -> float:
     raise NotImplementedError("it is asked and told")
 
 
+def bohb(account: Account, seed: int) -> None:
+    """HpBandSter's BOHB (Falkner et al., 2018): its own model in a loop of our own, without its servers."""
+    from ConfigSpace import ConfigurationSpace, Float
+    from hpbandster.optimizers.config_generators.bohb import BOHB
+
+    np.random.seed(seed)
+    space = ConfigurationSpace(seed=seed)
+    space.add([Float(axis.name, (0.0, 1.0)) for axis in account.table.axes])
+    model, brackets = BOHB(space), math.floor(math.log(account.table.epochs, 3)) + 1
+    for last in itertools.cycle(reversed(range(brackets))):
+        rungs = [account.table.epochs / 3**it for it in reversed(range(last + 1))]
+        _bracket(account, model, brackets // (last + 1) * 3**last, rungs)
+
+
+def _bracket(account: Account, model: Any, first: int, rungs: Sequence[float]) -> None:
+    """Let so many configurations go up these rungs, from each the best third."""
+    free = len(account.table.curves) - len(account.seen)
+    if not free:
+        raise Spent
+    going: Iterable[tuple[int, Any]] = (_drawn(account, model) for _ in range(min(first, free)))
+    for rung in rungs:
+        epochs = max(1, round(rung))
+        losses = {number: (_told(account, model, number, config, epochs), config) for number, config in going}
+        best = sorted(losses, key=lambda number: losses[number][0])[: max(1, len(losses) // 3)]
+        going = [(number, losses[number][1]) for number in best]
+
+
+def _drawn(account: Account, model: Any) -> tuple[int, Any]:
+    config, _ = model.get_config(None)  # it asks the model of the most epochs, whatever it is told
+    return account.take([config[axis.name] for axis in account.table.axes]), config
+
+
+def _told(account: Account, model: Any, number: int, config: Any, epochs: int) -> float:
+    loss = _shown(account.train(number, epochs))
+    given = {"config": config, "budget": epochs}
+    model.new_result(SimpleNamespace(result={"loss": loss}, kwargs=given, exception=None))
+    return loss
+
+
 def syne_asha(account: Account, seed: int) -> None:
     """Syne Tune's ASHA, in its stopping form."""
     from syne_tune.backend.trial_status import Trial
@@ -102,4 +144,4 @@ def _train(account: Account, configuration: int, trial: Any, search: Any) -> Non
             return
 
 
-OTHERS: Mapping[str, Callable[[Account, int], None]] = {"smac": smac, "syne:asha": syne_asha}
+OTHERS: Mapping[str, Callable[[Account, int], None]] = {"smac": smac, "bohb": bohb, "syne:asha": syne_asha}

@@ -61,12 +61,15 @@ def halving(account: Account, seed: int, factor: int = 3) -> None:
             until = min(until * factor, account.table.epochs)
 
 
-def top(account: Account, seed: int, share: float = 0.5) -> None:
-    """Pay a share of the budget for one epoch of as many as that buys, then train the best to their ends."""
+def top(account: Account, seed: int, share: float = 0.5, until: int = 2) -> None:
+    """Pay a share of the budget for one epoch of as many as that buys, then train the best to their ends.
+
+    TaskSet's first point lies before training, so one epoch is `until` the second.
+    """
     points, first = _points(account, seed), {}
     while account.paid < share * account.budget:
         configuration = account.take(next(points))
-        first[configuration] = account.train(configuration, 1)
+        first[configuration] = account.train(configuration, until)
     for configuration in sorted(first, key=lambda it: first[it]):
         account.train(configuration, account.table.epochs)
 

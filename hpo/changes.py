@@ -19,7 +19,7 @@ from hpo.plan import OPTION, OVERRIDE, SPACE_FILE
 from hpo.settings import ResumeSettings, SearchSettings
 
 FREE: Final = (
-    *("budget", "trials", "timeout", "workers", "cluster"),
+    *("budget", "trials", "timeout", "workers", "cluster", "priority"),
     *("report_within", "checkpoint_every", "checkpoints"),
     *("confirm", "confirm_seeds", "require", "memory"),
 )

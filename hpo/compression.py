@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from hpo.handover import chosen, demand_room, trained
+from hpo.chosen import chosen, trained
+from hpo.destination import demand_room
 from hpo.settings import CompressSettings
 
 if TYPE_CHECKING:  # imports torch

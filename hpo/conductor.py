@@ -276,7 +276,9 @@ class _Conductor:
 
         address, (workers, share) = _cluster(self.search), _shared_out(self.search)
         growing = bool(address) and self.search.settings["workers"] == "auto"
-        order = cluster.Order(workers, share, self.plan.setting("report_within"), resumed, growing)
+        priority = self.plan.setting("priority") if address else None
+        within = self.plan.setting("report_within")
+        order = cluster.Order(workers, share, within, resumed, growing, priority)
         place = cluster.joined(address) if address else cluster.local(workers * share.processes)
         # Ray sets handlers of its own when it starts, so ours come before and after.
         with stoppable(), place, stoppable():

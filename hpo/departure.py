@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from hpo import frames
+from hpo.destination import taken
 from hpo.errors import InputError, Problem
 from hpo.history import History, Search
 from hpo.ledger import Ledger
@@ -75,10 +76,9 @@ def _tables(search: Search, history: History, to: str, write: Callable[[pd.DataF
     """Write the trials to a file and the epochs to one beside it."""
     path = Path(to)
     beside = path.with_name(f"{path.stem}-epochs{path.suffix}")
-    for taken in (path, beside):
-        if taken.exists():
-            message = "This file exists and is left as it is. Choose another name, or delete it."
-            raise InputError(Problem(f"to={to}", f"{taken}: {message}"))
+    for each in (path, beside):
+        if each.exists():
+            raise InputError(taken(each))
     try:
         write(frames.trials(search, history), path)
         write(frames.epochs(history), beside)

@@ -6,9 +6,9 @@ import json
 from collections.abc import Callable
 from dataclasses import replace
 
+from hpo.chosen import chosen, trained
 from hpo.conductor import Result, Telling, Viewing, run
 from hpo.errors import InputError, Problem
-from hpo.handover import chosen, trained
 from hpo.history import Search, Trial
 from hpo.ordering import order_training
 from hpo.plan import Plan

@@ -9,25 +9,20 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import Any, Final
 
-from hpo import pareto
+from hpo.chosen import Chosen, chosen, trained
+from hpo.destination import demand_room, taken, write_new
 from hpo.errors import HpoError, InputError, Problem
 from hpo.export import TARGETS, Proof, Run, card, folder, script
 from hpo.export.parts.comparing import compare
-from hpo.history import History, Trial
-from hpo.ledger import Ledger
+from hpo.history import Trial
 from hpo.plan import Plan
 from hpo.rounding import ROUNDING, reorders
-from hpo.settings import ExportSettings, NameSettings
+from hpo.settings import ExportSettings
 from hpo.summary import measures
 from hpo.training.checkpoint import split_safetensors
-from hpo.trial import Point
 from hpo.verdict import sentences
-
-if TYPE_CHECKING:  # imports torch
-    from hpo.serving import Served
-    from hpo.shelf import Kept
 
 _IN_ONE_PROCESS: Final = """One process adds up in another order, so
 losses may differ by a ten-thousandth, and with dropout, which draws other masks, by more."""
@@ -73,7 +68,7 @@ def _serve(found: Chosen, settings: ExportSettings, hear: Callable[[str], None])
     to = Path(settings.to)
     _demand_no_weights(settings, f"as={settings.form} has its weights in itself. Leave this out.")
     if to.exists():
-        raise InputError(_taken(to))
+        raise InputError(taken(to))
     from hpo.serving import FORMS
     from hpo.tracking import attach
 
@@ -81,56 +76,9 @@ def _serve(found: Chosen, settings: ExportSettings, hear: Callable[[str], None])
     return f"{written}\n{attach(found.plan.search, [written.path])}"
 
 
-def trained(chosen: Chosen, hear: Callable[[str], None], what_for: str = "for the weights") -> Served:
-    """Return a trial as its training left it, or train it again; `hear` is told what for, and the curve.
-
-    Raises:
-        HpoError: it diverges now.
-    """
-    from hpo.serving import train_again
-
-    plan, trial, past = chosen.plan, chosen.trial, _kept(chosen)
-
-    def tell(point: Point) -> None:
-        hear(f"epoch {point.epoch}  {plan.search.objective.metric} {point.score:.6g}")
-
-    if past is None:
-        hear(f"Training trial {trial.number} once more, {what_for}.")
-    elif past.snapshot.epoch < plan.epochs:
-        hear(f"Training trial {trial.number} on from epoch {past.snapshot.epoch}, {what_for}.")
-    return train_again(plan, trial.number, plan.vocabulary.defaults(trial.proposal.config), tell, past)
-
-
-def _kept(chosen: Chosen) -> Kept | None:
-    """Return what the search has kept of the winner's training, if that was plain: see `Shelf.close`."""
-    from hpo.shelf import Shelf
-    from hpo.training.snapshot import PLAIN
-
-    lasting = chosen.history.lasting
-    if lasting is None or chosen.trial is not chosen.history.best:
-        return None
-    kept, _ = Shelf.of(chosen.plan, chosen.store).find(lasting.proposal)  # a damaged one is trained again
-    return kept if kept and kept.snapshot.engine == PLAIN else None
-
-
 def _demand_no_weights(settings: ExportSettings, because: str) -> None:
     if settings.weights:
         raise InputError(Problem(f"weights={settings.weights}", because))
-
-
-def demand_room(to: Path) -> None:
-    """Make a folder.
-
-    Raises:
-        InputError: something lies in it already, or it cannot be made.
-    """
-    try:
-        to.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(Problem(f"to={to}", f"Cannot write here: {error.strerror}.")) from None
-    if any(to.iterdir()):
-        message = "This folder is not empty, and is left as it is. Choose another name, or delete it."
-        raise InputError(Problem(f"to={to}", message))
 
 
 def _write_folder(to: Path, run: Run, proof: Proof, hear: Callable[[str], None]) -> str:
@@ -251,55 +199,3 @@ def _origin(found: Chosen) -> str:
     said = fill(" ".join(sentences(history) if chosen is history.best else []), width=100)
     score = f"{search.objective.metric} {curve.score:.6g}"
     return "\n\n".join(filter(None, (f"trial {chosen.number} of {search.name}{how}: {score}", said, caveat)))
-
-
-class Chosen(NamedTuple):
-    """A trial that is handed over, its search, and the store that they are in."""
-
-    store: str
-    plan: Plan
-    history: History
-    trial: Trial
-
-
-def chosen(settings: NameSettings, trial: int | None, pick: str = "") -> Chosen:
-    """Return a trial, by its number or what it is picked for; the winner if nothing is named.
-
-    Raises:
-        InputError: there is no such search or trial, or it did not train.
-    """
-    ledger = Ledger(settings.store)
-    search = ledger.search(settings.name)
-    history = ledger.history(search)
-    number = pareto.pick(history, pick) if pick else trial
-    return Chosen(settings.store, Plan.of(search), history, _trial(history, number, settings.name))
-
-
-def _trial(history: History, trial: int | None, name: str) -> Trial:
-    found = history.best if trial is None else history.trials.get(trial)
-    if found is None:
-        what = "No trial has finished yet" if trial is None else f"There is no trial {trial}"
-        raise InputError(Problem(name, f"{what} in this search. Look at it: hpo show {name}."))
-    if found.score is None:
-        raise InputError(Problem(f"trial={found.number}", "This trial did not train a single epoch."))
-    return found
-
-
-def write_new(path: Path, text: str) -> Path:
-    """Write a file that is not there yet, and return its path.
-
-    Raises:
-        InputError: it is there, or cannot be written.
-    """
-    try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError:
-        raise InputError(_taken(path)) from None
-    except OSError as error:
-        raise InputError(Problem(f"to={path}", f"Cannot write here: {error.strerror}.")) from None
-    return path
-
-
-def _taken(path: Path) -> Problem:
-    return Problem(f"to={path}", "This file exists and is left as it is. Choose another name, or delete it.")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from hpo.handover import chosen, trained
+from hpo.chosen import chosen, trained
 from hpo.settings import PromoteSettings, RollbackSettings
 from hpo.tracking.registry import Champion, register, roll_back
 

@@ -26,7 +26,7 @@ def submit(given: SubmitSettings) -> str:
     name = given.name or f"{ordered.recipe}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
     files = _files(ordered)
     words = [f"{key}={path}" for key, (path, _) in files.items()] + [f"name={name}", *given.typed(*_HERE)]
-    Service(given.service).submit(name, ["hpo", "search", *words], dict(files.values()))
+    Service(given.service).submit(name, ["hpo", "search", *words], dict(files.values()), given.priority)
     return name
 
 
@@ -37,7 +37,8 @@ def go_on(given: ResumeSettings) -> None:
         InputError: it runs already, or the service does not take it. Whether it can go on is said there.
     """
     words = given.typed("search", "store", "cluster", "service")
-    Service(given.service).go_on(given.search, ["hpo", "resume", given.search, *words])
+    priority = given.priority if "priority" in given.model_fields_set else None
+    Service(given.service).go_on(given.search, ["hpo", "resume", given.search, *words], priority)
 
 
 def _files(ordered: Search) -> dict[str, tuple[str, str]]:

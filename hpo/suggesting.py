@@ -6,7 +6,7 @@ from pathlib import Path
 
 from hpo.advice import advise
 from hpo.advice.suggestion import suggest as next_space
-from hpo.handover import write_new
+from hpo.destination import write_new
 from hpo.ledger import Ledger
 from hpo.settings import SpaceSettings
 

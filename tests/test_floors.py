@@ -28,6 +28,7 @@ FLOORS = {
         "goals",
         "front",
         "past",
+        "destination",
     ],
     1: [
         "space",
@@ -76,6 +77,7 @@ FLOORS = {
         "watching",
         "check",
         "doctor",
+        "chosen",
         "handover",
         "extension",
         "compression",

@@ -34,6 +34,7 @@ def test_only_the_recipe_must_be_said(monkeypatch):
         "warm_start": "auto",
         "workers": "auto",
         "cluster": "",
+        "priority": 1.0,
         "objective": "",
         "memory": None,
         "fuse": "auto",
@@ -74,6 +75,10 @@ def test_dotted_words_are_gathered_as_text():
         ("budget=1trainings", "budget", "1training"),
         ("workers=3", "workers", 3),
         ("workers=auto", "workers", "auto"),
+        ("priority=3", "priority", 3.0),
+        ("priority=.5", "priority", 0.5),
+        ("priority=high", "priority", 4.0),
+        ("priority=low", "priority", 0.25),
         ("gpus_per_trial=0.25", "gpus_per_trial", 0.25),
         ("gpus_per_trial=2", "gpus_per_trial", 2.0),
         ("workers_per_trial=2", "workers_per_trial", 2),
@@ -122,12 +127,13 @@ def test_a_bare_word_is_the_name_where_a_verb_takes_one():
 
 KNOWN = (
     "recipe, space, budget, trials, epochs, timeout, objective, memory, sampler, pruner, warm_start, "
-    "workers, cluster, fuse, gpus_per_trial, workers_per_trial, parallel, seed, confirm, confirm_seeds, "
-    "require, junit, deterministic, report_within, name, store, checkpoint_every, checkpoints"
+    "workers, cluster, priority, fuse, gpus_per_trial, workers_per_trial, parallel, seed, confirm, "
+    "confirm_seeds, require, junit, deterministic, report_within, name, store, checkpoint_every, checkpoints"
 )
 WHOLE = "Must be a whole number ≥ 1, got "
 DURATION = "Must be a duration such as 90, 90s, 10m or 2h, got "
 SHARE = "Must be a share such as 0.25, or whole GPUs such as 2, got "
+WEIGHT = "Must be low, normal, high or a number above 0, such as 3"
 PLACE = "Must be a folder, or an address such as s3://bucket/path"
 CHARACTERS = "Must be at most 100 letters, digits, . _ or -, got "
 
@@ -176,6 +182,8 @@ CHARACTERS = "Must be at most 100 letters, digits, . _ or -, got "
             "sampler=tep",
             "Must be one of blend, tpe, random, qmc, gp, cmaes, got 'tep'. Did you mean tpe?",
         ),
+        ("priority=0", "priority=0", f"{WEIGHT}, got '0'."),
+        ("priority=hihg", "priority=hihg", f"{WEIGHT}, got 'hihg'. Did you mean high?"),
         (
             "pruner=asha",
             "pruner=asha",

@@ -11,11 +11,13 @@ os.environ.update(
     RAY_worker_niceness="5",  # as polite as Ray would have it (15), training would wait for uploading
     TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
     TUNE_DISABLE_SIGINT_HANDLER="1",
+    TUNE_MAX_PENDING_TRIALS_PG="1000000",  # how many wait for a place is ours to say
     TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S="0",
 )
 
 from hpo.cluster.joined import capacity, joined
 from hpo.cluster.local import local
-from hpo.cluster.placement import Order, train
+from hpo.cluster.order import Order
+from hpo.cluster.placement import train
 
 __all__ = ["Order", "capacity", "joined", "local", "train"]

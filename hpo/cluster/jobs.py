@@ -23,6 +23,7 @@ _TALKATIVE: Final = (
     "ray._private.runtime_env.packaging",
 )
 _AGAIN: Final = "~"
+_PRIORITY: Final = "hpo.priority"
 _UNDER_WAY: Final = ("waiting", "running")
 _STATES: Final = {
     JobStatus.PENDING: "waiting",
@@ -34,13 +35,17 @@ _STATES: Final = {
 
 
 class Job(NamedTuple):
-    """A search that was submitted, and what became of it; `submitted` in seconds since 1970."""
+    """A search that was submitted, and what became of it; `submitted` in seconds since 1970.
+
+    `priority` is its weight beside others, as it was submitted.
+    """
 
     name: str
     state: str
     reason: str
     submitted: float
     id: str
+    priority: float = 1.0
 
 
 class Service:
@@ -60,13 +65,14 @@ class Service:
         with self._explained():
             self._client = JobSubmissionClient(address)
 
-    def submit(self, name: str, words: Sequence[str], files: Mapping[str, str]) -> None:
+    def submit(self, name: str, words: Sequence[str], files: Mapping[str, str], priority: float) -> None:
         """Have a command run there that begins a search, in a folder with these files.
 
         Args:
             name: of the search, by which it is found again.
             words: the command.
             files: texts by their paths.
+            priority: its weight beside others, by which it is listed.
 
         Raises:
             InputError: there is a search of this name, or the service does not take it.
@@ -74,10 +80,10 @@ class Service:
         if any(job.name == name for job in self.jobs()):
             remedy = f"See it: hpo status. Stop it: {self._stop(name)}. Or choose another name"
             raise InputError(Problem(f"name={name}", f"A search of this name was submitted. {remedy}."))
-        self._start(name, words, files)
+        self._start(name, words, files, priority)
 
-    def go_on(self, name: str, words: Sequence[str]) -> None:
-        """Have a command run there that goes on with a search.
+    def go_on(self, name: str, words: Sequence[str], priority: float | None) -> None:
+        """Have a command run there that goes on with a search, with the priority it had if none is given.
 
         Raises:
             InputError: it runs already, or the service does not take it.
@@ -85,12 +91,13 @@ class Service:
         before = [job for job in self.jobs() if job.name == name]
         if any(job.state in _UNDER_WAY for job in before):
             raise InputError(Problem(name, f"This search is under way. Stop it: {self._stop(name)}"))
-        self._start(f"{name}{_AGAIN}{len(before) + 1}", words, {})
+        kept = priority or (before[0].priority if before else 1.0)
+        self._start(f"{name}{_AGAIN}{len(before) + 1}", words, {}, kept)
 
     def _stop(self, name: str) -> str:
         return f"hpo stop {name} service={self.address}"
 
-    def _start(self, job: str, words: Sequence[str], files: Mapping[str, str]) -> None:
+    def _start(self, job: str, words: Sequence[str], files: Mapping[str, str], priority: float) -> None:
         with self._explained(), tempfile.TemporaryDirectory(prefix="hpo-submit-") as folder:
             for path, text in files.items():
                 place = Path(folder, path)
@@ -100,6 +107,7 @@ class Service:
                 entrypoint=shlex.join(words),
                 submission_id=f"{_PREFIX}{job}",
                 runtime_env={"working_dir": folder},
+                metadata={_PRIORITY: f"{priority:g}"},
             )
 
     def jobs(self) -> list[Job]:
@@ -114,6 +122,7 @@ class Service:
                 " ".join((job.message or "").split()),
                 (job.start_time or 0) / 1000,
                 str(job.submission_id),
+                float((job.metadata or {}).get(_PRIORITY, 1.0)),
             )
             for job in sorted(ours, key=lambda job: job.start_time or 0, reverse=True)
         ]

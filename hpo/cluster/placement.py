@@ -13,17 +13,18 @@ import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 
+from hpo.cluster.allowance import Allowance, yielding
+from hpo.cluster.asking import asking
 from hpo.cluster.crew import Crew
 from hpo.cluster.host import Host, Referee
 from hpo.cluster.last_words import leave_last_words
 from hpo.cluster.node import Place, pinned, this_node
+from hpo.cluster.order import Order
 from hpo.errors import HpoError, SearchError
 from hpo.hardware import Share
 from hpo.line import Line
@@ -31,25 +32,8 @@ from hpo.stopping import GRACE_SECONDS
 from hpo.trial import Stopped
 
 _PATIENCE_SECONDS: Final = 10.0
-_VAIN: Final = 3  # so many workers that fail before they train, and the cause is not in the trials
 
 Work = Callable[[str, Line, Crew], None]
-
-
-@dataclass(frozen=True)
-class Order:
-    """What is wanted of the workers of a search.
-
-    `workers` cohorts train at once, each with its `share` of the machines; `within` is how many seconds one
-    may be silent (`hpo.cluster.watch.Watch`). `resumed`: trials that were under way are handed out again.
-    `growing`: as many cohorts more as there is room for on machines that join.
-    """
-
-    workers: int
-    share: Share
-    within: float | None = None
-    resumed: bool = False
-    growing: bool = False
 
 
 def train(make: Callable[[], Referee], work: Work, order: Order) -> None:
@@ -106,17 +90,18 @@ def _fit(host: Any, work: Work, order: Order, folder: str) -> None:
     from ray import tune
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what went wrong is told by its ending
-    share, asking = order.share, _asking(host, order.workers)
+    share, allowance = order.share, Allowance(order)
+    searcher = asking(host, order.workers, allowance)
     resources = tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}] * share.processes)
     trainable = tune.with_parameters(
         _trainable(), work=work, host=host, share=share, folders=(folder, os.getcwd())
     )
-    results = tune.Tuner(
+    tuner = tune.Tuner(
         tune.with_resources(trainable, resources),
         tune_config=tune.TuneConfig(
-            search_alg=asking,
+            search_alg=searcher,
+            scheduler=yielding(allowance) if order.priority else None,
             num_samples=-1,
-            max_concurrent_trials=None if order.growing else order.workers,
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
@@ -125,8 +110,12 @@ def _fit(host: Any, work: Work, order: Order, folder: str) -> None:
             verbose=0,
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
         ),
-    ).fit()
-    if asking.in_vain >= _VAIN:
+    )
+    try:
+        results = tuner.fit()
+    finally:
+        allowance.leave()
+    if searcher.gave_up:
         cause = str(results.errors[-1]).strip().splitlines()[-1]
         raise SearchError(f"Workers fail before they take up a trial: {cause}")
 
@@ -167,47 +156,3 @@ def _trainable() -> type:
             self.crew.dismiss()
 
     return Cohort
-
-
-def _asking(host: Any, workers: int) -> Any:
-    from ray.tune.search import Searcher
-
-    class Asking(Searcher):
-        """Passes Tune's question for work on to the referee, and tells it whose worker died."""
-
-        def __init__(self) -> None:
-            super().__init__(metric="done", mode="max")
-            self.suggested = 0
-            self.alive: set[str] = set()  # cohorts that have a worker, or are about to
-            self.in_vain = 0  # workers in a row that failed with no trial in hand
-
-        def suggest(self, trial_id: str) -> Any:
-            self.suggested += 1
-            if self.in_vain >= _VAIN:
-                return Searcher.FINISHED
-            # The first workers need not wait for the referee to start: they load torch meanwhile.
-            first = self.suggested <= workers
-            ready, exhausted = (True, False) if first else ray.get(host.outlook.remote(list(self.alive)))
-            if ready:
-                self.alive.add(trial_id)
-                return {"cohort": trial_id}
-            return Searcher.FINISHED if exhausted else None
-
-        def on_trial_complete(
-            self,
-            trial_id: str,
-            result: dict[str, Any] | None = None,  # noqa: ARG002 - Tune's own signature
-            error: bool = False,  # noqa: FBT001, FBT002
-        ) -> None:
-            self.alive.discard(trial_id)
-            had_trials = error and ray.get(host.lost.remote(trial_id))
-            self.in_vain = self.in_vain + 1 if error and not had_trials else 0
-
-        def save(self, checkpoint_path: str) -> None:
-            """Save nothing: the ledger has it all."""
-            Path(checkpoint_path).touch()
-
-        def restore(self, checkpoint_path: str) -> None:
-            """Restore nothing: Tune's own resume is not used."""
-
-    return Asking()

@@ -17,6 +17,7 @@ from hpo.settings.words import shown
 _NUMBER: Final = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
 _PREFIXES: Final = ("", "k", "m", "g", "t")
 _DATABASES: Final = ("sqlite", "postgresql")
+_PRIORITIES: Final = {"low": 0.25, "normal": 1.0, "high": 4.0}
 AUTO: Final = "auto"
 OFF: Final = "off"
 
@@ -97,6 +98,15 @@ def _cluster(value: object) -> str:
     if text and text != "auto" and not re.fullmatch(r"([\w.-]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}", text):
         raise ValueError(f"must be auto, or an address such as 10.0.0.1:6379, got {text!r}.")
     return text
+
+
+def _priority(value: object) -> float:
+    text = str(value)
+    weight = _PRIORITIES.get(text) or (float(text) if re.fullmatch(_NUMBER, text) else 0.0)
+    if not 0 < weight < float("inf"):
+        form = f"must be {', '.join(_PRIORITIES)} or a number above 0, such as 3"
+        raise ValueError(f"{form}, got {text!r}.{nearest(text, _PRIORITIES)}")
+    return weight
 
 
 def _part(value: object) -> float:
@@ -245,6 +255,7 @@ Spend = Annotated[str, BeforeValidator(_budget)]
 Bytes = Annotated[int, BeforeValidator(_bytes)]
 Gpus = Annotated[float, BeforeValidator(_gpus)]
 Cluster = Annotated[str, BeforeValidator(_cluster)]
+Priority = Annotated[float, BeforeValidator(_priority)]
 Part = Annotated[float, BeforeValidator(_part)]
 Flag = Annotated[bool, BeforeValidator(_flag)]
 Name = Annotated[str, BeforeValidator(_name)]

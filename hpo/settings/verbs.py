@@ -25,6 +25,7 @@ from hpo.settings.values import (
     Number,
     Parallel,
     Place,
+    Priority,
     Pruner,
     PrunerName,
     Requirements,
@@ -146,6 +147,7 @@ class SearchSettings(TrialSettings):
         default_factory=lambda: os.environ.get("HPO_CLUSTER", ""),
         description="Ray cluster: auto, host:6379 (HPO_CLUSTER, or our own)",
     )
+    priority: Priority = Field(default=1.0, description="Its weight beside other searches there: high, 3 …")
     fuse: Fuse = Field(default="auto", description="Trials that a worker trains at once: auto, off, 32 …")
     gpus_per_trial: Gpus | None = Field(default=None, description="0.25, 1, 2 … (one GPU if there is one)")
     workers_per_trial: Count = Field(default=1, description="Processes that train a trial together")

@@ -203,9 +203,13 @@ def next_steps(search: Search, history: History, words: Sequence[str]) -> Render
 
 def searches(described: Iterable[Mapping[str, Any]]) -> RenderableType:
     """Return the list of searches (`summary.describe_outline`), or how to start one."""
-    rows = [_search_row(search) for search in described]
+    found = list(described)
+    rows = [_search_row(search) for search in found]
+    columns = ("name", "recipe", "state", "trials", "best", "started")
     hint = "There is no search yet. Start one: hpo search recipe=cnn"
-    return _listed(("name", "recipe", "state", "trials", "best", "started"), rows) if rows else Text(hint)
+    if not rows:
+        return Text(hint)
+    return _listed(*_with_priority(columns, rows, [it["settings"].get("priority", 1.0) for it in found]))
 
 
 def _search_row(search: Mapping[str, Any]) -> tuple[str, ...]:
@@ -220,12 +224,28 @@ def _search_row(search: Mapping[str, Any]) -> tuple[str, ...]:
 
 def jobs(described: Iterable[Mapping[str, Any]]) -> RenderableType:
     """Return what a service was given to do (`hpo.submission.status`), or how to give it something."""
+    found = list(described)
     rows = [
         (job["name"], job["state"], _minute(job["submitted"]), wording.first_line(job["reason"]))
-        for job in described
+        for job in found
     ]
     hint = "Nothing was submitted yet. Submit something: hpo submit recipe=cnn"
-    return _listed(("name", "state", "submitted", "why"), rows) if rows else Text(hint)
+    if not rows:
+        return Text(hint)
+    return _listed(
+        *_with_priority(("name", "state", "submitted", "why"), rows, [it["priority"] for it in found])
+    )
+
+
+def _with_priority(
+    columns: tuple[str, ...], rows: Sequence[tuple[str, ...]], priorities: Sequence[float]
+) -> tuple[tuple[str, ...], Sequence[tuple[str, ...]]]:
+    """Put a column of priorities before the last one, if they differ."""
+    if len({*priorities, 1.0}) == 1:
+        return columns, rows
+    told = zip(rows, priorities, strict=True)
+    wider = [(*row[:-1], f"{priority:g}", row[-1]) for row, priority in told]
+    return (*columns[:-1], "priority", columns[-1]), wider
 
 
 def _minute(seconds: float) -> str:

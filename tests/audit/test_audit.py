@@ -17,10 +17,6 @@ from hpo import cli
 from hpo.audit import audit
 from hpo.history import State
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning"
-)
-
 EPOCHS, TRIALS = 4, 6
 
 

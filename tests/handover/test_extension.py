@@ -48,6 +48,6 @@ def test_a_trial_goes_on_from_its_last_epoch_by_the_schedule_of_all(tmp_path):
 
 
 def test_fewer_epochs_are_refused(monkeypatch, capsys):
-    monkeypatch.setattr("hpo.handover.Ledger", Trained)
+    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
     assert cli.main(["extend", "tiny-1", "epochs=2"]) == 2
     assert "Trials of tiny-1 have 2 epochs: name a larger number." in capsys.readouterr().err

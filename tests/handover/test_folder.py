@@ -18,7 +18,7 @@ FILES = "README.md config.yaml curve.txt model.safetensors optim.py requirements
 @pytest.fixture
 def export(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hpo.handover.Ledger", Trained)
+    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
     return lambda *words: cli.main(["export", "tiny-1", *words])
 
 

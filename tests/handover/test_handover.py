@@ -125,7 +125,7 @@ class TestTables:
     def test_what_is_there_stays(self, form, read, export, tmp_path, capsys):
         (tmp_path / f"all-epochs.{form}").write_text("kept")
         assert export(f"as={form}", f"to=all.{form}") == 2
-        assert f"all-epochs.{form}: This file exists" in capsys.readouterr().err
+        assert f"all-epochs.{form}\n    This file exists" in capsys.readouterr().err
         assert not (tmp_path / f"all.{form}").exists()
         assert export(f"as={form}", f"to=no/all.{form}") == 2
         assert "Cannot write here" in capsys.readouterr().err

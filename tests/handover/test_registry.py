@@ -29,7 +29,7 @@ print(version.version, version.tags["hpo.search"], version.tags["hpo.trial"])
 def test_a_champion_is_promoted_loaded_without_hpo_and_rolled_back(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr("hpo.handover.Ledger", Trained)
+    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
     assert cli.main(["promote", "tiny-1"]) == 0
     assert "Version 1 of tiny is the champion." in capsys.readouterr().out
     environment = {**os.environ, "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}

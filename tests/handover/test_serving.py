@@ -11,7 +11,7 @@ from hpo.serving.forms import run_onnx
 @pytest.fixture
 def export(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hpo.handover.Ledger", Trained)
+    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
     monkeypatch.setattr("hpo.tracking.attach", lambda search, paths: f"kept {paths[0]} of {search.name}")
     return lambda *words: cli.main(["export", "tiny-1", *words])
 

@@ -17,7 +17,6 @@ TRIALS, EPOCHS = 8, 3
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("main job"),  # one search for the whole module
-    pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy"),  # MLflow's, under SQLAlchemy 2.1
 ]
 
 

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from hpo import cohort, depot, shelf
-from hpo.handover import chosen, trained
+from hpo.chosen import chosen, trained
 from hpo.job import Job
 from hpo.ledger import Ledger
 from hpo.line import Line

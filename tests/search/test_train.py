@@ -6,7 +6,7 @@ import signal
 import pytest
 from mlflow.tracking import MlflowClient
 
-from hpo import cli, handover
+from hpo import chosen, cli
 from hpo.config import Config
 from hpo.errors import InputError
 from hpo.history import State
@@ -25,7 +25,6 @@ PRINTED = {
     600: 0.0099244,
     700: 0.0099244,
 }
-MLFLOW = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")  # its own, under SQLAlchemy 2.1
 
 
 def ordered(*words):
@@ -151,7 +150,6 @@ class TestATraining:
         assert points[99]["train_loss"] == pytest.approx(PRINTED[100], abs=5e-7)
         assert {"score", "lr", "grad_norm", "grad_norm_clipped", "clipped_share"} < points[0].keys()
 
-    @MLFLOW
     def test_mlflow_has_its_curve_and_its_memory(self, shared_folder, trained):
         client = MlflowClient(f"sqlite:///{shared_folder.path}/mlflow.db")
         experiment = client.get_experiment_by_name("linear").experiment_id
@@ -165,7 +163,7 @@ class TestATraining:
         assert kept.stem == "0-1000"
         said = []
         words = NameSettings.from_words(["line", f"store={shared_folder.url}"])
-        found = handover.trained(handover.chosen(words, None), said.append)
+        found = chosen.trained(chosen.chosen(words, None), said.append)
         assert said == []
         assert found.curve[-1].train_loss == pytest.approx(PRINTED[700], abs=5e-7)
 

@@ -208,6 +208,18 @@ def test_a_metric_to_be_maximized_comes_first():
     assert "Trial 1 beats the baseline (trial 0, accuracy 0.9) by 0.06 (6.7%)." in text(console)
 
 
+def test_priorities_are_listed_where_they_differ():
+    job = {"name": "one", "state": "running", "reason": "", "submitted": 0.0, "priority": 1.0}
+    console = recorder()
+    console.print(tables.jobs([job]))
+    assert "priority" not in text(console)
+    console = recorder()
+    console.print(tables.jobs([job, {**job, "name": "two", "priority": 2.5}]))
+    head, *rows = text(console).splitlines()
+    assert head.split() == ["name", "state", "submitted", "priority", "why"]
+    assert [row.split()[-1] for row in rows] == ["1", "2.5"]
+
+
 def test_an_empty_list_says_how_to_begin():
     console = recorder()
     console.print(tables.searches([]))

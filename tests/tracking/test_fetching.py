@@ -24,10 +24,6 @@ from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
 if TYPE_CHECKING:
     from conftest import Tape
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning",
-)
-
 EPOCHS = 3
 THERE, HERE = "sqlite:///hpo.db", "sqlite:///here.db"
 SEARCH = Search(

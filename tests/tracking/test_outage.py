@@ -24,10 +24,6 @@ from hpo.tracking import follow, following, sync
 if TYPE_CHECKING:
     from conftest import Tape
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning",
-)
-
 
 class Stub(socketserver.ThreadingTCPServer):
     """Accepts connections and answers each request with one line, or never."""

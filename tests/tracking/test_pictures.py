@@ -17,10 +17,6 @@ from hpo.trial import Attempt, Outcome, Proposal
 if TYPE_CHECKING:
     from conftest import Tape
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning",
-)
-
 
 def parent(uri: str) -> Any:
     from mlflow import MlflowClient

@@ -24,10 +24,6 @@ from hpo.tracking import Ui, follow, following, ui
 if TYPE_CHECKING:
     from conftest import Tape
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning",
-)
-
 
 def free_port() -> int:
     with socket.socket() as probe:

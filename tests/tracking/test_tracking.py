@@ -19,10 +19,6 @@ from hpo.trial import CONFIRMATION, PROOF, SEED, Outcome, Point, Proposal
 if TYPE_CHECKING:
     from conftest import Tape
 
-pytestmark = pytest.mark.filterwarnings(
-    "ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning",
-)
-
 
 def upload(tape: Tape, uri: str) -> int:
     from hpo.tracking import sync

@@ -12,6 +12,8 @@ from torch.nn import functional as F
 from hpo import recipe
 from hpo.training.execution import execute
 from hpo.training.fused.kernels import Chance, Kernels
+from hpo.training.fused.kernels.dropout import Dropout
+from hpo.training.fused.kernels.views import unbind
 
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-4}
 SEED = 5
@@ -148,6 +150,13 @@ ROWS = {
     "linear": Row(lambda: nn.Linear(3, 4), [SEQUENCES]),
     "linear-no-bias": Row(lambda: nn.Linear(3, 4, bias=False), [numbers(5, 3)]),
     "linear-vector": Row(lambda: nn.Linear(3, 4), [numbers(3)]),
+    "unbind": Row(
+        lambda: Apply(lambda x: sum(part * place for place, part in enumerate(x.permute(2, 0, 1))), 3),
+        [SEQUENCES],
+    ),
+    "unbind-one-of": Row(lambda: Apply(lambda x: x.unbind(1)[2], 3), [SEQUENCES]),
+    "unbind-last": Row(lambda: Apply(lambda x: torch.stack(torch.unbind(x, -1)[1:]), 3), [SEQUENCES]),
+    "unbind-expanded": Row(lambda: Apply(lambda x: x.expand(2, -1, -1, -1).unbind()[1], 3), [SEQUENCES]),
     "embedding": Row(lambda: nn.Embedding(7, 3), [whole(7, 5, 6)]),
     "embedding-padding": Row(lambda: nn.Embedding(7, 3, padding_idx=2), [whole(7, 5, 6)]),
     "embedding-last-padding": Row(lambda: nn.Embedding(7, 3, padding_idx=-1), [whole(7, 5, 6)]),
@@ -498,6 +507,20 @@ def test_those_who_go_on_drop_what_they_drop_alone():
     rates = torch.tensor([RATES[row] for row in rows])
     found = run_together([modules[row] for row in rows], chance, inputs[0], set_dropout, [rates])
     torch.testing.assert_close(found, expected[rows, 1])
+
+
+def test_nothing_is_drawn_where_nobody_drops():
+    states = torch.randn(2, 5, 3)
+    dropout = Dropout(Chance([0, 1]))
+    assert dropout.drop(states, torch.zeros(2)) is states
+    assert dropout.drop(states, torch.tensor([0.0, 0.1])) is not states
+
+
+def test_the_gradient_of_parts_lies_in_memory_as_the_whole_did():
+    permuted = torch.randn(2, 5, 6, 3, requires_grad=True).permute(0, 3, 1, 2)
+    first_part, *_ = unbind(permuted)
+    (gradient,) = torch.autograd.grad(first_part.sum(), permuted)
+    assert gradient.stride() == permuted.stride()
 
 
 def test_label_smoothing_may_differ_between_trials():

@@ -187,3 +187,12 @@ def test_evaluation_weighs_batches_and_changes_nothing(network):
     assert parts["mean"] == 4.0
     assert all(torch.equal(before[name], value) for name, value in network.state_dict().items())
     assert network[0].weight.grad is None
+
+
+def test_data_that_is_mapped_from_a_file_is_not_copied(tmp_path):
+    torch.save(NUMBERS.tensors, tmp_path / "numbers.pt")
+    mapped = TensorDataset(*torch.load(tmp_path / "numbers.pt", mmap=True))
+    placed = place(mapped, "cpu")
+    assert [it.data_ptr() for it in placed.tensors] == [it.data_ptr() for it in mapped.tensors]
+    rows, numbers = next(iter(load(placed, 9)))
+    assert (rows, numbers) == (pytest.approx(NUMBERS.tensors[0]), pytest.approx(NUMBERS.tensors[1]))

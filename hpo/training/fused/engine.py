@@ -17,6 +17,7 @@ from torch import Tensor
 
 from hpo.training import plain
 from hpo.training.engine import Member, Progress, Task
+from hpo.training.fused.allocator import keep_freed
 from hpo.training.fused.gradients import Shaping
 from hpo.training.fused.grouping import Group, split
 from hpo.training.fused.measures import Losses, Measure
@@ -37,6 +38,7 @@ def train(task: Task, members: Sequence[Member], least: int = 2) -> Progress:
 
     So many of them, `least`, must be alike for a stack to be worth it; fewer train plainly.
     """
+    keep_freed()
     splits = {name: place(task.splits[name], task.device) for name in ("train", "validation")}
 
     def first(member: Member) -> Batch:

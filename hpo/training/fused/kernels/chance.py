@@ -45,6 +45,10 @@ class Chance:
         self._firsts = [names.index(name) for name in order]
         self._index = torch.tensor([order.index(name) for name in names], device=self._device)
 
+    def is_needed(self, rates: Tensor) -> bool:
+        """Whether to draw: not if no trial drops anything, unless what is drawn later would change."""
+        return self._is_one_stream or bool(rates.any())
+
     def mask(self, like: Tensor, rates: Tensor) -> Tensor:
         """Draw what is kept, scaled by 1 / (1 - rate), for each of K trials or once for all: [K or 1, ...].
 

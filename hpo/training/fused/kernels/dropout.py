@@ -49,6 +49,8 @@ class Dropout:
         if not training or input.numel() == 0:
             return input
         rates = p if isinstance(p, Tensor) else torch.tensor([p], dtype=torch.float64)
+        if not self._chance.is_needed(rates):
+            return input
         mask = self._chance.mask(like, rates)
         if inplace and len(mask) <= len(input):
             return input.mul_(mask)

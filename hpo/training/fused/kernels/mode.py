@@ -26,6 +26,7 @@ from hpo.training.fused.kernels import (
     losses,
     products,
     recurrent,
+    views,
 )
 from hpo.training.fused.kernels.chance import Chance
 from hpo.training.fused.kernels.dropout import Dropout
@@ -56,6 +57,7 @@ class Kernels(TorchFunctionMode):
             **channels.KERNELS,
             **products.KERNELS,
             **recurrent.kernels(dropout),
+            **views.KERNELS,
         }
 
     def __torch_function__(

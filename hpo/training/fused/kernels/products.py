@@ -15,7 +15,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Any:
     trials = max(len(part) for part in (input, weight, bias) if part is not None)
     rows = input.reshape(len(input), -1, input.shape[-1]).expand(trials, -1, -1)
     columns = weight.mT.expand(trials, -1, -1)
-    found = torch.bmm(rows, columns) if bias is None else torch.baddbmm(bias.unsqueeze(1), rows, columns)
+    found = torch.bmm(rows, columns)
+    if bias is not None:
+        found.add_(bias.unsqueeze(1))
     return found.view(-1, *input.shape[1:-1], weight.shape[1])
 
 

@@ -1,0 +1,82 @@
+"""A trial that is to be handed over, and its model as training left it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple
+
+from hpo import pareto
+from hpo.errors import InputError, Problem
+from hpo.history import History, Trial
+from hpo.ledger import Ledger
+from hpo.plan import Plan
+from hpo.settings import NameSettings
+from hpo.trial import Point
+
+if TYPE_CHECKING:  # imports torch
+    from hpo.serving import Served
+    from hpo.shelf import Kept
+
+
+class Chosen(NamedTuple):
+    """A trial that is handed over, its search, and the store that they are in."""
+
+    store: str
+    plan: Plan
+    history: History
+    trial: Trial
+
+
+def chosen(settings: NameSettings, trial: int | None, pick: str = "") -> Chosen:
+    """Return a trial, by its number or what it is picked for; the winner if nothing is named.
+
+    Raises:
+        InputError: there is no such search or trial, or it did not train.
+    """
+    ledger = Ledger(settings.store)
+    search = ledger.search(settings.name)
+    history = ledger.history(search)
+    number = pareto.pick(history, pick) if pick else trial
+    return Chosen(settings.store, Plan.of(search), history, _trial(history, number, settings.name))
+
+
+def _trial(history: History, trial: int | None, name: str) -> Trial:
+    found = history.best if trial is None else history.trials.get(trial)
+    if found is None:
+        what = "No trial has finished yet" if trial is None else f"There is no trial {trial}"
+        raise InputError(Problem(name, f"{what} in this search. Look at it: hpo show {name}."))
+    if found.score is None:
+        raise InputError(Problem(f"trial={found.number}", "This trial did not train a single epoch."))
+    return found
+
+
+def trained(chosen: Chosen, hear: Callable[[str], None], what_for: str = "for the weights") -> Served:
+    """Return a trial as its training left it, or train it again; `hear` is told what for, and the curve.
+
+    Raises:
+        HpoError: it diverges now.
+    """
+    from hpo.serving import train_again
+
+    plan, trial, past = chosen.plan, chosen.trial, _kept(chosen)
+
+    def tell(point: Point) -> None:
+        hear(f"epoch {point.epoch}  {plan.search.objective.metric} {point.score:.6g}")
+
+    if past is None:
+        hear(f"Training trial {trial.number} once more, {what_for}.")
+    elif past.snapshot.epoch < plan.epochs:
+        hear(f"Training trial {trial.number} on from epoch {past.snapshot.epoch}, {what_for}.")
+    return train_again(plan, trial.number, plan.vocabulary.defaults(trial.proposal.config), tell, past)
+
+
+def _kept(chosen: Chosen) -> Kept | None:
+    """Return what the search has kept of the winner's training, if that was plain: see `Shelf.close`."""
+    from hpo.shelf import Shelf
+    from hpo.training.snapshot import PLAIN
+
+    lasting = chosen.history.lasting
+    if lasting is None or chosen.trial is not chosen.history.best:
+        return None
+    kept, _ = Shelf.of(chosen.plan, chosen.store).find(lasting.proposal)  # a damaged one is trained again
+    return kept if kept and kept.snapshot.engine == PLAIN else None
