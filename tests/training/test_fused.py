@@ -1,5 +1,6 @@
 """The fused engine is held to the plain one: the same curves, whatever trains side by side."""
 
+import itertools
 import random
 import time
 from dataclasses import replace
@@ -412,6 +413,28 @@ class TestChoice:
         monkeypatch.setattr(probe, "_seconds", seconds)
         task, baseline = small("mlp", batches=4, batch=32)
         assert probe.choose(task, baseline, most=8).size == 8
+
+    @pytest.mark.parametrize(("epochs", "tried"), [(1, 4), (20_000, 16)])
+    def test_a_long_search_is_measured_for_longer(self, monkeypatch, epochs, tried):
+        """An epoch of the whole task takes 1 ms for one trial, so a round of 16 trials 16 ms or 320 s."""
+        task, baseline = small("mlp", batches=4, batch=32)
+        sizes = []
+
+        def seconds(_train, _task, _config, size):
+            sizes.append(size)
+            time.sleep(0.6 * (size > 2))
+            return 1e-3 * size
+
+        monkeypatch.setattr(probe, "_seconds", seconds)
+        monkeypatch.setattr(probe, "_SECONDS", 0.5)
+        probe.choose(replace(task, epochs=epochs), baseline, most=16)
+        assert max(sizes) == tried
+
+    def test_one_thread_is_not_measured_by_what_others_do(self, monkeypatch):
+        waiting = (time.sleep(0.05) for _ in itertools.count())
+        monkeypatch.setattr(torch, "get_num_threads", lambda: 1)
+        assert max(probe._durations(waiting, "cpu")) < 0.04
+        assert min(probe._durations(waiting, "cuda")) > 0.04
 
     def test_what_is_not_faster_is_not_chosen(self):
         assert probe._choice({1: 1.0, 2: 0.99, 4: 1.2}, "").size == 1

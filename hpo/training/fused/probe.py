@@ -1,4 +1,4 @@
-"""How many trials to train at once: measured, for about a second, with the recipe's own baseline.
+"""How many trials to train at once: measured, as long as that pays, with the recipe's own baseline.
 
 What is slower is never chosen. How many fit into memory is foretold from what one of them keeps for its
 way back, before any of it is used.
@@ -7,7 +7,7 @@ way back, before any of it is used.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import Any, Final
@@ -25,6 +25,8 @@ from hpo.training.loop import Split, load, place
 LADDER: Final = (2, 4, 8, 16, 32, 64, 128, 256, 512)
 _STEPS: Final = 4
 _SECONDS: Final = 1.0
+_SHARE: Final = 0.04
+"""So much of a round, in which each of the trials trains once, may be measured, where that is longer."""
 _ENOUGH_SECONDS: Final = 0.1  # for one size
 _EPOCHS: Final = 10
 _GAIN: Final = 1.05
@@ -53,6 +55,7 @@ def choose(task: Task, config: Config, most: int, budget: float | None = None) -
     """
     small = replace(task, splits=_few(task, config), epochs=1_000_000)
     times = {1: _seconds(plain.train, small, config, 1)}
+    patience = _patience(task, small, most, times[1])
     most, because = _within(small, config, most, budget)
     started = None
     for size in takewhile(lambda size: size <= most, LADDER):
@@ -60,10 +63,16 @@ def choose(task: Task, config: Config, most: int, budget: float | None = None) -
         if times[size] > _HOPELESS * min(times[other] for other in times if other > 1):
             break
         started = started or time.perf_counter()  # the first size also paid for all that torch does only once
-        if time.perf_counter() - started > _SECONDS:
+        if time.perf_counter() - started > patience:
             break
     times[1] = min(times[1], _seconds(plain.train, small, config, 1))  # no gain from a busy moment at first
     return _choice(times, because)
+
+
+def _patience(task: Task, small: Task, most: int, seconds: float) -> float:
+    """Return how long may be measured, where an epoch of the small task takes one trial so many seconds."""
+    whole, part = (len(_rows(it.splits["train"])) for it in (task, small))
+    return max(_SECONDS, _SHARE * most * task.epochs * seconds * whole / part)
 
 
 def _choice(times: dict[int, float], because: str) -> Choice:
@@ -110,18 +119,23 @@ def _seconds(train: Engine, task: Task, config: Config, size: int) -> float:
     """Return how long an epoch takes, once warm."""
     progress = train(task, [Member(number, config) for number in range(size)])
     next(progress)
-    return min(_durations(progress))
+    return min(_durations(progress, task.device))
 
 
-def _durations(progress: Iterator[Any]) -> Iterator[float]:
+def _durations(progress: Iterator[Any], device: str) -> Iterator[float]:
     """Yield how long each of several epochs takes: at least three, and more if they are short."""
-    spent, count = 0.0, 0
+    spent, count, clock = 0.0, 0, _clock(device)
     while count < 3 or (spent < _ENOUGH_SECONDS and count < _EPOCHS):
-        started = time.perf_counter()
+        started = clock()
         next(progress)
-        seconds = time.perf_counter() - started
+        seconds = clock() - started
         yield seconds
         spent, count = spent + seconds, count + 1
+
+
+def _clock(device: str) -> Callable[[], float]:
+    """Return the clock to measure by: where one thread does all, the processor's, which nobody holds up."""
+    return time.process_time if device == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
 
 
 def _few(task: Task, config: Config) -> dict[str, Split]:
