@@ -46,8 +46,9 @@ class Line:
         return self._understood(lambda: self._report(self._said[-1]))
 
     def tell(self, endings: Sequence[Ending]) -> None:
-        """Return once the endings are durable."""
-        self._understood(lambda: self._call("tell", list(endings)))
+        """Return once the endings are durable; where there are none, nobody is asked."""
+        if endings:
+            self._understood(lambda: self._call("tell", list(endings)))
 
     def lost(self, cohort: str, reason: str) -> bool:
         """Say that a cohort has lost a worker; return whether it had trials."""

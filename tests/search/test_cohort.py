@@ -9,6 +9,7 @@ from hpo import cohort, recipe
 from hpo.config import Config
 from hpo.errors import LedgerError
 from hpo.job import Job
+from hpo.line import Line
 from hpo.training.words import VOCABULARY
 from hpo.trial import Outcome, Point, Proposal
 
@@ -132,6 +133,20 @@ def test_a_worker_asks_for_as_many_as_it_is_told_to():
     referee = Listening({}, {})
     cohort.train(job(at_once=16), "c", referee)
     assert referee.sizes == [16, 2]
+
+
+@pytest.mark.parametrize(("going", "told"), [(True, ["tell"]), (False, [])])
+def test_who_was_stopped_by_the_referee_is_not_told_to_it_again(going, told):
+    referee, said = Listening({}, {}), []
+
+    def call(method, *arguments):
+        said.append(method)
+        if method == "report":
+            return [report.trial for report in arguments[0]] if going else []
+        return referee.trials if method == "ask" else None
+
+    cohort.train(job(at_once=2), "c", Line(call))
+    assert [it for it in said if it not in ("ask", "attempt", "report")] == told
 
 
 @pytest.mark.parametrize("most", [1, 4])
