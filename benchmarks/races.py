@@ -65,7 +65,7 @@ RACES = {
             {"table": "digits"},
             epochs=20,
             batch_size=32,
-            target=None,
+            target=0.1491,
             first={
                 "optimizer": "adamw",
                 "adamw_lr": 3e-3,
