@@ -98,8 +98,13 @@ def by_optuna(recipe: str, seed: int) -> None:
     from optuna.storages.journal import JournalFileBackend
 
     optuna.logging.set_verbosity(optuna.logging.ERROR)
-    storage, epochs = JournalStorage(JournalFileBackend("journal.log")), RACES[recipe].epochs
-    optuna.create_study(study_name=recipe, storage=storage).enqueue_trial(RACES[recipe].first)
+    epochs = RACES[recipe].epochs
+
+    def opened() -> JournalStorage:
+        """Open the journal: each process for itself, since by its storage it knows its own trials."""
+        return JournalStorage(JournalFileBackend("journal.log"))
+
+    optuna.create_study(study_name=recipe, storage=opened()).enqueue_trial(RACES[recipe].first)
 
     def objective(trial: optuna.Trial) -> float:
         suggest(trial)
@@ -113,7 +118,7 @@ def by_optuna(recipe: str, seed: int) -> None:
     def work(number: int) -> None:
         pruner = optuna.pruners.HyperbandPruner(min_resource=1, max_resource=epochs, reduction_factor=3)
         study = optuna.load_study(
-            study_name=recipe, storage=storage, sampler=sampler(WORKERS * seed + number), pruner=pruner
+            study_name=recipe, storage=opened(), sampler=sampler(WORKERS * seed + number), pruner=pruner
         )
         study.optimize(objective, n_trials=TRIALS // WORKERS)
 
