@@ -3,22 +3,17 @@
 import time
 
 import pytest
-from ray.cluster_utils import Cluster
+from raylets import two_machines
 
 from hpo import cli
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]
 
-SMALL = {"num_cpus": 1, "object_store_memory": 100 * 2**20}
-
 
 @pytest.fixture
 def cluster():
-    """Two machines with a CPU each, as far as Ray knows."""
-    made = Cluster(initialize_head=True, head_node_args={**SMALL, "include_dashboard": False})
-    made.add_node(**SMALL)
-    yield made
-    made.shutdown()
+    with two_machines(cpus=1) as made:
+        yield made
 
 
 def wait_for_epochs(ledger, process, epochs):

@@ -4,13 +4,12 @@ import signal
 import time
 
 import pytest
-from ray.cluster_utils import Cluster
+from raylets import two_machines
 
 from hpo.ledger import Ledger
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster"), pytest.mark.timeout(600)]
 
-TWO = {"num_cpus": 2, "object_store_memory": 100 * 2**20}
 NAP = '''
 """A line, whose steps take a while and no processor."""
 
@@ -45,11 +44,8 @@ WORDS = ("space=sgd", "fuse=off", "pruner=none", "sampler=random", "confirm=0", 
 
 @pytest.fixture
 def cluster():
-    """Two machines with two CPUs each, as far as Ray knows."""
-    made = Cluster(initialize_head=True, head_node_args={**TWO, "include_dashboard": False})
-    made.add_node(**TWO)
-    yield made
-    made.shutdown()
+    with two_machines(cpus=2) as made:
+        yield made
 
 
 class Sleeper:
