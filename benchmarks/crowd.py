@@ -74,9 +74,9 @@ async def work(call: Callable[..., Any], name: str, given: argparse.Namespace, t
             await asyncio.sleep(EPOCH_SECONDS)
             tally.trained += EPOCH_SECONDS
             reports = [measured(number, config, epoch) for number, config in live.items()]
-            kept = await tally.hear(call("report", reports))
+            answer = await tally.hear(call("report", reports))
             tally.points += len(reports)
-            live = {number: live[number] for number in kept}
+            live = {number: live[number] for number in answer.on}
             if not live:
                 break
         await tally.wait(call("tell", [Ending(number, Outcome.FINISHED) for number in live]))
@@ -165,8 +165,10 @@ def idling(make: Callable[[], Any]) -> Any:
             self._number += size
             return [replace(example, number=self._number - it) for it in range(size)]
 
-        async def report(self, reports: Sequence[Any]) -> list[int]:
-            return [it.trial for it in reports]
+        async def report(self, reports: Sequence[Any]) -> Any:
+            from hpo.trial import Answer
+
+            return Answer([it.trial for it in reports])
 
     return Idle
 

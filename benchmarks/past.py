@@ -65,9 +65,9 @@ class Bench:
         """Return the best that a short search found, as parameters, and which configurations it tried."""
         account, ended = Account(table, budget=EARLIER * table.epochs), {}
         with contextlib.suppress(Spent):
-            for proposal, outcome, score in trials(account, Study(self.plan(table, seed + LATER))):
-                if outcome is Outcome.FINISHED:
-                    ended[score, proposal.number] = proposal.params
+            for trial in trials(account, Study(self.plan(table, seed + LATER))):
+                if trial.outcome is Outcome.FINISHED:
+                    ended[trial.score, trial.number] = trial.proposal.params
         return [ended[place] for place in sorted(ended)[: self.most]], {*account.seen}
 
     def plan(self, table: Table, seed: int, found: Sequence[Mapping[str, Any]] = ()) -> Plan:

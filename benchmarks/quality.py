@@ -40,7 +40,7 @@ from hpo.ordering import order
 from hpo.plan import Plan
 from hpo.referee import Referee
 from hpo.settings import SearchSettings
-from hpo.trial import Divergence, Ending, Outcome, Point, Proposal
+from hpo.trial import Answer, Divergence, Ending, Outcome, Point, Proposal
 
 WAYS = {"default": [], "random": ["sampler=random", "pruner=none"]}
 MANY = 1_000_000  # the budget ends a search here, not the number of trials
@@ -91,13 +91,13 @@ class Counting:
         self.course.trials += len(trials)
         self.referee.attempt(trials, worker, notes)
 
-    def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
+    def report(self, reports: Sequence[Point | Divergence]) -> Answer:
         """Count the epochs; nobody goes on once they are spent, but who just had the last one finishes."""
         self.course.spent += len(reports)
         self.last |= {it.trial: it.score for it in reports if isinstance(it, Point)}
-        kept = self.referee.report(reports)
+        on, undecided = self.referee.report(reports)
         over = {it.trial for it in reports if self.spent and it.epoch < self.course.full}
-        return [number for number in kept if number not in over]
+        return Answer([number for number in on if number not in over], undecided)
 
     def tell(self, endings: Sequence[Ending]) -> None:
         """Note a finished trial that is the best so far."""

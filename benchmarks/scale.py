@@ -171,7 +171,7 @@ def train(judge: Any, trial: Any, reporting: Clock) -> None:
 
     for epoch in range(1, EPOCHS + 1):
         point = measured(trial.number, trial.config, epoch)
-        if not reporting(lambda point=point: judge.report([point])):
+        if not reporting(lambda point=point: judge.report([point]).on):
             return
     judge.tell([Ending(trial.number, Outcome.FINISHED)])
 

@@ -63,7 +63,7 @@ def ours(window: int) -> Times:
             judge.flush()
         for epoch in range(1, EPOCHS + 1):
             with times.of("report"):
-                kept = judge.report([measured(trial.number, trial.config, epoch)])
+                kept = judge.report([measured(trial.number, trial.config, epoch)]).on
                 judge.flush()
             if not kept:
                 break

@@ -20,11 +20,13 @@ sys.path.insert(0, os.environ.get("PYTHONPATH") or str(Path(__file__).resolve().
 from curves import Account, Axis, Spent, Table
 from others import OTHERS, priorband
 
+from hpo.history import Trial
 from hpo.ordering import order
 from hpo.plan import Plan
 from hpo.settings import SearchSettings
 from hpo.study import Study
-from hpo.trial import Outcome, Proposal
+from hpo.trial import Ending, Judgment, Outcome, Point, Proposal
+from hpo.undecided import Undecided
 
 MANY = 1_000_000
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -104,29 +106,46 @@ def by_hpo(account: Account, seed: int, words: Sequence[str], priors: Mapping[st
         pass
 
 
-def trials(account: Account, study: Study) -> Iterator[tuple[Proposal, Outcome, float | None]]:
-    """Yield each trial of a study with its end, until the budget is used up, which is raised."""
+def trials(account: Account, study: Study) -> Iterator[Trial]:
+    """Yield each trial of a study once it has ended, until the budget is used up, which is raised."""
+    undecided, places = Undecided([], study.judge), dict[int, int]()
     while len(account.seen) < len(account.table.curves):
-        proposal = study.propose()
-        found = [float(proposal.config[_key(account.table, axis)]) for axis in account.table.axes]
-        point = [float(axis.unit(value)) for axis, value in zip(account.table.axes, found, strict=True)]
-        outcome, score = _ending(account, study, proposal.number, account.take(point))
-        study.end(proposal.number, outcome, score)
-        yield proposal, outcome, score
+        stops, trial = undecided.decide(rivals_come=True)
+        for it in stops:
+            yield _ended(study, it, Outcome.PRUNED)
+        if trial is None:
+            trial = Trial(study.propose())
+            places[trial.number] = account.take(_point(account.table, trial.proposal))
+        outcome = _trained(account, study, trial, places[trial.number])
+        if outcome:
+            yield _ended(study, trial, outcome)
+        else:
+            undecided.add(trial)
     raise Spent
 
 
-def _ending(account: Account, study: Study, number: int, configuration: int) -> tuple[Outcome, float | None]:
-    loss: float | None = None
-    for epoch in range(1, account.table.epochs + 1):
-        now = account.train(configuration, epoch)
-        if not math.isfinite(now):
-            return Outcome.DIVERGED, loss
-        loss = now
-        kept, _ = study.report(number, epoch, loss)
-        if not kept:
-            return Outcome.PRUNED, loss
-    return Outcome.FINISHED, loss
+def _point(table: Table, proposal: Proposal) -> list[float]:
+    found = [float(proposal.config[_key(table, axis)]) for axis in table.axes]
+    return [float(axis.unit(value)) for axis, value in zip(table.axes, found, strict=True)]
+
+
+def _trained(account: Account, study: Study, trial: Trial, configuration: int) -> Outcome | None:
+    """Train a trial further; return how that ended, or None if it is undecided."""
+    for epoch in range(trial.epochs + 1, account.table.epochs + 1):
+        loss = account.train(configuration, epoch)
+        if not math.isfinite(loss):
+            return Outcome.DIVERGED
+        trial.points.append(Point(trial.number, epoch, loss, loss, loss, 0, 0, 0, 0))
+        judgment, _ = study.report(trial.number, epoch, loss)
+        if judgment is not Judgment.GOES_ON:
+            return Outcome.PRUNED if judgment is Judgment.STOPS else None
+    return Outcome.FINISHED
+
+
+def _ended(study: Study, trial: Trial, outcome: Outcome) -> Trial:
+    study.end(trial.number, outcome, trial.score)
+    trial.ending = Ending(trial.number, outcome, score=trial.score)
+    return trial
 
 
 RECIPE = '''"""Recorded."""

@@ -23,14 +23,13 @@ from pathlib import Path
 from statistics import fmean
 
 from curves import Account, Spent, Table
-from searchers import plan
+from searchers import plan, trials
 
-from hpo.config import Config
 from hpo.history import Trial
 from hpo.prospect import Prospect
 from hpo.recipe import Objective
 from hpo.study import Study
-from hpo.trial import Ending, Outcome, Point, Proposal
+from hpo.trial import Outcome
 
 LOSS = Objective("minimize", "loss")
 
@@ -78,29 +77,8 @@ def replay(job: tuple[Path, int, int]) -> Search:
     study = Study(plan(table, seed, [], {}))
     known: list[tuple[Trial, float]] = []
     with contextlib.suppress(Spent):
-        while len(account.seen) < len(table.curves):
-            proposal = study.propose()
-            own = proposal.config.below("model")
-            point = [float(axis.unit(float(own[axis.name]))) for axis in table.axes]
-            trial = _trained(account, study, proposal, account.take(point))
-            study.end(trial.number, trial.outcome, trial.score)
-            known.append((trial, account.paid / table.epochs))
+        known.extend((trial, account.paid / table.epochs) for trial in trials(account, study))
     return Search(table, known)
-
-
-def _trained(account: Account, study: Study, proposal: Proposal, configuration: int) -> Trial:
-    trial, outcome = Trial(Proposal(proposal.number, Config({}), "")), Outcome.FINISHED
-    for epoch in range(1, account.table.epochs + 1):
-        loss = account.train(configuration, epoch)
-        if not math.isfinite(loss):
-            outcome = Outcome.DIVERGED
-            break
-        trial.points.append(Point(proposal.number, epoch, loss, loss, loss, 0, 0, 0, 0))
-        if not study.report(proposal.number, epoch, loss)[0]:
-            outcome = Outcome.PRUNED
-            break
-    trial.ending = Ending(proposal.number, outcome, score=trial.score)
-    return trial
 
 
 def main() -> None:

@@ -25,7 +25,7 @@ from hpo.training.fused import probe
 from hpo.training.fused.probe import Choice
 from hpo.training.memory import available
 from hpo.training.snapshot import STACK, Snapshot
-from hpo.trial import COSTS, WARNING, Divergence, Ending, Outcome, Point, Proposal, Stopped
+from hpo.trial import COSTS, WARNING, Answer, Divergence, Ending, Outcome, Point, Proposal, Stopped
 from hpo.weighing import weigh
 
 Found = tuple[dict[int, Kept], list[str]]
@@ -51,8 +51,8 @@ class Judge(Protocol):
     def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note who trains these trials, and in what way."""
 
-    def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
-        """Return the trials that go on."""
+    def report(self, reports: Sequence[Point | Divergence]) -> Answer:
+        """Return which trials go on, and which are undecided."""
 
     def tell(self, endings: Sequence[Ending]) -> None:
         """Return once the endings are durable."""
@@ -197,12 +197,13 @@ def _train(job: Job, cohort: _Cohort) -> tuple[list[Proposal], Cause | None]:
             live -= {report.trial for report in reports}
             reports = examine(task, members, reports, job.autopsy)
             keeper.hear(reports)
-            kept = referee.report(reports)
-            live |= set(kept)
-            keeper.drop({report.trial for report in reports} - set(kept))
+            on, undecided = referee.report(reports)
+            live |= set(on)
+            cohort.log.warn(keeper.leave(undecided))
+            keeper.drop({report.trial for report in reports} - {*on, *undecided})
             if keeper.due:
                 cohort.log.warn(keeper.save())
-            reports = _send(progress, kept)
+            reports = _send(progress, on)
     except (Stopped, LedgerError):  # no fault of the recipe's
         keeper.save()
         raise
@@ -212,11 +213,11 @@ def _train(job: Job, cohort: _Cohort) -> tuple[list[Proposal], Cause | None]:
 
 
 def _retell(past: Mapping[int, Kept], referee: Judge) -> set[int]:
-    """Tell what was measured before, which the ledger may lack; return the trials that have ended by it."""
+    """Tell what was measured before, which the ledger may lack; return the trials that do not go on by it."""
     curves, ended = {number: kept.curve for number, kept in past.items()}, set[int]()
     for epoch in range(max(map(len, curves.values()), default=0)):
         own = [it[epoch] for number, it in curves.items() if len(it) > epoch and number not in ended]
-        ended |= {point.trial for point in own} - set(referee.report(own))
+        ended |= {point.trial for point in own} - set(referee.report(own).on)
     return ended
 
 

@@ -21,6 +21,7 @@ from hpo.trial import (
     GIVEN,
     SPENT,
     TEST,
+    UNDECIDED,
     WARNING,
     Attempt,
     Ending,
@@ -133,6 +134,13 @@ class Trial:
     def alone(self) -> str:
         """Why it trained plainly and not in its cohort's stack; nothing until it has ended."""
         return str(self.ending.notes.get(ALONE, "")) if self.ending else ""
+
+    @property
+    def undecided(self) -> bool:
+        """Whether it waits, with no worker, for rivals to be judged by."""
+        if self.ending or not self.points or UNDECIDED not in self.points[-1].notes:
+            return False
+        return not self.attempts or self.attempts[-1].seq < self.points[-1].seq
 
     @property
     def score(self) -> float | None:

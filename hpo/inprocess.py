@@ -14,7 +14,7 @@ import torch
 from hpo.config import Value
 from hpo.errors import LedgerError
 from hpo.line import Line
-from hpo.trial import Divergence, Ending, Point, Proposal, Stopped
+from hpo.trial import Answer, Divergence, Ending, Point, Proposal, Stopped
 from hpo.wish import Wish
 
 # How long a report may wait to become durable; it is answered at once.
@@ -30,8 +30,8 @@ class Referee(Protocol):
     def attempt(self, cohort: str, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note who trains these trials, and in what way."""
 
-    def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
-        """Return the trials that go on."""
+    def report(self, reports: Sequence[Point | Divergence]) -> Answer:
+        """Return which trials go on, and which are undecided."""
 
     def tell(self, endings: Sequence[Ending]) -> None:
         """Take in how trials ended."""

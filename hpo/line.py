@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-from hpo.trial import Divergence, Ending, MissingEpochError, Point, Proposal
+from hpo.trial import Answer, Divergence, Ending, MissingEpochError, Point, Proposal
 
 T = TypeVar("T")
 
@@ -40,8 +40,8 @@ class Line:
         """Note who trains these trials of the cohort, and in what way."""
         self._call("attempt", self._cohort, list(trials), worker, notes)
 
-    def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
-        """Return the trials that go on."""
+    def report(self, reports: Sequence[Point | Divergence]) -> Answer:
+        """Return which trials go on, and which are undecided."""
         self._said.append(list(reports))
         return self._understood(lambda: self._report(self._said[-1]))
 
@@ -55,9 +55,9 @@ class Line:
         had_trials: bool = self._call("lost", cohort, reason)
         return had_trials
 
-    def _report(self, reports: list[Point | Divergence]) -> list[int]:
-        kept: list[int] = self._call("report", reports)
-        return kept
+    def _report(self, reports: list[Point | Divergence]) -> Answer:
+        answer: Answer = self._call("report", reports)
+        return answer
 
     def _understood(self, say: Callable[[], T]) -> T:
         for _ in range(_TRIES):

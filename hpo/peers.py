@@ -18,7 +18,7 @@ from hpo import cohort
 from hpo.cohort import Found, Referee, Way
 from hpo.job import Job
 from hpo.training.distributed import Meeting, Team, meet
-from hpo.trial import Divergence, Ending, Outcome, Point, Proposal
+from hpo.trial import Answer, Divergence, Ending, Outcome, Point, Proposal
 
 _MOMENT_SECONDS: Final = 1.0
 
@@ -71,11 +71,11 @@ class Leader:
         """Note who trains."""
         self.referee.attempt(trials, worker, notes)
 
-    def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
+    def report(self, reports: Sequence[Point | Divergence]) -> Answer:
         """Ask who goes on, for all."""
-        kept = self.referee.report(reports)
-        self.team.agree(yes=bool(kept))
-        return kept
+        answer = self.referee.report(reports)
+        self.team.agree(yes=bool(answer.on))
+        return answer
 
     def tell(self, endings: Sequence[Ending]) -> None:
         """Pass on how the trial ended; if it failed, with the first cause, which may be a peer's."""
@@ -104,10 +104,10 @@ class Follower:
     def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Leave that to the first worker."""
 
-    def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
+    def report(self, reports: Sequence[Point | Divergence]) -> Answer:
         """Wait to hear whether to go on."""
         goes_on = self.team.agree(yes=False)
-        return [report.trial for report in reports if goes_on]
+        return Answer([report.trial for report in reports if goes_on])
 
     def tell(self, endings: Sequence[Ending]) -> None:
         """If this worker failed, say why. If it did so alone, end its process, for which the others wait."""

@@ -137,6 +137,16 @@ class Plan:
         return rungs(self.setting("pruner"), self.epochs)
 
     @property
+    def patient(self) -> bool:
+        """Whether a trial may wait, saved, for rivals to be judged by.
+
+        A deterministic search judges by what it knew at the proposal, and one with several goals by rivals
+        that cost no more, of which none may ever come. Shards of a model are not saved.
+        """
+        sharded = self.setting("workers_per_trial") > 1 and self.setting("parallel") == "fsdp"
+        return not (self.search.lag or self.search.objective.beside or sharded)
+
+    @property
     def confirm(self) -> int:
         """How many of the best are trained again with fresh seeds, beside the baseline and the knee."""
         return 0 if self.search.given else int(self.setting("confirm"))

@@ -26,15 +26,19 @@ from hpo.trial import (
     COSTS,
     PROOF,
     TIMEOUT,
+    UNDECIDED,
+    Answer,
     Attempt,
     Divergence,
     Ending,
+    Judgment,
     MissingEpochError,
     Outcome,
     Point,
     Proposal,
     Record,
 )
+from hpo.undecided import Undecided
 from hpo.wish import Wish
 
 if TYPE_CHECKING:
@@ -78,13 +82,19 @@ class Referee:
         self._writer = Writer(ledger, self._plan.search, session)
         self._noted: dict[int, Mapping[str, Any]] = {}  # what the engine said last of each trial
         self._cohorts: dict[str, list[int]] = {}
-        self._waiting: deque[int] = deque()
-        for trial in self._history.running:
+        self._waiting: deque[int] = deque()  # for a worker
+        self._undecided = Undecided((it for it in self._history.running if it.undecided), self._study.judge)
+        for trial in self._under_way:
             held = self._cohorts.setdefault(trial.cohort, []) if trial.cohort else self._waiting
             held.append(trial.number)
         self._forgiven: dict[int, int] = {}  # tries that ended with an earlier driver, by no fault of theirs
         self._lost: dict[int, str] = {}  # whose worker died, and of what
         self.paused = False
+
+    @property
+    def _under_way(self) -> list[Trial]:
+        """The trials that have a worker, or are to have one."""
+        return [trial for trial in self._history.running if trial.number not in self._undecided]
 
     def flush(self) -> None:
         """Make everything answered so far durable."""
@@ -92,7 +102,7 @@ class Referee:
 
     def requeue(self) -> None:
         """Hand out again what was under way when the last driver stopped; its workers are gone with it."""
-        self._waiting = deque(trial.number for trial in self._history.running)
+        self._waiting = deque(trial.number for trial in self._under_way)
         self._forgiven = {trial.number: trial.tries for trial in self._history.running}
         self._cohorts.clear()
 
@@ -131,6 +141,11 @@ class Referee:
         if self._waiting:
             return self._waiting.popleft()
         self._look_ahead()
+        decided = self._decide()
+        return self._begin(cohort) if decided is None else decided
+
+    def _begin(self, cohort: str) -> int | None:
+        """Begin what comes next of the search, of its rounds with fresh seeds, or the proof."""
         if self._proposes:
             if not self._study.ready:
                 return None
@@ -142,6 +157,19 @@ class Referee:
             config = self._unproved.proposal.config
             return self._propose(Proposal(len(self._history.trials), config, PROOF, cohort=cohort))
         return None
+
+    def _decide(self) -> int | None:
+        """Take one that goes on of the undecided; end those that are beaten, or that nothing is left for."""
+        stops, on = self._undecided.decide(rivals_come=self._proposes)
+        for trial in stops:
+            self._end(trial, Outcome.PRUNED)
+        if on is None:
+            return None
+        spent = self._spending.ends(on)
+        if spent or self._history.hopeless:
+            self._end(on, Outcome.PRUNED, self._limited_by if spent else "")
+            return self._decide()
+        return on.number
 
     def _open_round(self) -> list[int]:
         with self._writer.together():  # half a round would compare some of the best with none of the others
@@ -155,7 +183,7 @@ class Referee:
     @property
     def ready(self) -> bool:
         """Whether there is a trial to hand out now."""
-        if self._waiting or (self._proposes and self._study.ready):
+        if self._waiting or self._undecided or (self._proposes and self._study.ready):
             return True
         return bool(self._unconfirmed) or self._unproved is not None
 
@@ -236,6 +264,9 @@ class Referee:
         """Note that a worker took up these trials for a cohort, in what way, and why the last one died."""
         costs = notes.get(COSTS, {})
         for trial in trials:
+            if trial in self._undecided and self._history.trials[trial].cohort == cohort:
+                continue  # who has left it is not taken up by it
+            self._undecided.discard(trial)
             own: dict[str, Any] = {name: it for name, it in notes.items() if name != COSTS}
             if str(trial) in costs:
                 own[COSTS] = self._agreed(trial, costs[str(trial)])
@@ -247,14 +278,18 @@ class Referee:
         """Return what was measured first of a trial's shape, lest noise tell equal ones apart."""
         return self._costs.setdefault(shape(self._history.trials[trial].proposal.config), costs)
 
-    def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
-        """Take in what a cohort's last epoch measured; return the trials that go on.
+    def report(self, reports: Sequence[Point | Divergence]) -> Answer:
+        """Take in what a cohort's last epoch measured; return which trials go on, and which are undecided.
 
         Raises:
             MissingEpochError: an earlier epoch of theirs is not known; nothing was taken in.
         """
         self._check_known((report.trial, report.epoch - 1) for report in reports)
-        return [report.trial for report in reports if self._goes_on(report)]
+        judged = {report.trial: self._take_in(report) for report in reports}
+        return Answer(
+            [trial for trial, judgment in judged.items() if judgment is Judgment.GOES_ON],
+            [trial for trial, judgment in judged.items() if judgment is Judgment.UNDECIDED],
+        )
 
     def _check_known(self, curves: Iterable[tuple[int, int]]) -> None:
         """Refuse what follows on these epochs of trials, where they are not known."""
@@ -263,27 +298,41 @@ class Referee:
             if trial.ending is None and trial.epochs < epochs:
                 raise MissingEpochError(f"trial {number} has {trial.epochs} epochs of {epochs}")
 
-    def _goes_on(self, report: Point | Divergence) -> bool:
+    def _take_in(self, report: Point | Divergence) -> Judgment:
         trial = self._history.trials[report.trial]
         if trial.ending:
-            return False
+            return Judgment.STOPS
         if isinstance(report, Divergence):
             self._end(trial, Outcome.DIVERGED, report.reason, report.notes)
-            return False
+            return Judgment.STOPS
         self._noted[trial.number] = report.notes
-        if report.epoch <= trial.epochs:
-            return True  # trained again after an interruption; the first measurement stands
-        kept, notes = self._judge(trial, report)
+        if report.epoch <= trial.epochs:  # trained again after an interruption; the first measurement stands
+            waits = report.epoch == trial.epochs and trial.number in self._undecided
+            return Judgment.UNDECIDED if waits else Judgment.GOES_ON
+        judgment, notes = self._judge(trial, report)
         with self._writer.together():  # a verdict that is durable without what follows from it would be lost
             self._record(report if report.notes == notes else replace(report, notes=notes))
-            if not kept or self._out_of_budget(trial):
-                self._end(trial, Outcome.PRUNED, "" if not kept else self._limited_by)
-        return trial.ending is None
+            if judgment is Judgment.STOPS or self._out_of_budget(trial):
+                self._end(trial, Outcome.PRUNED, "" if judgment is Judgment.STOPS else self._limited_by)
+                return Judgment.STOPS
+        if judgment is Judgment.UNDECIDED:
+            self._let_wait(trial)
+        return judgment
 
-    def _judge(self, trial: Trial, point: Point) -> tuple[bool, dict[str, Any]]:
+    def _judge(self, trial: Trial, point: Point) -> tuple[Judgment, dict[str, Any]]:
         if not trial.proposal.searched:
-            return True, {}
-        return self._study.report(trial.number, point.epoch, point.score)
+            return Judgment.GOES_ON, {}
+        judgment, notes = self._study.report(trial.number, point.epoch, point.score)
+        if judgment is not Judgment.UNDECIDED:
+            return judgment, notes
+        return (judgment, {**notes, UNDECIDED: True}) if self._proposes else (Judgment.GOES_ON, notes)
+
+    def _let_wait(self, trial: Trial) -> None:
+        """Take a trial from its cohort, which may lose its worker without losing the trial."""
+        self._undecided.add(trial)
+        held = self._cohorts.get(trial.cohort, [])
+        if trial.number in held:
+            held.remove(trial.number)
 
     def _out_of_budget(self, trial: Trial) -> bool:
         return trial.epochs < self._plan.epochs and self._spending.ends(trial)

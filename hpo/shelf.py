@@ -203,6 +203,12 @@ class Keeper:
             if isinstance(report, Point) and report.epoch == len(self.curves[report.trial]) + 1:
                 self.curves[report.trial].append(report)
 
+    def leave(self, trials: Collection[int]) -> str:
+        """Save trials that another worker may go on with; return what is wrong, if something is."""
+        taken = [(number, (self.snapshots or {}).pop(number, None)) for number in trials]
+        complaints = [self._save(number, take) for number, take in taken if take]
+        return next(filter(None, complaints), "")
+
     def drop(self, trials: Collection[int]) -> None:
         """Keep nothing more of trials that have ended."""
         if trials and self.shelf and self.snapshots is not None:

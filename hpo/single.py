@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from hpo.plan import Plan
-from hpo.trial import GIVEN, Outcome, Proposal, Record
+from hpo.trial import GIVEN, Judgment, Outcome, Proposal, Record
 
 
 class Single:
@@ -19,10 +19,15 @@ class Single:
         """Return the one trial."""
         return Proposal(number=0, config=self._config, origin=GIVEN)
 
-    def report(self, trial: int, epoch: int, score: float) -> tuple[bool, dict[str, Any]]:
+    def report(self, trial: int, epoch: int, score: float) -> tuple[Judgment, dict[str, Any]]:
         """Let it go on, whatever it scores."""
         del trial, epoch, score
-        return True, {}
+        return Judgment.GOES_ON, {}
+
+    def judge(self, trial: int) -> Judgment:
+        """Let it go on."""
+        del trial
+        return Judgment.GOES_ON
 
     def end(self, trial: int, outcome: Outcome, score: float | None) -> None:
         """Nothing is learned from how it ends."""

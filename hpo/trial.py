@@ -8,10 +8,10 @@ Times are seconds since 1970, UTC.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 from hpo.config import Config
 
@@ -25,6 +25,14 @@ class Outcome(StrEnum):
     FAILED = "failed"  # an error in the recipe, its data or its configuration
     LOST = "lost"  # its worker died, more often than is worth another try
     REFUSED = "refused"  # not trained at all, since it needs more memory than there is
+
+
+class Judgment(StrEnum):
+    """What becomes of a trial after an epoch."""
+
+    GOES_ON = "goes on"
+    STOPS = "stops"
+    UNDECIDED = "undecided"  # that depends on rivals which are yet to come
 
 
 TIMEOUT: Final = "timeout"
@@ -45,6 +53,8 @@ WARNING: Final = "warning"
 """The note of an attempt that a person should read at once."""
 COSTS: Final = "costs"
 """The note of an attempt that tells what the trial takes, as far as that is a goal (`hpo.recipe.COSTS`)."""
+UNDECIDED: Final = "undecided"
+"""The note of a point after which its trial waits, with no worker, until more rivals have got there."""
 ALONE: Final = "alone"
 """The note of a point that says why its trial trains plainly, not in the stack of its cohort."""
 
@@ -233,6 +243,16 @@ class Forecast:
     def worth(self) -> bool:
         """Whether more trials are expected to bring more than noise, as far as that is known."""
         return self.gain is None or self.noise is None or self.gain >= self.noise
+
+
+class Answer(NamedTuple):
+    """What a worker is told of the trials that it has reported: all others have ended.
+
+    `undecided` are to be saved and left: another worker takes them up, if they go on.
+    """
+
+    on: list[int]
+    undecided: Sequence[int] = ()
 
 
 class Stopped(Exception):  # noqa: N818 - stopping on request is no error

@@ -52,6 +52,7 @@ FLOORS = {
         "rounding",
         "rounds",
         "spending",
+        "undecided",
         "outlook",
         "verdict",
         "junit",

@@ -13,7 +13,7 @@ from hpo.cluster.last_words import kill, read_last_words
 from hpo.cluster.node import Place, do_there
 from hpo.cluster.watch import Watch
 from hpo.errors import LedgerError
-from hpo.trial import Divergence, Ending, Point, Proposal, Stopped
+from hpo.trial import Answer, Divergence, Ending, Point, Proposal, Stopped
 from hpo.wish import Wish
 
 # How long a report may wait to become durable; it is answered at once.
@@ -40,8 +40,8 @@ class Referee(Protocol):
     def attempt(self, cohort: str, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note who trains these trials, and in what way."""
 
-    def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
-        """Return the trials that go on."""
+    def report(self, reports: Sequence[Point | Divergence]) -> Answer:
+        """Return which trials go on, and which are undecided."""
 
     def tell(self, endings: Sequence[Ending]) -> None:
         """Take in how trials ended."""
@@ -135,23 +135,23 @@ class Host:
         self._watch.hear(cohort)
         await self._durable()
 
-    async def report(self, reports: list[Point | Divergence]) -> list[int]:
-        """Return the trials that go on.
+    async def report(self, reports: list[Point | Divergence]) -> Answer:
+        """Return which trials go on, and which are undecided.
 
         Raises:
             Stopped: what was reported is taken in, and nobody goes on.
         """
         for cohort in {self._cohort_of.get(report.trial) for report in reports} - {None}:
             self._watch.hear(str(cohort))
-        kept = self._referee.report(reports)
+        answer = self._referee.report(reports)
         self._soon()
-        await self._going(*{self._cohort_of[number] for number in kept if number in self._cohort_of})
+        await self._going(*{self._cohort_of[number] for number in answer.on if number in self._cohort_of})
         if self._stopping:
             await self._durable()
             raise Stopped
-        if len(kept) < len(reports):
-            await self._durable()  # a trial has ended, and its worker will not speak of it again
-        return kept
+        if len(answer.on) < len(reports):
+            await self._durable()  # a worker will not speak of that trial again
+        return answer
 
     async def tell(self, endings: list[Ending]) -> None:
         """Take in how trials ended."""

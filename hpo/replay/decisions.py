@@ -16,7 +16,7 @@ from hpo.plan import Plan
 from hpo.referee import proposer
 from hpo.settings import ReplaySettings
 from hpo.spending import Spending
-from hpo.trial import SPENT, Attempt, Ending, Forecast, Outcome, Point, Proposal, Record
+from hpo.trial import SPENT, UNDECIDED, Attempt, Ending, Forecast, Judgment, Outcome, Point, Proposal, Record
 
 _COMPARED: Final = ("number", "origin", "config", "params", "distributions", "notes")
 
@@ -120,6 +120,10 @@ class _Walk:
             case Point() if self._history.trials[record.trial].proposal.searched:
                 self.counted["verdicts"] += 1
                 yield from self._judge(record)
+            case Ending() if self._history.trials[record.trial].undecided and _by_verdict(record):
+                self.counted["verdicts"] += 1
+                yield from self._judge_again(record)
+                self._study.restore(record)
             case Attempt() | Ending():
                 self._study.restore(record)
             case Forecast() if record.terms == self._plan.terms:
@@ -155,11 +159,29 @@ class _Walk:
             yield Difference(len(self._history.trials) - 1, None, "plan", asdict(recorded), asdict(again))
 
     def _judge(self, point: Point) -> Iterator[Difference]:
-        went_on = point.trial not in self._stopped or point.epoch < self._last[point.trial]
-        goes_on, notes = self._study.report(point.trial, point.epoch, point.score)
-        for name, before, now in (("goes on", went_on, goes_on), ("notes", point.notes, notes)):
-            if _plain(before) != _plain(now):
-                yield Difference(point.trial, point.epoch, name, _plain(before), _plain(now))
+        before = self._recorded(point)
+        now, notes = self._study.report(point.trial, point.epoch, point.score)
+        if before != now and (before, now) != (
+            Judgment.GOES_ON,
+            Judgment.UNDECIDED,
+        ):  # if no rivals would come
+            yield Difference(point.trial, point.epoch, "verdict", before.value, now.value)
+        noted = {name: it for name, it in point.notes.items() if name != UNDECIDED}
+        if _plain(noted) != _plain(notes):
+            yield Difference(point.trial, point.epoch, "notes", _plain(noted), _plain(notes))
+
+    def _recorded(self, point: Point) -> Judgment:
+        """Return what became of a trial after this epoch."""
+        if UNDECIDED in point.notes:
+            return Judgment.UNDECIDED
+        stopped = point.trial in self._stopped and point.epoch == self._last[point.trial]
+        return Judgment.STOPS if stopped else Judgment.GOES_ON
+
+    def _judge_again(self, recorded: Ending) -> Iterator[Difference]:
+        """Decide anew what was undecided at first, and was then stopped."""
+        now, epoch = self._study.judge(recorded.trial), self._last[recorded.trial]
+        if now is not Judgment.STOPS:
+            yield Difference(recorded.trial, epoch, "verdict", Judgment.STOPS.value, now.value)
 
 
 def _by_verdict(ending: Ending) -> bool:

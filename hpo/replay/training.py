@@ -18,7 +18,7 @@ from hpo.ledger import Ledger
 from hpo.plan import Plan
 from hpo.rounding import ROUNDING, reorders
 from hpo.settings import ReplaySettings
-from hpo.trial import GIVEN, Attempt, Divergence, Ending, Outcome, Point
+from hpo.trial import GIVEN, Answer, Attempt, Divergence, Ending, Outcome, Point
 
 _BROKEN: Final = (Outcome.DIVERGED, Outcome.FAILED)
 _LOSSES: Final = ("score", "train_loss", "validation_loss")
@@ -145,16 +145,16 @@ class _Again:
         """The epochs to train: into one more where that one was cut short."""
         return self._trial.epochs + (self._trial.outcome in _BROKEN)
 
-    def report(self, reports: Sequence[Point | Divergence]) -> list[int]:
+    def report(self, reports: Sequence[Point | Divergence]) -> Answer:
         """Take in an epoch, and end where the recorded training did."""
         (report,) = reports
         if isinstance(report, Divergence):
             self.began = report.where
             self.ending = f"{Outcome.DIVERGED}: {replace(report, where=self._noted).reason}"
-            return []
+            return Answer([])
         self._history.add(report)
         self._viewer.update(self._plan.search, self._history)
-        return [report.trial] if report.epoch < self._goal else []
+        return Answer([report.trial] if report.epoch < self._goal else [])
 
     def tell(self, endings: Sequence[Ending]) -> None:
         """Take in that it failed, if it did."""

@@ -2,6 +2,7 @@
 
 Asynchronous successive halving (Li et al., 2020, arXiv 1810.05934) in its stopping form, but with two numbers
 in place of one: what a rung lets pass, and how far the next one is. The first rungs are cheap and cull most.
+Who would pass only because a third of few trials is rounded up is not decided yet.
 
 A rate that decays makes up late for what it held back, so the more it is still to fall, the less a rung asks:
 of trials whose rate falls to nothing, two thirds go on.
@@ -16,6 +17,7 @@ from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial
 
 from hpo.rungs import DECAYING, PASSES, ladder
+from hpo.trial import Judgment
 
 ToFall = Callable[[int, int], float]
 """Of a trial's number and an epoch, how far its rate is still to fall, in [0, 1]."""
@@ -34,16 +36,23 @@ class Ladder(BasePruner):
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:  # noqa: ARG002 - Optuna's own signature
         """Return whether the trial, after its last epoch, is to stop."""
+        return self.judge(trial) is Judgment.STOPS
+
+    def judge(self, trial: FrozenTrial) -> Judgment:
+        """Return what becomes of the trial after its last epoch, as far as its rivals by now say."""
         epoch = trial.last_step
         if epoch not in self.rungs:
-            return False
+            return Judgment.GOES_ON
         below = max((rung for rung in self.rungs if rung < epoch), default=0)
         better, rivals = self._place(trial.number, epoch, below)
-        if better < _passing(0.0) * rivals:
-            return False  # however far its rate is to fall, which takes long to tell
+        if better + 1 <= _passing(0.0) * rivals:
+            return Judgment.GOES_ON  # however far its rate is to fall, which takes long to tell
         if better >= _passing(1.0) * rivals:
-            return True
-        return better >= _passing(self._to_fall(trial.number, epoch)) * rivals
+            return Judgment.STOPS
+        passing = _passing(self._to_fall(trial.number, epoch)) * rivals
+        if better >= passing:
+            return Judgment.STOPS
+        return Judgment.GOES_ON if better + 1 <= passing else Judgment.UNDECIDED
 
 
 def _passing(to_fall: float) -> float:

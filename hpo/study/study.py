@@ -36,11 +36,12 @@ from hpo.plan import Plan
 from hpo.study.blend import PRIOR, Blend
 from hpo.study.branching import groups, kinds
 from hpo.study.drawing import Drawn, Known, Quantiles
+from hpo.study.ladder import Ladder
 from hpo.study.methods import MODELS, PRUNERS
 from hpo.study.rivals import Rivals
 from hpo.study.view import Memory, telling
 from hpo.training.decay import left_to_fall
-from hpo.trial import COSTS, Attempt, Ending, Outcome, Point, Proposal, Record
+from hpo.trial import COSTS, UNDECIDED, Attempt, Ending, Judgment, Outcome, Point, Proposal, Record
 
 optuna.logging.disable_default_handler()
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -73,7 +74,7 @@ class Study:
         self._plan, self._space, self._objective = plan, plan.space, plan.search.objective
         self._sampler: str = plan.setting("sampler")
         self._seed: int = plan.setting("seed")
-        self._lag = plan.search.lag
+        self._lag, self._patient = plan.search.lag, plan.patient
         self._blend, self._groups = Blend(plan.space, plan.past.found), groups(plan.space)
         self._kinds = kinds(plan.space.parameters)
         self._spelled = {name: distribution_to_json(it) for name, it in self._kinds.items()}
@@ -195,24 +196,35 @@ class Study:
         # for other processes is in the trial's parameters.
         return {name: it for name, it in attributes.items() if not name.startswith(("cma:", "tpe:"))}
 
-    def report(self, trial: int, epoch: int, score: float) -> tuple[bool, dict[str, Any]]:
-        """Take in a score; return whether the trial goes on, and what the pruner noted."""
+    def report(self, trial: int, epoch: int, score: float) -> tuple[Judgment, dict[str, Any]]:
+        """Take in a score; return what becomes of the trial, and what the pruner noted."""
         before = self._storage.trial(trial).system_attrs
         self._measure(trial, epoch, score)
-        # The pruner is asked in any case: it notes the trial's rungs while it judges.
-        with self._storage.showing(lambda: self._rivals_of(trial, epoch)):
-            pruned = epoch < self._plan.epochs and self._would_prune(trial) and trial > 0
+        judgment = self._judged(trial, epoch)
         after = self._storage.trial(trial).system_attrs
         if after is before:  # Optuna replaces what it changes
-            return not pruned, {}
-        return not pruned, {key: it for key, it in self._notes(trial).items() if before.get(key) != it}
+            return judgment, {}
+        return judgment, {key: it for key, it in self._notes(trial).items() if before.get(key) != it}
+
+    def judge(self, trial: int) -> Judgment:
+        """Return what becomes of a trial after its last epoch, by what is known of its rivals now."""
+        return self._judged(trial, self._last_epoch(trial))
+
+    def _judged(self, trial: int, epoch: int) -> Judgment:
+        # The pruner is asked in any case: it notes the trial's rungs while it judges.
+        with self._storage.showing(lambda: self._rivals_of(trial, epoch)):
+            judgment = self._judgment(trial)
+        return Judgment.GOES_ON if trial == 0 or epoch == self._plan.epochs else judgment
 
     def _measure(self, trial: int, epoch: int, score: float) -> None:
         self._storage.measured(trial, epoch, score)
         self._rivals.measured(trial, epoch, score if self._objective.direction == "minimize" else -score)
 
-    def _would_prune(self, trial: int) -> bool:
-        return self._study.pruner.prune(self._study, self._storage.trial(trial))
+    def _judgment(self, trial: int) -> Judgment:
+        pruner, it = self._study.pruner, self._storage.trial(trial)
+        if self._patient and isinstance(pruner, Ladder):
+            return pruner.judge(it)
+        return Judgment.STOPS if pruner.prune(self._study, it) else Judgment.GOES_ON
 
     def _to_fall(self, trial: int, epoch: int) -> float:
         """Return how far the learning rate of a trial is still to fall."""
@@ -326,7 +338,8 @@ class Study:
 
     def _remember(self, trial: int, notes: Mapping[str, Any]) -> None:
         for name, value in notes.items():
-            self._storage.set_trial_system_attr(self._storage.id(trial), name, value)
+            if name != UNDECIDED:
+                self._storage.set_trial_system_attr(self._storage.id(trial), name, value)
 
 
 def derived_seed(seed: int, number: int) -> int:

@@ -73,7 +73,7 @@ class Workers:
             self.hands[hand] = self._take(judge, hand)
             return self.hands[hand] is not None
         trials, epoch = held
-        kept = judge.report([of(trial, epoch) for trial in trials.values()])
+        kept = judge.report([of(trial, epoch) for trial in trials.values()]).on
         if epoch == self.epochs:
             judge.tell([Ending(number, Outcome.FINISHED) for number in kept])
             kept = []
@@ -146,7 +146,7 @@ class Perils:
         line.attempt(list(trials), cohort, {"at once": 1})
         for epoch in range(1, self.epochs + 1):
             yield
-            kept = line.report([of(trial, epoch) for trial in trials.values()])
+            kept = line.report([of(trial, epoch) for trial in trials.values()]).on
             trials = {number: trials[number] for number in kept}
         yield
         line.tell([Ending(number, Outcome.FINISHED) for number in trials])
@@ -156,7 +156,7 @@ class Perils:
         if self.dies():
             self.judge = self.make()
         answer = getattr(self.judge, method)(*arguments)
-        ended = method == "report" and len(answer) < len(arguments[0])
+        ended = method == "report" and len(answer.on) < len(arguments[0])
         if ended or method in ("ask", "attempt", "tell", "lost") or self.random.random() < 0.3:
             self.judge.flush()
         return answer

@@ -199,7 +199,7 @@ def test_what_is_stopped_by_the_budget_says_so(url):
     judge = referee(url, name)
     trials = judge.ask("c", 12)  # as if half of them were to be stopped, and none is
     for epoch in range(1, EPOCHS + 1):
-        trials = [it for it in trials if it.number in judge.report([of(it, epoch)])]
+        trials = [it for it in trials if it.number in judge.report([of(it, epoch)]).on]
     judge.flush()
     endings = [trial.ending for trial in history_of(url, name).searched]
     pruned = [ending.reason for ending in endings if ending.outcome is Outcome.PRUNED]

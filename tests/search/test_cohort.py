@@ -11,7 +11,7 @@ from hpo.errors import LedgerError
 from hpo.job import Job
 from hpo.line import Line
 from hpo.training.words import VOCABULARY
-from hpo.trial import Outcome, Point, Proposal
+from hpo.trial import Answer, Outcome, Point, Proposal
 
 RECIPE = """import torch
 from torch import nn
@@ -57,7 +57,7 @@ class Listening:
 
     def report(self, reports):
         self.points += [report for report in reports if isinstance(report, Point)]
-        return [report.trial for report in reports if isinstance(report, Point)]
+        return Answer([report.trial for report in reports if isinstance(report, Point)])
 
     def tell(self, endings):
         self.told += endings
@@ -142,7 +142,7 @@ def test_who_was_stopped_by_the_referee_is_not_told_to_it_again(going, told):
     def call(method, *arguments):
         said.append(method)
         if method == "report":
-            return [report.trial for report in arguments[0]] if going else []
+            return Answer([report.trial for report in arguments[0]] if going else [])
         return referee.trials if method == "ask" else None
 
     cohort.train(job(at_once=2), "c", Line(call))

@@ -18,7 +18,7 @@ from hpo.replay import replay
 from hpo.settings import ReplaySettings, SearchSettings
 from hpo.training import fused, plain
 from hpo.training.engine import Member
-from hpo.trial import CONFIRMATION, PROOF, SEED, TEST, Divergence, Ending, Outcome, Proposal
+from hpo.trial import CONFIRMATION, PROOF, SEED, TEST, Answer, Divergence, Ending, Outcome, Proposal
 
 EPOCHS = 4
 WORDS = (f"epochs={EPOCHS}", "trials=12", "seed=5", "pruner=none", "confirm_seeds=3")
@@ -78,7 +78,7 @@ def test_who_trains_together_has_one_seed(url):
     judge = referee(url, name)
     searched = judge.ask("all", 99)
     for epoch in range(1, EPOCHS + 1):
-        kept = judge.report([measured(it.number, it.config, epoch) for it in searched])
+        kept = judge.report([measured(it.number, it.config, epoch) for it in searched]).on
         searched = [it for it in searched if it.number in kept]
     judge.tell([Ending(it.number, Outcome.FINISHED) for it in searched])
     for name, seed in (("a", 6), ("b", 7), ("c", 8)):
@@ -236,7 +236,7 @@ class Record:
 
     def report(self, reports):
         self.points += reports
-        return [report.trial for report in reports]
+        return Answer([report.trial for report in reports])
 
 
 @pytest.fixture

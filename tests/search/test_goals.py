@@ -22,7 +22,7 @@ from hpo.settings import ReplaySettings, SearchSettings
 from hpo.spending import GAIN
 from hpo.study.blend import Blend
 from hpo.training.words import vocabulary_of
-from hpo.trial import COSTS, WARNING, Attempt, Outcome, Proposal
+from hpo.trial import COSTS, WARNING, Answer, Attempt, Outcome, Proposal
 
 EPOCHS = 4
 WORDS = (
@@ -240,7 +240,7 @@ class Judge:
 
     def report(self, reports):
         self.points += reports
-        return [report.trial for report in reports]
+        return Answer([report.trial for report in reports])
 
     def tell(self, endings):
         self.endings |= {ending.trial: ending for ending in endings}

@@ -138,7 +138,7 @@ def stopped(url, objective, sign):
         cost = float(7 * number % 12)
         for epoch in (1, 2):
             kept = referee.report([Point(number, epoch, sign * cost, cost, cost, 0.1, 1.0, 1.0, 0.01)])
-        found |= {number} - set(kept)
+        found |= {number} - {*kept.on, *kept.undecided}
     return found
 
 
@@ -185,7 +185,7 @@ def test_an_epoch_reported_twice_counts_once(url):
     name, referee = make(url)
     (trial,) = referee.ask("c", 1)
     for _ in range(2):
-        assert referee.report([measured(0, trial.config, 1)]) == [0]
+        assert referee.report([measured(0, trial.config, 1)]).on == [0]
     referee.flush()
     assert [point.epoch for point in history_of(url, name).trials[0].points] == [1]
 
@@ -234,7 +234,7 @@ def test_what_an_engine_knows_of_a_trial_is_in_its_ending_however_it_ends(url):
 def test_a_diverged_trial_ends_where_it_diverged(url):
     name, referee = make(url)
     referee.ask("c", 1)
-    assert referee.report([Divergence(0, 1, 3, math.nan, 5.0)]) == []
+    assert referee.report([Divergence(0, 1, 3, math.nan, 5.0)]).on == []
     referee.flush()
     ending = history_of(url, name).trials[0].ending
     assert ending.outcome is Outcome.DIVERGED
@@ -252,7 +252,7 @@ def test_the_sampler_avoids_where_trials_diverge(url, sampler, trials):
         lr = trial.config["optimizer.lr"]
         loss = abs(math.log10(lr / 0.01))
         report = Point(number, 1, loss, loss, loss, lr, 1.0, 1.0, 0.1)
-        if referee.report([report if lr < 0.04 else Divergence(number, 1, 0, math.inf, 1.0)]):
+        if referee.report([report if lr < 0.04 else Divergence(number, 1, 0, math.inf, 1.0)]).on:
             referee.tell([Ending(number, Outcome.FINISHED)])
         diverged[trial.origin].append(lr >= 0.04)
     assert fmean(diverged[sampler]) < fmean(diverged["prior"])
@@ -321,7 +321,7 @@ def test_a_trial_that_gets_further_each_time_is_not_given_up(url):
     for epoch in range(1, EPOCHS):
         (trial,) = referee.ask(f"c{epoch}", 1)
         referee.attempt(f"c{epoch}", [0], "host/1", {})
-        assert referee.report([measured(0, trial.config, epoch)]) == [0]
+        assert referee.report([measured(0, trial.config, epoch)]).on == [0]
         referee.lost(f"c{epoch}", "killed")
     assert referee.ready
 
@@ -381,9 +381,9 @@ def test_different_failures_do_not(url):
 def test_time_over_stops_what_runs_and_asks_for_nothing_more(url):
     _, referee = make(url, "timeout=0.5s")
     (trial,) = referee.ask("c", 1)
-    assert referee.report([measured(trial.number, trial.config, 1)]) == [0]
+    assert referee.report([measured(trial.number, trial.config, 1)]).on == [0]
     time.sleep(0.6)
-    assert referee.report([measured(trial.number, trial.config, 2)]) == []
+    assert referee.report([measured(trial.number, trial.config, 2)]).on == []
     assert referee.ask("d", 1) == []
     assert referee.exhausted
 
@@ -395,7 +395,7 @@ def test_a_trial_that_waits_when_time_is_over_still_comes_to_its_end(url):
     time.sleep(0.6)
     assert referee.ready
     assert [again.number for again in referee.ask("d", 1)] == [trial.number]
-    assert referee.report([measured(trial.number, trial.config, 1)]) == []
+    assert referee.report([measured(trial.number, trial.config, 1)]).on == []
     assert referee.exhausted
 
 

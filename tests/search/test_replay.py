@@ -79,8 +79,8 @@ class TestAlteredLedger:
         number, epoch = next((it.trial, it.epoch) for it in stops(history))
         alter(tmp_path, "UPDATE endings SET outcome = 'failed' WHERE trial = ?", number)
         (difference,) = again(url).differences
-        assert (difference.trial, difference.epoch, difference.what) == (number, epoch, "goes on")
-        assert (difference.recorded, difference.recomputed) == (True, False)
+        assert (difference.trial, difference.epoch, difference.what) == (number, epoch, "verdict")
+        assert (difference.recorded, difference.recomputed) == ("goes on", "stops")
 
     def test_a_clock_s_stop_is_counted_and_no_difference(self, url, name, tmp_path):
         alter(tmp_path, "UPDATE endings SET reason = 'timeout', outcome = 'pruned' WHERE trial = 0")

@@ -106,7 +106,7 @@ def test_workers_wait_in_a_pause_and_do_not_hang(url, monkeypatch):
         assert here._watch.look() == []
         assert len(ledger.history(ledger.search(name)).trials[trial.number].points) == 1
         ledger.note_wish(ledger.search(name), Wish())
-        assert await asyncio.wait_for(waiting, 20) == [trial.number]
+        assert (await asyncio.wait_for(waiting, 20)).on == [trial.number]
         ledger.note_wish(ledger.search(name), Wish(paused=True))
         while not judge.paused:
             await asyncio.sleep(0.01)
