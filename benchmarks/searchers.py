@@ -23,6 +23,7 @@ from others import OTHERS, priorband
 from hpo.history import Trial
 from hpo.ordering import order
 from hpo.plan import Plan
+from hpo.rungs import rungs as rungs_of
 from hpo.settings import SearchSettings
 from hpo.study import Study
 from hpo.trial import Ending, Judgment, Outcome, Point, Proposal
@@ -108,9 +109,10 @@ def by_hpo(account: Account, seed: int, words: Sequence[str], priors: Mapping[st
 
 def trials(account: Account, study: Study) -> Iterator[Trial]:
     """Yield each trial of a study once it has ended, until the budget is used up, which is raised."""
-    undecided, places = Undecided([], study.judge), dict[int, int]()
+    rungs, epochs = rungs_of("ladder", account.table.epochs), account.table.epochs
+    undecided, places = Undecided(rungs, epochs, study.judge), dict[int, int]()
     while len(account.seen) < len(account.table.curves):
-        stops, trial = undecided.decide(rivals_come=True)
+        stops, trial = undecided.decide(account.paid)
         for it in stops:
             yield _ended(study, it, Outcome.PRUNED)
         if trial is None:
@@ -120,7 +122,7 @@ def trials(account: Account, study: Study) -> Iterator[Trial]:
         if outcome:
             yield _ended(study, trial, outcome)
         else:
-            undecided.add(trial)
+            undecided.add(trial, account.paid)
     raise Spent
 
 

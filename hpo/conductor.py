@@ -28,7 +28,7 @@ from hpo.settings import ResumeSettings, StoreSettings
 from hpo.shelf import Shelf
 from hpo.spending import Spending
 from hpo.stopping import GRACE_SECONDS, stoppable, undisturbed
-from hpo.trial import SPENT
+from hpo.trial import SPENT, Ending
 from hpo.upload import Upload
 from hpo.wish import Wish
 
@@ -343,6 +343,8 @@ class _Conductor:
     def _catch_up(self) -> None:
         self.search = self.ledger.search(self.search.name)
         for record in self.ledger.records(self.search, self.history.seq):
+            if isinstance(record, Ending) and self.history.trials[record.trial].undecided is not None:
+                self.shelf.clear([record.trial])  # no worker has it, so none does
             self.history.add(record)
 
 

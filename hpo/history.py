@@ -136,11 +136,13 @@ class Trial:
         return str(self.ending.notes.get(ALONE, "")) if self.ending else ""
 
     @property
-    def undecided(self) -> bool:
-        """Whether it waits, with no worker, for rivals to be judged by."""
-        if self.ending or not self.points or UNDECIDED not in self.points[-1].notes:
-            return False
-        return not self.attempts or self.attempts[-1].seq < self.points[-1].seq
+    def undecided(self) -> int | None:
+        """How many epochs the search had trained when it began to wait for rivals; None if it does not."""
+        last = self.points[-1] if self.points and not self.ending else None
+        if last is None or UNDECIDED not in last.notes:
+            return None
+        taken_up = self.attempts and self.attempts[-1].seq > last.seq
+        return None if taken_up else int(last.notes[UNDECIDED])
 
     @property
     def score(self) -> float | None:

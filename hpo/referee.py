@@ -7,6 +7,7 @@ trials, an epoch that is reported again changes nothing, a trial ends once.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
@@ -83,7 +84,10 @@ class Referee:
         self._noted: dict[int, Mapping[str, Any]] = {}  # what the engine said last of each trial
         self._cohorts: dict[str, list[int]] = {}
         self._waiting: deque[int] = deque()  # for a worker
-        self._undecided = Undecided((it for it in self._history.running if it.undecided), self._study.judge)
+        self._undecided = Undecided(self._plan.rungs, self._plan.epochs, self._study.judge)
+        for trial in self._history.running:
+            if trial.undecided is not None:
+                self._undecided.add(trial, trial.undecided)
         for trial in self._under_way:
             held = self._cohorts.setdefault(trial.cohort, []) if trial.cohort else self._waiting
             held.append(trial.number)
@@ -160,7 +164,7 @@ class Referee:
 
     def _decide(self) -> int | None:
         """Take one that goes on of the undecided; end those that are beaten, or that nothing is left for."""
-        stops, on = self._undecided.decide(rivals_come=self._proposes)
+        stops, on = self._undecided.decide(self._history.epochs if self._proposes else math.inf)
         for trial in stops:
             self._end(trial, Outcome.PRUNED)
         if on is None:
@@ -315,7 +319,7 @@ class Referee:
             if judgment is Judgment.STOPS or self._out_of_budget(trial):
                 self._end(trial, Outcome.PRUNED, "" if judgment is Judgment.STOPS else self._limited_by)
                 return Judgment.STOPS
-        if judgment is Judgment.UNDECIDED:
+        if UNDECIDED in notes:
             self._let_wait(trial)
         return judgment
 
@@ -325,11 +329,13 @@ class Referee:
         judgment, notes = self._study.report(trial.number, point.epoch, point.score)
         if judgment is not Judgment.UNDECIDED:
             return judgment, notes
-        return (judgment, {**notes, UNDECIDED: True}) if self._proposes else (Judgment.GOES_ON, notes)
+        if not self._proposes:
+            return Judgment.GOES_ON, notes  # no rivals will come
+        return judgment, {**notes, UNDECIDED: self._history.epochs + 1}
 
     def _let_wait(self, trial: Trial) -> None:
         """Take a trial from its cohort, which may lose its worker without losing the trial."""
-        self._undecided.add(trial)
+        self._undecided.add(trial, self._history.epochs)
         held = self._cohorts.get(trial.cohort, [])
         if trial.number in held:
             held.remove(trial.number)

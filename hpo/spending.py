@@ -120,7 +120,7 @@ class Spending:
 
     def _trains(self, trial: Trial) -> bool:
         """Whether it is a trial of the search that a worker trains, or is about to."""
-        return trial.proposal.searched and not trial.undecided
+        return trial.proposal.searched and trial.undecided is None
 
     def _stoppable(self, trial: Trial) -> bool:
         """Whether an epoch more or less matters; what is paid for in full comes to its end."""

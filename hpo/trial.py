@@ -54,7 +54,10 @@ WARNING: Final = "warning"
 COSTS: Final = "costs"
 """The note of an attempt that tells what the trial takes, as far as that is a goal (`hpo.recipe.COSTS`)."""
 UNDECIDED: Final = "undecided"
-"""The note of a point after which its trial waits, with no worker, until more rivals have got there."""
+"""The note of a point after which its trial waits, with no worker, until more rivals have got there.
+
+It says how many epochs the search had trained by then.
+"""
 ALONE: Final = "alone"
 """The note of a point that says why its trial trains plainly, not in the stack of its cohort."""
 

@@ -120,7 +120,7 @@ class _Walk:
             case Point() if self._history.trials[record.trial].proposal.searched:
                 self.counted["verdicts"] += 1
                 yield from self._judge(record)
-            case Ending() if self._history.trials[record.trial].undecided and _by_verdict(record):
+            case Ending() if self._waited(record) and _by_verdict(record):
                 self.counted["verdicts"] += 1
                 yield from self._judge_again(record)
                 self._study.restore(record)
@@ -157,6 +157,9 @@ class _Walk:
         again = replace(self._spending.forecast(ended), at=recorded.at, seq=recorded.seq)
         if again != recorded:
             yield Difference(len(self._history.trials) - 1, None, "plan", asdict(recorded), asdict(again))
+
+    def _waited(self, ending: Ending) -> bool:
+        return self._history.trials[ending.trial].undecided is not None
 
     def _judge(self, point: Point) -> Iterator[Difference]:
         before = self._recorded(point)

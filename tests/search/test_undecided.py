@@ -1,0 +1,226 @@
+"""Who waits at a rung: until there are rivals enough, no longer than is worth it, and as if it had not."""
+
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from simulation import Workers, history_of, run, started, told
+from simulation import referee as new_referee
+
+from hpo import cohort, shelf
+from hpo.job import Job
+from hpo.ledger import Ledger
+from hpo.line import Line
+from hpo.ordering import order
+from hpo.plan import Plan
+from hpo.referee import Referee
+from hpo.settings import SearchSettings
+from hpo.shelf import Shelf
+from hpo.trial import TIMEOUT, UNDECIDED, Ending, Outcome, Point
+
+TINY = Path(__file__).parent.parent / "training" / "tiny.py"
+EPOCHS = 9
+RUNG = 2
+NEXT = 4
+
+
+class Search:
+    """A search whose trials measure what a test says, one after the other; a third passes at a rung."""
+
+    def __init__(self, url, *words):
+        self.url = url
+        self.name = started(
+            url,
+            f"epochs={EPOCHS}",
+            "space=adam",
+            "space.schedule=constant",
+            "sampler=random",
+            "confirm=0",
+            *words,
+        )
+        self.judge = new_referee(url, self.name)
+        self.cohorts = 0
+
+    def ask(self):
+        self.cohorts += 1
+        cohort = f"cohort {self.cohorts}"
+        trials = [trial.number for trial in self.judge.ask(cohort, 1)]
+        self.judge.attempt(cohort, trials, "host/1", {})
+        return trials[0] if trials else None
+
+    def train(self, cost, until=EPOCHS):
+        """Train what is handed out; return its number and how far it came."""
+        number = self.ask()
+        for epoch in range(1, until + 1):
+            answer = self.judge.report([Point(number, epoch, cost, cost, cost, 0.1, 1.0, 1.0, 0.01)])
+            if number not in answer.on:
+                return number, epoch, number in answer.undecided
+        if until == EPOCHS:
+            self.judge.tell([Ending(number, Outcome.FINISHED)])
+        return number, until, False
+
+    @property
+    def history(self):
+        self.judge.flush()
+        return history_of(self.url, self.name)
+
+
+@pytest.fixture
+def search(url):
+    return lambda *words: Search(url, *(words or ("trials=30",)))
+
+
+def test_the_best_of_two_waits_for_a_third_and_goes_on_if_that_is_worse(search):
+    it = search()
+    assert it.train(5.0) == (0, EPOCHS, False)  # the baseline, which is never judged
+    assert it.train(4.0) == (1, RUNG, True)
+    assert it.history.trials[1].undecided == EPOCHS + RUNG
+    assert it.train(6.0) == (2, RUNG, False)
+    assert it.ask() == 1
+    assert it.history.trials[1].undecided is None
+
+
+def test_who_is_beaten_while_it_waits_is_stopped(search):
+    it = search()
+    it.train(5.0)
+    it.train(4.0)
+    assert it.train(3.0, until=RUNG) == (2, RUNG, False)
+    assert it.ask() == 3
+    assert it.history.trials[1].outcome is Outcome.PRUNED
+    assert it.history.trials[1].epochs == RUNG
+
+
+def test_nobody_waits_longer_than_it_is_worth(search):
+    """Rivals that never get to the rung do not hold it up: so many epochs, twice those to its next rung."""
+    it = search()
+    it.train(5.0)
+    assert it.train(4.0) == (1, RUNG, True)
+    for number in range(2, 2 + 2 * (NEXT - RUNG)):
+        assert it.train(1.0, until=1) == (number, 1, False)
+    assert it.ask() == 1
+
+
+def test_when_no_rivals_will_come_who_is_not_beaten_goes_on(search):
+    it = search("trials=3")
+    it.train(5.0)
+    assert it.train(4.0) == (1, RUNG, True)
+    assert it.ask() == 2
+    it.judge.tell([Ending(2, Outcome.FAILED, "out of luck")])
+    assert it.judge.ready
+    assert it.train(4.0) == (1, EPOCHS, False)
+    assert it.judge.exhausted
+    assert it.history.trials[1].outcome is Outcome.FINISHED
+
+
+def test_the_last_one_need_not_wait(search):
+    it = search("trials=2")
+    it.train(5.0)
+    assert it.train(4.0) == (1, EPOCHS, False)
+
+
+def test_who_waits_is_not_lost_with_the_worker_it_has_left(search):
+    it = search()
+    it.train(5.0)
+    it.train(4.0)
+    it.judge.reclaim([], "its worker died")
+    assert it.ask() == 2
+    assert it.history.trials[1].tries == 1
+
+
+def test_a_referee_made_again_lets_it_wait_on_whatever_its_last_worker_still_notes(search):
+    it = search()
+    it.train(5.0)
+    it.train(4.0)
+    it.judge.flush()
+    it.judge.requeue()
+    it.judge.attempt("cohort 2", [1], "host/1", {"warning": "The disk is full."})
+    assert it.history.trials[1].undecided == EPOCHS + RUNG
+    it.judge = new_referee(it.url, it.name)
+    it.judge.requeue()
+    assert it.train(6.0)[0] == 2
+    assert it.ask() == 1
+
+
+def test_who_waits_when_the_budget_is_spent_ends_by_that(search):
+    it = search("timeout=2s")
+    it.train(5.0)
+    assert it.train(4.0) == (1, RUNG, True)
+    time.sleep(2)
+    assert it.judge.ready
+    assert it.ask() is None
+    assert it.judge.exhausted
+    ending = it.history.trials[1].ending
+    assert (ending.outcome, ending.reason) == (Outcome.PRUNED, TIMEOUT)
+
+
+def test_no_more_is_trained_than_a_budget_pays_for(search):
+    it = search("budget=6trainings", "fuse=off")
+    it.train(5.0)
+    while it.judge.ready:
+        it.train(4.0 - 0.1 * it.cohorts)  # each is the best so far
+    assert it.judge.exhausted
+    assert any(UNDECIDED in point.notes for trial in it.history.searched for point in trial.points)
+    assert 5 * EPOCHS <= it.history.epochs <= 6 * EPOCHS
+
+
+@pytest.mark.parametrize("words", [(), ("deterministic=true",), ("objective=minimize loss, parameters",)])
+def test_where_rivals_may_never_come_or_must_not_be_known_nobody_waits(url, words):
+    name = started(url, f"epochs={EPOCHS}", "trials=40", "sampler=random", *words, lag=len(words) and 1)
+    run(url, name, Workers(1, EPOCHS))
+    waited = [it for it in told(url, name) if UNDECIDED in str(it)]
+    assert bool(waited) == (not words)
+
+
+def search_of(folder, *words):
+    settings = SearchSettings.from_words(
+        [
+            f"recipe={TINY}",
+            f"store=sqlite:///{folder}/hpo.db",
+            "space.schedule=constant",
+            "sampler=random",
+            *words,
+        ]
+    )
+    ledger = Ledger(settings.store)
+    ordered = order(settings)
+    found = ledger.create_search(
+        replace(ordered, settings={**ordered.settings, "threads": 1, "device": "cpu"})
+    )
+    return ledger, found
+
+
+def trained(folder, at_once, *words):
+    """Train a search's trials cohort by cohort, as one worker does; return its history."""
+    folder.mkdir()
+    ledger, found = search_of(folder, f"epochs={EPOCHS}", "trials=8", "confirm=0", *words)
+    plan = Plan.of(found)
+    judge = Referee(ledger.url, found.name, ledger.open_session(found))
+    job = replace(Job.of(plan, Shelf.of(plan, ledger.url)), at_once=at_once)
+    cohorts = 0
+    while judge.ready:
+        cohorts += 1
+        cohort.train(job, f"cohort {cohorts}", Line(lambda name, *its: getattr(judge, name)(*its)))
+    judge.flush()
+    history = ledger.history(found)
+    ledger.close()
+    return history
+
+
+def curve(trial):
+    return [replace(point, at=0, seq=0, seconds=0, notes={}) for point in trial.points]
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_it_goes_on_from_where_it_was_saved_as_if_it_had_not_waited(tmp_path, monkeypatch, at_once):
+    monkeypatch.setattr(shelf, "_SHARE", float("inf"))
+    whole = trained(tmp_path / "whole", at_once, "pruner=none")
+    found = trained(tmp_path / "found", at_once)
+    waited = [trial for trial in found.searched for point in trial.points if UNDECIDED in point.notes]
+    went_on = [trial for trial in waited if len(trial.attempts) > 1]
+    assert went_on
+    for trial in went_on:
+        assert trial.attempts[1].notes["from"][str(trial.number)] in (RUNG, NEXT)
+    for trial in found.searched:
+        expected = curve(whole.trials[trial.number])[: trial.epochs]
+        assert [it.loss for it in curve(trial)] == pytest.approx([it.loss for it in expected], rel=1e-4)
