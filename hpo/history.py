@@ -315,6 +315,11 @@ class History:
         return list(self._running.values())
 
     @property
+    def under_way(self) -> list[Trial]:
+        """Those of them that a worker has, or is to have."""
+        return [trial for trial in self.running if trial.undecided is None]
+
+    @property
     def hopeless(self) -> str | None:
         """The reason that each of the last few trials failed for, if it is one and the same."""
         last = [trial.ending for trial in self.known[-FAILURES:] if trial.ending]

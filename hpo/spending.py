@@ -115,12 +115,12 @@ class Spending:
         """
         if not self._timed and not self._stoppable(trial):
             return False
-        others = 0 if self._timed else sum(self._trains(it) for it in self._history.running if it != trial)
+        others = (
+            0
+            if self._timed
+            else sum(it.proposal.searched for it in self._history.under_way if it is not trial)
+        )
         return self.used + others >= self.limit - (self.kept if trial.proposal.searched else 0.0)
-
-    def _trains(self, trial: Trial) -> bool:
-        """Whether it is a trial of the search that a worker trains, or is about to."""
-        return trial.proposal.searched and trial.undecided is None
 
     def _stoppable(self, trial: Trial) -> bool:
         """Whether an epoch more or less matters; what is paid for in full comes to its end."""

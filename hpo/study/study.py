@@ -223,8 +223,18 @@ class Study:
     def _judgment(self, trial: int) -> Judgment:
         pruner, it = self._study.pruner, self._storage.trial(trial)
         if self._patient and isinstance(pruner, Ladder):
-            return pruner.judge(it)
+            judgment = pruner.judge(it)
+            need_not_wait = judgment is Judgment.UNDECIDED and self._beats_the_expert(trial)
+            return Judgment.GOES_ON if need_not_wait else judgment
         return Judgment.STOPS if pruner.prune(self._study, it) else Judgment.GOES_ON
+
+    def _beats_the_expert(self, trial: int) -> bool:
+        """Whether it is better than the baseline was then, which is good if an expert says what is."""
+        baseline, own = self._curve(0), self._curve(trial)
+        epoch = self._last_epoch(trial)
+        if not self._space.expected or epoch not in baseline:
+            return False
+        return self._objective.cost(own[epoch]) < self._objective.cost(baseline[epoch])
 
     def _to_fall(self, trial: int, epoch: int) -> float:
         """Return how far the learning rate of a trial is still to fall."""

@@ -87,13 +87,16 @@ class Picture:
 
     def _workers(self, history: History) -> Iterator[Text]:
         teams: dict[str, list[Trial]] = defaultdict(list)
-        for trial in history.running:
+        for trial in history.under_way:
             if trial.attempts:
                 teams[trial.attempts[-1].worker].append(trial)
         for worker, trials in sorted(teams.items())[:_WORKERS]:
             yield self._worker(worker, trials, history)
         if len(teams) > _WORKERS:
             yield line(f"and {len(teams) - _WORKERS} more workers", style="dim")
+        waiting = len(history.running) - len(history.under_way)
+        if waiting:
+            yield line(f"{waiting} saved, to be judged when there are more rivals", style="dim")
 
     def _worker(self, worker: str, trials: list[Trial], history: History) -> Text:
         first, more = trials[0], len(trials) - 1
@@ -115,7 +118,7 @@ class LoadLine:
 
     def of(self, history: History) -> Iterator[Text]:
         """Return one line, or none."""
-        workers = {trial.attempts[-1].worker for trial in history.running if trial.attempts}
+        workers = {trial.attempts[-1].worker for trial in history.under_way if trial.attempts}
         if any(worker.startswith(f"{platform.node()}/") for worker in workers):
             yield line(self._look(), style="dim")
 
@@ -169,12 +172,12 @@ def _best(history: History) -> Iterator[RenderableType]:
 def _tried(history: History) -> Iterator[Text]:
     """Say what is tried now, optimizer by optimizer, and on whose word."""
     rates: dict[str, list[float]] = defaultdict(list)
-    for trial in history.running:
+    for trial in history.under_way:
         config = trial.proposal.config
         rates[str(config.get("optimizer"))].append(float(str(config.get("optimizer.lr", "nan"))))
     if rates:
         kinds = " · ".join(f"{len(its)} {name} lr {_span(its)}" for name, its in rates.items())
-        origins = Counter(trial.proposal.origin for trial in history.running)
+        origins = Counter(trial.proposal.origin for trial in history.under_way)
         told = ", ".join(f"{name} {number}" for name, number in origins.most_common())
         yield line(("now", "bold"), f"   {kinds}  ({told})")
 

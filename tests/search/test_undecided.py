@@ -30,15 +30,7 @@ class Search:
 
     def __init__(self, url, *words):
         self.url = url
-        self.name = started(
-            url,
-            f"epochs={EPOCHS}",
-            "space=adam",
-            "space.schedule=constant",
-            "sampler=random",
-            "confirm=0",
-            *words,
-        )
+        self.name = started(url, f"epochs={EPOCHS}", "sampler=random", "confirm=0", *words)
         self.judge = new_referee(url, self.name)
         self.cohorts = 0
 
@@ -66,9 +58,26 @@ class Search:
         return history_of(self.url, self.name)
 
 
+SPACE = """
+optimizer:
+  one_of:
+    adam:
+      lr: {log: [1e-4, 1e-1]}
+schedule: constant
+"""
+
+
 @pytest.fixture
-def search(url):
-    return lambda *words: Search(url, *(words or ("trials=30",)))
+def space(tmp_path):
+    """A space of which no expert has said anything."""
+    path = tmp_path / "plain.yaml"
+    path.write_text(SPACE, encoding="utf-8")
+    return f"space={path}"
+
+
+@pytest.fixture
+def search(url, space):
+    return lambda *words: Search(url, space, *(words or ("trials=30",)))
 
 
 def test_the_best_of_two_waits_for_a_third_and_goes_on_if_that_is_worse(search):
@@ -111,6 +120,12 @@ def test_when_no_rivals_will_come_who_is_not_beaten_goes_on(search):
     assert it.train(4.0) == (1, EPOCHS, False)
     assert it.judge.exhausted
     assert it.history.trials[1].outcome is Outcome.FINISHED
+
+
+def test_where_an_expert_has_spoken_who_beats_the_baseline_need_not_wait(url):
+    it = Search(url, "trials=30", "space=adam", "space.schedule=constant")
+    it.train(5.0)
+    assert it.train(4.0) == (1, EPOCHS, False)
 
 
 def test_the_last_one_need_not_wait(search):
@@ -174,13 +189,7 @@ def test_where_rivals_may_never_come_or_must_not_be_known_nobody_waits(url, word
 
 def search_of(folder, *words):
     settings = SearchSettings.from_words(
-        [
-            f"recipe={TINY}",
-            f"store=sqlite:///{folder}/hpo.db",
-            "space.schedule=constant",
-            "sampler=random",
-            *words,
-        ]
+        [f"recipe={TINY}", f"store=sqlite:///{folder}/hpo.db", "sampler=random", *words]
     )
     ledger = Ledger(settings.store)
     ordered = order(settings)
@@ -212,10 +221,10 @@ def curve(trial):
 
 
 @pytest.mark.parametrize("at_once", [1, 2])
-def test_it_goes_on_from_where_it_was_saved_as_if_it_had_not_waited(tmp_path, monkeypatch, at_once):
+def test_it_goes_on_from_where_it_was_saved_as_if_it_had_not_waited(tmp_path, monkeypatch, at_once, space):
     monkeypatch.setattr(shelf, "_SHARE", float("inf"))
-    whole = trained(tmp_path / "whole", at_once, "pruner=none")
-    found = trained(tmp_path / "found", at_once)
+    whole = trained(tmp_path / "whole", at_once, space, "pruner=none")
+    found = trained(tmp_path / "found", at_once, space)
     waited = [trial for trial in found.searched for point in trial.points if UNDECIDED in point.notes]
     went_on = [trial for trial in waited if len(trial.attempts) > 1]
     assert went_on
