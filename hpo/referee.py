@@ -8,12 +8,12 @@ trials, an epoch that is reported again changes nothing, a trial ends once.
 from __future__ import annotations
 
 import math
-from collections import deque
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from hpo.config import Config
+from hpo.custody import Custody
 from hpo.goals import shape
 from hpo.history import History, Trial
 from hpo.ledger import Ledger, Meter, Writer
@@ -47,9 +47,6 @@ if TYPE_CHECKING:
 
 R = TypeVar("R", bound=Record)
 
-ATTEMPTS: Final = 3
-"""A trial whose worker died is tried this often in all."""
-
 
 def proposer(plan: Plan) -> Study | Single:
     """Return who proposes; Optuna is imported only where there is something to search."""
@@ -82,23 +79,12 @@ class Referee:
         self._rounds = Rounds(self._plan, self._history, self._spending)
         self._writer = Writer(ledger, self._plan.search, session)
         self._noted: dict[int, Mapping[str, Any]] = {}  # what the engine said last of each trial
-        self._cohorts: dict[str, list[int]] = {}
-        self._waiting: deque[int] = deque()  # for a worker
         self._undecided = Undecided(self._plan.rungs, self._plan.epochs, self._study.judge)
         for trial in self._history.running:
             if trial.undecided is not None:
                 self._undecided.add(trial, trial.undecided)
-        for trial in self._under_way:
-            held = self._cohorts.setdefault(trial.cohort, []) if trial.cohort else self._waiting
-            held.append(trial.number)
-        self._forgiven: dict[int, int] = {}  # tries that ended with an earlier driver, by no fault of theirs
-        self._lost: dict[int, str] = {}  # whose worker died, and of what
+        self._custody = Custody(self._history.under_way)
         self.paused = False
-
-    @property
-    def _under_way(self) -> list[Trial]:
-        """The trials that have a worker, or are to have one."""
-        return [trial for trial in self._history.running if trial.number not in self._undecided]
 
     def flush(self) -> None:
         """Make everything answered so far durable."""
@@ -106,63 +92,52 @@ class Referee:
 
     def requeue(self) -> None:
         """Hand out again what was under way when the last driver stopped; its workers are gone with it."""
-        self._waiting = deque(trial.number for trial in self._under_way)
-        self._forgiven = {trial.number: trial.tries for trial in self._history.running}
-        self._cohorts.clear()
+        self._custody.requeue(it for it in self._history.running if it.number not in self._undecided)
 
     def ask(self, cohort: str, size: int) -> list[Proposal]:
         """Return up to `size` trials for a cohort; none if there is nothing to hand out now."""
-        if cohort not in self._cohorts:
-            self._cohorts[cohort] = self._suspect() or self._several(cohort, size)
-        return [self._history.trials[number].proposal for number in self._cohorts[cohort]]
+        if cohort not in self._custody:
+            self._custody.hand(cohort, self._custody.suspect() or self._several(cohort, size))
+        return [trial.proposal for trial in self._custody.held(cohort)]
 
-    def _suspect(self) -> list[int]:
-        """Take a trial that has its last try, alone: others shall not be lost with it."""
-        last = [it for it in self._waiting if it in self._lost and self._tries(it) == ATTEMPTS - 1]
-        for number in last[:1]:
-            self._waiting.remove(number)
-        return last[:1]
-
-    def _several(self, cohort: str, size: int) -> list[int]:
-        numbers: list[int] = []
-        while len(numbers) < size and self._fits(numbers):
-            number = self._take(cohort)
-            if number is None:
+    def _several(self, cohort: str, size: int) -> list[Trial]:
+        trials: list[Trial] = []
+        while len(trials) < size and self._fits(trials):
+            trial = self._take(cohort)
+            if trial is None:
                 break
-            numbers.append(number)
-        return numbers
+            trials.append(trial)
+        return trials
 
-    def _fits(self, numbers: Sequence[int]) -> bool:
+    def _fits(self, trials: Sequence[Trial]) -> bool:
         """Whether what is handed out next may train with these: they share weights, so they share a seed."""
-        if not numbers:
+        if not trials:
             return True
-        first = self._history.trials[numbers[0]].proposal
-        if not self._waiting:
-            return first.searched
-        return self._history.trials[self._waiting[0]].proposal.seed == first.seed
+        first, following = trials[0].proposal, self._custody.next
+        return following.proposal.seed == first.seed if following else first.searched
 
-    def _take(self, cohort: str) -> int | None:
-        if self._waiting:
-            return self._waiting.popleft()
+    def _take(self, cohort: str) -> Trial | None:
+        if self._custody.next:
+            return self._custody.take()
         self._look_ahead()
-        decided = self._decide()
-        return self._begin(cohort) if decided is None else decided
+        return self._decide() or self._begin(cohort)
 
-    def _begin(self, cohort: str) -> int | None:
+    def _begin(self, cohort: str) -> Trial | None:
         """Begin what comes next of the search, of its rounds with fresh seeds, or the proof."""
         if self._proposes:
             if not self._study.ready:
                 return None
-            return self._record(replace(self._study.propose(), cohort=cohort)).number
+            proposal = self._record(replace(self._study.propose(), cohort=cohort))
+            return self._history.trials[proposal.number]
         if self._unconfirmed:
-            self._waiting.extend(self._open_round())
-            return self._waiting.popleft()
+            self._custody.await_worker(self._open_round())
+            return self._custody.take()
         if self._unproved:
             config = self._unproved.proposal.config
             return self._propose(Proposal(len(self._history.trials), config, PROOF, cohort=cohort))
         return None
 
-    def _decide(self) -> int | None:
+    def _decide(self) -> Trial | None:
         """Take one that goes on of the undecided; end those that are beaten, or that nothing is left for."""
         stops, on = self._undecided.decide(self._history.epochs if self._proposes else math.inf)
         for trial in stops:
@@ -173,21 +148,21 @@ class Referee:
         if spent or self._history.hopeless:
             self._end(on, Outcome.PRUNED, self._limited_by if spent else "")
             return self._decide()
-        return on.number
+        return on
 
-    def _open_round(self) -> list[int]:
+    def _open_round(self) -> list[Trial]:
         with self._writer.together():  # half a round would compare some of the best with none of the others
             return [self._propose(proposal) for proposal in self._unconfirmed]
 
-    def _propose(self, proposal: Proposal) -> int:
+    def _propose(self, proposal: Proposal) -> Trial:
         """Write down what the study did not propose, and let it count that."""
         self._study.restore(self._record(proposal))
-        return proposal.number
+        return self._history.trials[proposal.number]
 
     @property
     def ready(self) -> bool:
         """Whether there is a trial to hand out now."""
-        if self._waiting or self._undecided or (self._proposes and self._study.ready):
+        if self._custody.next or self._undecided or (self._proposes and self._study.ready):
             return True
         return bool(self._unconfirmed) or self._unproved is not None
 
@@ -267,20 +242,20 @@ class Referee:
     def attempt(self, cohort: str, trials: Iterable[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note that a worker took up these trials for a cohort, in what way, and why the last one died."""
         costs = notes.get(COSTS, {})
-        for trial in trials:
-            if trial in self._undecided and self._history.trials[trial].cohort == cohort:
+        for trial in map(self._history.trials.__getitem__, trials):
+            if trial.number in self._undecided and trial.cohort == cohort:
                 continue  # who has left it is not taken up by it
-            self._undecided.discard(trial)
+            self._undecided.discard(trial.number)
             own: dict[str, Any] = {name: it for name, it in notes.items() if name != COSTS}
-            if str(trial) in costs:
-                own[COSTS] = self._agreed(trial, costs[str(trial)])
-            if trial in self._lost:
-                own[AFTER] = self._lost[trial]
-            self._study.restore(self._record(Attempt(trial, worker, cohort, own)))
+            if str(trial.number) in costs:
+                own[COSTS] = self._agreed(trial, costs[str(trial.number)])
+            if self._custody.reason(trial):
+                own[AFTER] = self._custody.reason(trial)
+            self._study.restore(self._record(Attempt(trial.number, worker, cohort, own)))
 
-    def _agreed(self, trial: int, costs: Mapping[str, float]) -> Mapping[str, float]:
+    def _agreed(self, trial: Trial, costs: Mapping[str, float]) -> Mapping[str, float]:
         """Return what was measured first of a trial's shape, lest noise tell equal ones apart."""
-        return self._costs.setdefault(shape(self._history.trials[trial].proposal.config), costs)
+        return self._costs.setdefault(shape(trial.proposal.config), costs)
 
     def report(self, reports: Sequence[Point | Divergence]) -> Answer:
         """Take in what a cohort's last epoch measured; return which trials go on, and which are undecided.
@@ -320,7 +295,8 @@ class Referee:
                 self._end(trial, Outcome.PRUNED, "" if judgment is Judgment.STOPS else self._limited_by)
                 return Judgment.STOPS
         if UNDECIDED in notes:
-            self._let_wait(trial)
+            self._undecided.add(trial, self._history.epochs)
+            self._custody.part(trial)
         return judgment
 
     def _judge(self, trial: Trial, point: Point) -> tuple[Judgment, dict[str, Any]]:
@@ -332,13 +308,6 @@ class Referee:
         if not self._proposes:
             return Judgment.GOES_ON, notes  # no rivals will come
         return judgment, {**notes, UNDECIDED: self._history.epochs + 1}
-
-    def _let_wait(self, trial: Trial) -> None:
-        """Take a trial from its cohort, which may lose its worker without losing the trial."""
-        self._undecided.add(trial, self._history.epochs)
-        held = self._cohorts.get(trial.cohort, [])
-        if trial.number in held:
-            held.remove(trial.number)
 
     def _out_of_budget(self, trial: Trial) -> bool:
         return trial.epochs < self._plan.epochs and self._spending.ends(trial)
@@ -365,33 +334,26 @@ class Referee:
 
         Returns whether the cohort had any trials.
         """
-        numbers = self._cohorts.pop(cohort, [])
-        for number in numbers:
-            self._lose(self._history.trials[number], reason)
-        return bool(numbers)
+        trials = self._custody.let_go(cohort)
+        for trial in trials:
+            if not trial.ending:
+                self._lose(trial, reason)
+        return bool(trials)
 
     def reclaim(self, alive: Collection[str], reason: str) -> None:
         """Take in which cohorts have a worker; the trials of all others are handed out again.
 
         A referee that was made again does not know whom it has taken for lost before.
         """
-        for cohort in [name for name in self._cohorts if name not in alive]:
-            self.lost(cohort, reason)
+        for cohort in self._custody.cohorts:
+            if cohort not in alive:
+                self.lost(cohort, reason)
 
     def _lose(self, trial: Trial, reason: str) -> None:
-        if trial.ending:
-            return
-        self._lost[trial.number] = reason
         if trial.epochs == self._plan.epochs:
             self._end(trial, Outcome.FINISHED)  # only its worker's last word is missing
-        elif self._tries(trial.number) < ATTEMPTS:
-            self._waiting.append(trial.number)
-        else:
+        elif not self._custody.lose(trial, reason):
             self._end(trial, Outcome.LOST, reason)
-
-    def _tries(self, number: int) -> int:
-        """Return how often a trial was tried by this driver."""
-        return self._history.trials[number].tries - self._forgiven.get(number, 0)
 
     def _end(
         self, trial: Trial, outcome: Outcome, reason: str = "", notes: Mapping[str, Any] | None = None

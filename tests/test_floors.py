@@ -53,6 +53,7 @@ FLOORS = {
         "rounds",
         "spending",
         "undecided",
+        "custody",
         "outlook",
         "verdict",
         "junit",

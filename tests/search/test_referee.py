@@ -11,10 +11,11 @@ from simulation import Workers, history_of, in_peril, measured, run, run_in_sess
 from simulation import referee as new_referee
 from sqlalchemy import func, select
 
+from hpo.custody import ATTEMPTS
 from hpo.errors import HpoError
 from hpo.ledger import Ledger
 from hpo.ledger.schema import sessions
-from hpo.referee import ATTEMPTS, Referee
+from hpo.referee import Referee
 from hpo.settings import PrunerName, SamplerName
 from hpo.trial import Divergence, Ending, MissingEpochError, Outcome, Point
 
