@@ -355,10 +355,10 @@ def words(path: Path, seed: int, chance: random.Random) -> list[str]:
         "recipe=linear",
         f"space={path}/small.yaml",
         f"seed={seed}",
-        f"trials={chance.randint(1, 5)}",
+        f"trials={chance.randint(1, 6)}",
         f"epochs={chance.randint(1, 4)}",
         f"sampler={chance.choice(['random', 'random', 'qmc', 'tpe'])}",
-        f"pruner={chance.choice(['halving', 'none'])}",
+        f"pruner={chance.choice(['ladder', 'ladder', 'halving', 'none'])}",
         *chance.choice([[], [], ["timeout=20s"], ["budget=40s"], ["budget=6trainings"]]),
         *chance.choice([[], ["confirm_seeds=2"], ["confirm=1", "confirm_seeds=3"]]),
     ]

@@ -391,12 +391,15 @@ class TestChoice:
         [
             (64, {1: 1, 2: 4, 4: 3, 8: 4, 16: 5, 32: 8, 64: 20}, 32, 4),
             (16, {1: 1, 2: 4, 4: 6, 8: 7, 16: 9}, 16, 8),
-            (64, {1: 1, 2: 1.6, 4: 3, 8: 10}, 4, 2),
+            (64, {1: 1, 2: 1.6, 4: 3, 8: 10}, 2, 2),
+            (64, {1: 1, 2: 1.6, 4: 2.8, 8: 9}, 4, 2),
             (64, {1: 1, 2: 2.2, 4: 7}, 1, 2),
         ],
-        ids=["more is faster", "as far as there are trials", "not further than it helps", "never"],
+        ids=["more is faster", "as far as there are trials", "no more for little", "some", "never"],
     )
-    def test_the_fastest_for_each_trial_is_chosen(self, monkeypatch, most, seconds, chosen, least):
+    def test_the_smallest_is_chosen_that_is_nearly_the_fastest_for_each_trial(
+        self, monkeypatch, most, seconds, chosen, least
+    ):
         """Made-up seconds of an epoch for so many at once; those not listed are never tried."""
         monkeypatch.setattr(probe, "_seconds", lambda _train, _task, _config, size: seconds[size])
         task, baseline = small("mlp", batches=4, batch=32)
@@ -414,8 +417,8 @@ class TestChoice:
         task, baseline = small("mlp", batches=4, batch=32)
         assert probe.choose(task, baseline, most=8).size == 8
 
-    @pytest.mark.parametrize(("epochs", "tried"), [(1, 4), (20_000, 16)])
-    def test_a_long_search_is_measured_for_longer(self, monkeypatch, epochs, tried):
+    @pytest.mark.parametrize(("epochs", "most", "tried"), [(1, 10, 4), (20_000, 10, 16), (20_000, 1, 4)])
+    def test_a_long_search_is_measured_for_longer_but_not_for_ever(self, monkeypatch, epochs, most, tried):
         """An epoch of the whole task takes 1 ms for one trial, so a round of 16 trials 16 ms or 320 s."""
         task, baseline = small("mlp", batches=4, batch=32)
         sizes = []
@@ -427,6 +430,7 @@ class TestChoice:
 
         monkeypatch.setattr(probe, "_seconds", seconds)
         monkeypatch.setattr(probe, "_SECONDS", 0.5)
+        monkeypatch.setattr(probe, "_MOST_SECONDS", most)
         probe.choose(replace(task, epochs=epochs), baseline, most=16)
         assert max(sizes) == tried
 

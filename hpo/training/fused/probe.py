@@ -27,10 +27,14 @@ _STEPS: Final = 4
 _SECONDS: Final = 1.0
 _SHARE: Final = 0.04
 """So much of a round, in which each of the trials trains once, may be measured, where that is longer."""
+_MOST_SECONDS: Final = 10.0
+"""Nobody waits longer than that, however long the search."""
 _ENOUGH_SECONDS: Final = 0.1  # for one size
 _EPOCHS: Final = 10
 _GAIN: Final = 1.05
 """So many times faster it must be, since a short measurement is rough."""
+_NEARLY: Final = 0.9
+"""Fewer at once that are so nearly as fast are better: results are there sooner to learn from."""
 _HOPELESS: Final = 1.5
 """More at once will not do, if so many already take this much longer for each than fewer did."""
 
@@ -45,7 +49,7 @@ class Choice:
 
 
 def choose(task: Task, config: Config, most: int, budget: float | None = None) -> Choice:
-    """Time plain training and stacks of growing size, and choose the fastest for each trial.
+    """Time plain training and stacks of growing size, and choose the smallest that is fast for each trial.
 
     Args:
         task: the recipe and its data.
@@ -54,34 +58,43 @@ def choose(task: Task, config: Config, most: int, budget: float | None = None) -
         budget: bytes that may be used; None for no limit.
     """
     small = replace(task, splits=_few(task, config), epochs=1_000_000)
-    times = {1: _seconds(plain.train, small, config, 1)}
-    patience = _patience(task, small, most, times[1])
+    alone = _seconds(plain.train, small, config, 1)
+    patience = _patience(task, small, most, alone)
     most, because = _within(small, config, most, budget)
-    started = None
-    for size in takewhile(lambda size: size <= most, LADDER):
-        times[size] = _seconds(fused.train, small, config, size) / size
-        if times[size] > _HOPELESS * min(times[other] for other in times if other > 1):
+    times = _stacks(small, config, most, patience)
+    alone = min(alone, _seconds(plain.train, small, config, 1))  # no gain from a busy moment at first
+    return _choice({1: alone, **times}, because)
+
+
+def _stacks(task: Task, config: Config, most: int, patience: float) -> dict[int, float]:
+    """Return how long an epoch takes for each trial of stacks of growing size, as far as that takes us."""
+    first, *others = LADDER
+    times = {size: _seconds(fused.train, task, config, size) / size for size in (first,) if size <= most}
+    started = time.perf_counter()  # the first size also paid for all that torch does only once
+    for size in takewhile(lambda size: size <= most, others):
+        began = time.perf_counter()
+        times[size] = _seconds(fused.train, task, config, size) / size
+        now = time.perf_counter()
+        impatient = now + 2 * (now - began) > started + patience  # the next takes up to twice as long
+        if impatient or times[size] > _HOPELESS * min(times.values()):
             break
-        started = started or time.perf_counter()  # the first size also paid for all that torch does only once
-        if time.perf_counter() - started > patience:
-            break
-    times[1] = min(times[1], _seconds(plain.train, small, config, 1))  # no gain from a busy moment at first
-    return _choice(times, because)
+    return times
 
 
 def _patience(task: Task, small: Task, most: int, seconds: float) -> float:
     """Return how long may be measured, where an epoch of the small task takes one trial so many seconds."""
     whole, part = (len(_rows(it.splits["train"])) for it in (task, small))
-    return max(_SECONDS, _SHARE * most * task.epochs * seconds * whole / part)
+    return min(max(_SECONDS, _SHARE * most * task.epochs * seconds * whole / part), _MOST_SECONDS)
 
 
 def _choice(times: dict[int, float], because: str) -> Choice:
-    gains = {size: times[1] / seconds for size, seconds in times.items()}
-    best = max(gains, key=lambda size: gains[size])
-    tried = ", ".join(f"{size}: {gain:.1f}x" for size, gain in gains.items() if size > 1) or "none"
-    if gains[best] < _GAIN:
+    gains = {size: times[1] / seconds for size, seconds in times.items() if size > 1}
+    most = max(gains.values(), default=0.0)
+    tried = ", ".join(f"{size}: {gain:.1f}x" for size, gain in gains.items()) or "none"
+    if most < _GAIN:
         return Choice(1, 2, f"1 at a time: several at once are no faster ({tried}){because}")
-    least = min(size for size, gain in gains.items() if size > 1 and gain >= _GAIN)
+    least = min(size for size, gain in gains.items() if gain >= _GAIN)
+    best = min(size for size, gain in gains.items() if gain >= max(_GAIN, _NEARLY * most))
     told = f"{gains[best]:.1f}x as fast as one by one ({tried}){because}"
     return Choice(best, least, f"{best} at a time: {told}")
 
