@@ -115,11 +115,8 @@ class Spending:
         """
         if not self._timed and not self._stoppable(trial):
             return False
-        others = (
-            0
-            if self._timed
-            else sum(it.proposal.searched for it in self._history.under_way if it is not trial)
-        )
+        beside = [it for it in self._history.under_way if it.proposal.searched and it is not trial]
+        others = 0 if self._timed else len(beside)
         return self.used + others >= self.limit - (self.kept if trial.proposal.searched else 0.0)
 
     def _stoppable(self, trial: Trial) -> bool:
