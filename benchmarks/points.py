@@ -54,7 +54,7 @@ class Cohorts:
 
         kind = "rung" if epoch in self._rungs else "between"
         reports = [measured(number, config, epoch) for number, config in live.items()]
-        kept = self.clocks[kind](lambda: self._judge.report(reports))
+        kept = self.clocks[kind](lambda: self._judge.report(reports).on)
         self.counts[kind] += len(reports)
         if epoch == self._epochs and kept:
             self.counts["tell"] += len(kept)
