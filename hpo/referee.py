@@ -92,7 +92,7 @@ class Referee:
 
     def requeue(self) -> None:
         """Hand out again what was under way when the last driver stopped; its workers are gone with it."""
-        self._custody.requeue(it for it in self._history.running if it.number not in self._undecided)
+        self._custody.requeue(self._history.under_way)
 
     def ask(self, cohort: str, size: int) -> list[Proposal]:
         """Return up to `size` trials for a cohort; none if there is nothing to hand out now."""
@@ -144,9 +144,8 @@ class Referee:
             self._end(trial, Outcome.PRUNED)
         if on is None:
             return None
-        spent = self._spending.ends(on)
-        if spent or self._history.hopeless:
-            self._end(on, Outcome.PRUNED, self._limited_by if spent else "")
+        if self._spending.ends(on):
+            self._end(on, Outcome.PRUNED, self._limited_by)
             return self._decide()
         return on
 

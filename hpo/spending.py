@@ -115,8 +115,7 @@ class Spending:
         """
         if not self._timed and not self._stoppable(trial):
             return False
-        beside = [it for it in self._history.under_way if it.proposal.searched and it is not trial]
-        others = 0 if self._timed else len(beside)
+        others = 0 if self._timed else sum(it.proposal.searched for it in self._history.running) - 1
         return self.used + others >= self.limit - (self.kept if trial.proposal.searched else 0.0)
 
     def _stoppable(self, trial: Trial) -> bool:

@@ -70,7 +70,11 @@ class Undecided:
         judged = {trial.number: self._judge(trial.number) for trial in furthest}
         stops = [trial for trial in furthest if judged[trial.number] is Judgment.STOPS]
         sure = [trial for trial in furthest if judged[trial.number] is Judgment.GOES_ON]
-        weary = [it for it in furthest if it not in stops and self._until[it.number] <= trained]
+        weary = [
+            trial
+            for trial in furthest
+            if judged[trial.number] is Judgment.UNDECIDED and self._until[trial.number] <= trained
+        ]
         on = next(iter([*sure, *weary]), None)
         for trial in (*stops, *([on] if on else [])):
             self.discard(trial.number)

@@ -67,7 +67,7 @@ def choose(task: Task, config: Config, most: int, budget: float | None = None) -
 
 
 def _stacks(task: Task, config: Config, most: int, patience: float) -> dict[int, float]:
-    """Return how long an epoch takes for each trial of stacks of growing size, as far as that takes us."""
+    """Return how long an epoch takes for each trial of stacks of growing size, as long as more may help."""
     first, *others = LADDER
     times = {size: _seconds(fused.train, task, config, size) / size for size in (first,) if size <= most}
     started = time.perf_counter()  # the first size also paid for all that torch does only once
