@@ -282,7 +282,7 @@ class _Conductor:
         place = cluster.joined(address) if address else cluster.local(workers * share.processes)
         # Ray sets handlers of its own when it starts, so ours come before and after.
         with stoppable(), place, stoppable():
-            cluster.train(make, work, order)
+            cluster.train(make, work, order, _load)
 
     def _verdict(self) -> tuple[State, str]:
         hopeless = self.history.hopeless
@@ -362,6 +362,10 @@ def _referee(store: str, name: str, session: int) -> Any:
     from hpo.referee import Referee
 
     return patiently(lambda: Referee(store, name, session))
+
+
+def _load() -> None:
+    from hpo import cohort, peers  # noqa: F401 - torch takes its time
 
 
 def _work(plan: Plan, shelf: Shelf, name: str, referee: Any, crew: Any = None) -> None:

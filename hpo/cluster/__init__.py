@@ -8,6 +8,8 @@ os.environ.update(
     RAY_AIR_NEW_OUTPUT="0",
     RAY_CHDIR_TO_TRIAL_DIR="0",  # a recipe finds its files where the search was started
     RAY_TQDM_PATCH_PRINT="0",
+    RAY_raylet_client_connect_timeout_milliseconds="50",  # it sleeps so long where its peer is not up yet
+    RAY_raylet_client_num_connect_attempts="400",
     RAY_worker_niceness="5",  # as polite as Ray would have it (15), training would wait for uploading
     TUNE_DISABLE_AUTO_CALLBACK_LOGGERS="1",
     TUNE_DISABLE_SIGINT_HANDLER="1",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import ray
 
@@ -12,37 +12,80 @@ from hpo.cluster.allowance import Allowance
 _VAIN: Final = 3
 
 
-def asking(host: Any, workers: int, allowance: Allowance) -> Any:
-    """Return what Tune asks for cohorts; the first `workers` begin before the referee has started."""
+class Inquiry:
+    """Asks the referee, on Tune's behalf, whether another cohort is to begin.
+
+    Half of the workers begin before the referee has started, the others when somebody trains: what starts
+    meanwhile would have no processor left, and the first result would come later.
+
+    Args:
+        host: of the referee.
+        workers: so many cohorts train at once.
+        allowance: how many cohorts may be under way.
+    """
+
+    def __init__(self, host: Any, workers: int, allowance: Allowance) -> None:
+        self._host, self._allowance = host, allowance
+        self._early = (workers + 1) // 2
+        self._training = host.training.remote()
+        self._alive: set[str] = set()  # cohorts that have a worker, or are about to
+        self._in_vain = 0  # workers in a row that failed with no trial in hand
+
+    @property
+    def gave_up(self) -> bool:
+        """Whether so many workers failed before they trained that the cause is not in the trials."""
+        return self._in_vain >= _VAIN
+
+    def answer(self, cohort: str) -> Literal["now", "later", "never"]:
+        """Say whether this cohort begins."""
+        self._allowance.look()
+        if self.gave_up:
+            return "never"
+        if len(self._alive) >= self._allowance.most:
+            return "later"
+        ready, exhausted = self._outlook()
+        if ready:
+            self._alive.add(cohort)
+            return "now"
+        return "never" if exhausted else "later"
+
+    def _outlook(self) -> tuple[bool, bool]:
+        """Return whether there is a trial to hand out, and whether nothing is left."""
+        if self._early > 0:  # it need not wait for the referee to start: it loads torch meanwhile
+            self._early -= 1
+            return True, False
+        if self._alive and not ray.wait([self._training], timeout=0)[0]:
+            return False, False
+        found: tuple[bool, bool] = ray.get(self._host.outlook.remote([*self._alive]))
+        self._allowance.eager = found[0]
+        return found
+
+    def end(self, cohort: str, *, failed: bool) -> None:
+        """Take in that the worker of a cohort is done with it, or has died."""
+        self.withdraw(cohort)
+        had_trials = failed and ray.get(self._host.lost.remote(cohort))
+        self._in_vain = self._in_vain + 1 if failed and not had_trials else 0
+
+    def withdraw(self, cohort: str) -> None:
+        """Take in that a cohort is no longer under way."""
+        self._alive.discard(cohort)
+
+
+def asking(inquiry: Inquiry) -> Any:
+    """Return what Tune asks for cohorts."""
     from ray.tune.search import Searcher
 
     class Asking(Searcher):
-        """Passes Tune's question for work on to the referee, and tells it whose worker died."""
+        """Passes Tune's question for work on, and tells whose worker died."""
 
         def __init__(self) -> None:
             super().__init__(metric="done", mode="max")
-            self.suggested = 0
-            self.alive: set[str] = set()  # cohorts that have a worker, or are about to
-            self.in_vain = 0  # workers in a row that failed with no trial in hand
-
-        @property
-        def gave_up(self) -> bool:
-            """Whether so many workers failed before they trained that the cause is not in the trials."""
-            return self.in_vain >= _VAIN
 
         def suggest(self, trial_id: str) -> Any:
-            allowance.look()
-            if self.gave_up or len(self.alive) >= allowance.most:
-                return Searcher.FINISHED if self.gave_up else None
-            self.suggested += 1
-            # The first workers need not wait for the referee to start: they load torch meanwhile.
-            first = self.suggested <= workers
-            ready, exhausted = (True, False) if first else ray.get(host.outlook.remote(list(self.alive)))
-            allowance.eager = ready
-            if ready:
-                self.alive.add(trial_id)
+            answer = inquiry.answer(trial_id)
+            if answer == "now":
                 return {"cohort": trial_id}
-            return Searcher.FINISHED if exhausted else None
+            return Searcher.FINISHED if answer == "never" else None
 
         def on_trial_complete(
             self,
@@ -50,11 +93,10 @@ def asking(host: Any, workers: int, allowance: Allowance) -> Any:
             result: dict[str, Any] | None = None,
             error: bool = False,  # noqa: FBT001, FBT002
         ) -> None:
-            self.alive.discard(trial_id)
-            if not error and result is None:  # it was withdrawn before it had a worker
-                return
-            had_trials = error and ray.get(host.lost.remote(trial_id))
-            self.in_vain = self.in_vain + 1 if error and not had_trials else 0
+            if error or result is not None:
+                inquiry.end(trial_id, failed=error)
+            else:  # it was withdrawn before it had a worker
+                inquiry.withdraw(trial_id)
 
         def save(self, checkpoint_path: str) -> None:
             """Save nothing: the ledger has it all."""

@@ -88,7 +88,7 @@ class Host:
         self._watch, self._hung = Watch(within), dict[str, str]()
         self._places: dict[str, Place] = {}
         self._cohort_of: dict[int, str] = {}
-        self._stopping = False
+        self._stopping, self._training = False, asyncio.Event()
         self._commit: asyncio.Task[None] | None = None
         self._later: asyncio.Task[None] | None = None
         self._looking: asyncio.Task[None] | None = None
@@ -103,6 +103,10 @@ class Host:
         self._attend()
         self._soon()
         return self._referee.ready, self._referee.exhausted
+
+    async def training(self) -> None:
+        """Return once a worker has all it needs to train."""
+        await self._training.wait()
 
     async def begin(self, cohort: str, place: Place) -> None:
         """Take in who trains a cohort, and watch it from now on."""
@@ -132,6 +136,7 @@ class Host:
     async def attempt(self, cohort: str, trials: list[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note who trains these trials."""
         self._referee.attempt(cohort, trials, worker, notes)
+        self._training.set()
         self._watch.hear(cohort)
         await self._durable()
 

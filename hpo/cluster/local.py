@@ -7,12 +7,12 @@ import logging
 import os
 import shutil
 import tempfile
-import threading
 from collections.abc import Iterator
 from typing import Final
 
 import ray
 
+from hpo.cluster.lean import lean
 from hpo.cluster.manners import hushed, shut_down
 from hpo.errors import SearchError
 from hpo.hardware import cpus, gpus_here
@@ -31,14 +31,11 @@ def local(processes: int) -> Iterator[None]:
         SearchError: Ray does not start.
     """
     folder = tempfile.mkdtemp(prefix="hpo-")
-    importing = threading.Thread(target=_import_tune)
-    importing.start()  # Ray's processes take as long to start as Tune takes to import
     umask = os.umask(0o077)  # Ray writes its access token readable for all
     try:
-        with terminal_kept():
+        with terminal_kept(), lean():
             _start(max(processes, cpus()), folder)
         os.umask(umask)
-        importing.join()
         with hushed():
             yield
     finally:
@@ -66,7 +63,3 @@ def _start(processes: int, folder: str) -> None:
         raise SearchError(
             f"Ray does not start here: {said} Nothing is lost; `hpo resume` goes on."
         ) from error
-
-
-def _import_tune() -> None:
-    import ray.tune  # noqa: F401

@@ -19,7 +19,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from hpo.cluster.allowance import Allowance, yielding
-from hpo.cluster.asking import asking
+from hpo.cluster.asking import Inquiry, asking
 from hpo.cluster.crew import Crew
 from hpo.cluster.host import Host, Referee
 from hpo.cluster.last_words import leave_last_words
@@ -34,15 +34,17 @@ from hpo.trial import Stopped
 _PATIENCE_SECONDS: Final = 10.0
 
 Work = Callable[[str, Line, Crew], None]
+Load = Callable[[], None]
 
 
-def train(make: Callable[[], Referee], work: Work, order: Order) -> None:
+def train(make: Callable[[], Referee], work: Work, order: Order, load: Load) -> None:
     """Train cohorts until the referee has no more; return when the last is done and durable.
 
     Args:
         make: makes the referee, in a process of its own on this machine.
         work: trains a cohort, given its name, a line to the referee and the worker's peers, in a worker.
         order: what is wanted of the workers.
+        load: imports what a worker needs, while the referee starts.
     """
     with tempfile.TemporaryDirectory(prefix="hpo-tune-") as folder:
         actor: Any = ray.remote(Host).options(
@@ -52,7 +54,7 @@ def train(make: Callable[[], Referee], work: Work, order: Order) -> None:
         if order.resumed:
             ray.get(host.requeue.remote())
         try:
-            _fit(host, work, order, folder)
+            _fit(host, (work, load), order, folder)
         except KeyboardInterrupt:
             _let_stop(host)
             raise
@@ -86,20 +88,20 @@ def _flush(host: Any) -> None:
         raise error.cause if isinstance(error.cause, HpoError) else error from None
 
 
-def _fit(host: Any, work: Work, order: Order, folder: str) -> None:
+def _fit(host: Any, task: tuple[Work, Load], order: Order, folder: str) -> None:
     from ray import tune
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what went wrong is told by its ending
     share, allowance = order.share, Allowance(order)
-    searcher = asking(host, order.workers, allowance)
+    inquiry = Inquiry(host, order.workers, allowance)
     resources = tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}] * share.processes)
     trainable = tune.with_parameters(
-        _trainable(), work=work, host=host, share=share, folders=(folder, os.getcwd())
+        _trainable(), task=task, host=host, share=share, folders=(folder, os.getcwd())
     )
     tuner = tune.Tuner(
         tune.with_resources(trainable, resources),
         tune_config=tune.TuneConfig(
-            search_alg=searcher,
+            search_alg=asking(inquiry),
             scheduler=yielding(allowance) if order.priority else None,
             num_samples=-1,
             reuse_actors=True,
@@ -115,7 +117,7 @@ def _fit(host: Any, work: Work, order: Order, folder: str) -> None:
         results = tuner.fit()
     finally:
         allowance.leave()
-    if searcher.gave_up:
+    if inquiry.gave_up:
         cause = str(results.errors[-1]).strip().splitlines()[-1]
         raise SearchError(f"Workers fail before they take up a trial: {cause}")
 
@@ -131,13 +133,19 @@ def _trainable() -> type:
         """One Tune trial: a cohort, trained from its first epoch to its last in one step."""
 
         def setup(  # type: ignore[override]
-            self, config: dict[str, Any], work: Any, host: Any, share: Share, folders: tuple[str, str]
+            self,
+            config: dict[str, Any],
+            task: tuple[Work, Load],
+            host: Any,
+            share: Share,
+            folders: tuple[str, str],
         ) -> None:
-            words, home = folders
+            (self.work, load), (words, home) = task, folders
             leave_last_words(words)
             with suppress(OSError):  # a machine that has no such folder stays where it is
                 os.chdir(home)
-            self.work, self.call, self.crew = work, functools.partial(_call, host), Crew(share)
+            load()
+            self.call, self.crew = functools.partial(_call, host), Crew(share)
             self.line = Line(self.call)
             self.cohort: str = config["cohort"]
 

@@ -228,7 +228,7 @@ class Storm:
         self.killed = True
         raise Killed
 
-    def train(self, make: Callable[[], Any], _: Any, order: Order) -> None:
+    def train(self, make: Callable[[], Any], _: Any, order: Order, __: Any) -> None:
         """Stand in for `hpo.cluster.train`: the workers of one session, and what befalls them."""
         self.training = True
         world = Workplace(self, make)

@@ -124,4 +124,4 @@ def test_what_stops_the_training_is_told_and_not_that_the_referee_is_dead(monkey
 
     monkeypatch.setattr(placement, "_fit", fit)
     with cluster.local(1), pytest.raises(SearchError, match="all is lost"):
-        cluster.train(dead, print, cluster.Order(1, Share(1, 0)))
+        cluster.train(dead, print, cluster.Order(1, Share(1, 0)), print)
