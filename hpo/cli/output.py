@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from hpo.history import History, Search
 
 
-class Ending:
+class Finale:
     """What the end of a search prints: to a person at once, to a program when MLflow has all of it as well.
 
     While MLflow is waited for, a terminal says so, and that Ctrl-C leaves it for later.
@@ -29,7 +29,7 @@ class Ending:
     ) -> None:
         self._chosen, self._as_json, self._briefly = chosen, as_json, briefly
 
-    def __enter__(self) -> Ending:
+    def __enter__(self) -> Finale:
         from rich.console import Console
 
         self._waiting = Console(stderr=True).status("")

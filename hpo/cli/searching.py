@@ -29,7 +29,7 @@ def search(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
     from hpo.terminal.live import viewer
 
     told = _told_to_builds(chosen.junit, chosen.name or ordered.recipe)
-    ending = output.Ending(chosen, as_json=as_json, briefly=True)
+    ending = output.Finale(chosen, as_json=as_json, briefly=True)
     with told as judged, ending, last_resort(viewer, chosen.store_words) as viewing:
         found = run(ordered, chosen.store, viewing, ending.tell)
         judged.extend(found.requirements)
@@ -48,7 +48,7 @@ def train(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
     from hpo.last_resort import last_resort
     from hpo.terminal.live import viewer
 
-    ending = output.Ending(chosen, as_json=as_json)
+    ending = output.Finale(chosen, as_json=as_json)
     with ending, last_resort(viewer, chosen.store_words) as viewing:
         found = run(ordered, chosen.store, viewing, ending.tell)
         ending.close(found.search, found.history)
@@ -70,7 +70,7 @@ def resume(words: frame.Words = None) -> None:
     from hpo.terminal.live import viewer
 
     told = _told_to_builds(chosen.junit, chosen.search)
-    ending = output.Ending(chosen, briefly=True)
+    ending = output.Finale(chosen, briefly=True)
     with told as judged, ending, last_resort(viewer, chosen.store_words) as viewing:
         found, history = go_on(chosen, viewing, ending.tell)
         judged.extend(required(found, history))
@@ -86,7 +86,7 @@ def extend(words: frame.Words = None) -> None:
     from hpo.last_resort import last_resort
     from hpo.terminal.live import viewer
 
-    ending = output.Ending(chosen)
+    ending = output.Finale(chosen)
     with ending, last_resort(viewer, chosen.store_words) as viewing:
         hear = partial(typer.echo, err=True)
         ending.close(*go_further(chosen, viewing, hear, ending.tell))

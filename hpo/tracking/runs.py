@@ -15,6 +15,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run, RunTag
 
 from hpo.history import Search, Trial
+from hpo.past import PAST, Past
 from hpo.tracking import views, wording
 from hpo.tracking.wording import Message, milliseconds
 
@@ -82,7 +83,9 @@ class Runs:
 
     def _introduce(self, search: Search) -> None:
         message = Message()
-        message.configure({**search.settings, "objective": str(search.objective)})
+        past = Past.of(search.settings)
+        told = {PAST: ", ".join(past.searches)} if past else {}
+        message.configure({**search.settings, **told, "objective": str(search.objective)})
         message.tag(
             {"hpo.versions": json.dumps(dict(search.versions)), "hpo.objective": str(search.objective)}
         )

@@ -7,6 +7,7 @@ import math
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError, Event, Timer
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hpo.history import History, State
+from hpo.past import Past
 from hpo.trial import CONFIRMATION, PROOF, SEED, Outcome, Point, Proposal
 
 if TYPE_CHECKING:
@@ -88,6 +90,16 @@ def test_params_are_the_complete_config(tape: Tape, uri: str) -> None:
         "pruner": "None",
         "objective": "minimize loss",
     }
+
+
+def test_what_a_search_began_from_is_told_by_name(
+    tape: Tape, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    search = tape.search("")
+    began = Past(("cnn-1", "cnn-2"), ({"optimizer.lr": 0.1},))
+    monkeypatch.setattr(tape, "search", lambda _: replace(search, settings={"seed": 7, **began.noted}))
+    upload(tape, uri)
+    assert runs(uri)["cnn-1"].data.params["past"] == "cnn-1, cnn-2"
 
 
 @pytest.mark.parametrize(
