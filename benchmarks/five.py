@@ -9,8 +9,8 @@ Five are chosen one after the other, each so that the mean over recipes of the l
 chosen is least. The check: chosen without a recipe, what is their least regret on it? Beside it, what five
 draws from the priors come to on average, and five uniform ones.
 
-    python benchmarks/five.py [--optimizers adamw,sgd] [--recipes mlp,cnn,rnn,finetune] [--draws 96]
-                              [--share 1] [--to FOLDER]
+    python benchmarks/five.py [--optimizers sgd,adagrad,rmsprop,adam,adamw] [--recipes mlp,cnn,rnn,finetune]
+                              [--draws 96] [--share 1] [--to FOLDER]
 
 `share` is the part of a recipe's epochs that is trained; with `--to` each list is written as a space.
 """
@@ -152,13 +152,15 @@ def written(optimizer: str, five: Sequence[Config]) -> str:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=str(__doc__).splitlines()[0])
-    parser.add_argument("--optimizers", default="adamw,sgd")
+    parser.add_argument("--optimizers", default="sgd,adagrad,rmsprop,adam,adamw")
     parser.add_argument("--recipes", default="mlp,cnn,rnn,finetune")
     parser.add_argument("--draws", type=int, default=96)
     parser.add_argument("--share", type=float, default=1.0)
     parser.add_argument("--to", type=Path)
     words = parser.parse_args()
     torch.set_num_threads(1)
+    if words.to:
+        words.to.mkdir(parents=True, exist_ok=True)
     recipes = words.recipes.split(",")
     for optimizer in words.optimizers.split(","):
         given = [[f"recipe={it}", f"space.optimizer={optimizer}"] for it in recipes]

@@ -50,6 +50,9 @@ points:
   - {{optimizer.lr: 5.0e-3, optimizer.beta1: 0.864, warmup: 0.02}}
 ```
 
+Such lists come with hpo: `space=five_adamw trials=6` tries the baseline and five configurations of AdamW that did well
+[on recipes of all kinds](benchmarks.md#five-configurations-for-any-recipe); so do `five_sgd`, `five_adam`, `five_rmsprop` and `five_adagrad`.
+
 `space=tuning_search_space.json` reads AlgoPerf's files, ranges as well as lists of points; they name no optimizer, so
 `space.optimizer=nadam` does.
 
