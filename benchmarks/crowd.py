@@ -1,8 +1,8 @@
 """A thousand workers that report to one referee.
 
 Real referee, real ledger on SQLite, the real host with its groups of commits, as the Ray actor that it is.
-The workers are tasks of asyncio in a few processes of Ray, since a thousand processes would measure the
-machine: each makes the calls that a worker makes, and trains a cohort, for a second an epoch, by sleeping.
+The workers are threads in a few processes of Ray, since a thousand processes would measure the machine: each
+speaks through a line of its own, as a worker does, and trains a cohort, for a second an epoch, by sleeping.
 Points are made up as in benchmarks/scale.py. With `--host none` the actor answers all questions and decides
 nothing: what Ray's own calls take. With `--processes 0` there is no Ray, and all are in one process.
 
@@ -19,13 +19,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import os
 import random
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -43,72 +45,90 @@ class Tally:
     waited: float = 0.0
     reports: list[float] = field(default_factory=list)
 
-    async def wait(self, answer: Any) -> Any:
+    def wait(self, ask: Callable[..., Any], *words: Any) -> Any:
         """Return an answer, and count how long it took."""
         began = time.perf_counter()
-        found = await answer
+        answer = ask(*words)
         self.waited += time.perf_counter() - began
-        return found
+        return answer
 
-    async def hear(self, answer: Any) -> Any:
+    def hear(self, ask: Callable[..., Any], *words: Any) -> Any:
         """Return the answer to a report, likewise."""
-        began = time.perf_counter()
-        found = await self.wait(answer)
-        self.reports.append(time.perf_counter() - began)
-        return found
+        before = self.waited
+        answer = self.wait(ask, *words)
+        self.reports.append(self.waited - before)
+        return answer
 
 
-async def work(call: Callable[..., Any], name: str, given: argparse.Namespace, tally: Tally) -> None:
-    """Train cohort after cohort."""
+def work(wire: Any, name: str, given: argparse.Namespace, tally: Tally) -> None:
+    """Train cohort after cohort, as hpo.cluster.placement and hpo.cohort do in a process that is not new."""
     from hpo.cluster.node import Place
+    from hpo.line import Line
     from hpo.trial import Ending, Outcome
 
-    await asyncio.sleep(random.random() * EPOCH_SECONDS)
-    for count in range(10**9):
-        cohort = f"{name}-{count}"
-        await tally.wait(call("begin", cohort, Place("", 0, 0)))
-        trials = await tally.wait(call("ask", cohort, given.at_once))
-        await tally.wait(call("attempt", cohort, [it.number for it in trials], name, {}))
+    time.sleep(random.random() * EPOCH_SECONDS)
+    for count in itertools.count():
+        cohort, line = f"{name}-{count}", Line(wire.call, Place("", 0, 0))
+        trials = tally.wait(line.take_up, cohort, given.at_once, name, "")
         live = {it.number: it.config for it in trials}
         for epoch in range(1, given.epochs + 1):
-            await asyncio.sleep(EPOCH_SECONDS)
+            time.sleep(EPOCH_SECONDS)
             tally.trained += EPOCH_SECONDS
             reports = [measured(number, config, epoch) for number, config in live.items()]
-            answer = await tally.hear(call("report", reports))
+            answer = tally.hear(line.report, reports)
             tally.points += len(reports)
             live = {number: live[number] for number in answer.on}
             if not live:
                 break
-        await tally.wait(call("tell", [Ending(number, Outcome.FINISHED) for number in live]))
-        await tally.wait(call("leave", cohort))
+        tally.wait(line.tell, [Ending(number, Outcome.FINISHED) for number in live])
+        tally.wait(wire.tell, "leave", cohort)
+
+
+class Beside:
+    """Stands in for `hpo.cluster.wire.Wire` where the host is in this process, in a loop of its own."""
+
+    def __init__(self, host: Any, loop: asyncio.AbstractEventLoop) -> None:
+        self._host, self._loop = host, loop
+
+    def call(self, method: str, *arguments: Any) -> Any:
+        """Return a method's answer."""
+        return self._started(method, *arguments).result()
+
+    def tell(self, method: str, *arguments: Any) -> None:
+        """Call a method, and wait for nothing."""
+        self._started(method, *arguments)
+
+    def _started(self, method: str, *arguments: Any) -> Future[Any]:
+        return asyncio.run_coroutine_threadsafe(getattr(self._host, method)(*arguments), self._loop)
 
 
 class Crowd:
-    """Some of the workers, all in one process."""
+    """Some of the workers, all in one process, each in a thread."""
 
-    def __init__(self, host: Any, first: int, workers: int, given: argparse.Namespace) -> None:
-        self._host, self._given, self._tally = host, given, Tally()
-        self._names = [f"w{it}" for it in range(first, first + workers)]
-        self._tasks: list[asyncio.Task[None]] = []
+    def __init__(self, wire: Any, first: int, workers: int, given: argparse.Namespace) -> None:
+        self._wire, self._given = wire, given
+        self._tallies = {f"w{it}": Tally() for it in range(first, first + workers)}
+        self._failed: list[BaseException] = []
 
-    async def start(self) -> None:
+    def start(self) -> None:
         """Let all of them begin."""
-        self._tasks = [
-            asyncio.create_task(work(self._call, name, self._given, self._tally)) for name in self._names
-        ]
+        for name in self._tallies:
+            threading.Thread(target=self._work, args=(name,), daemon=True).start()
 
-    async def tally(self) -> Tally:
-        """Return what they have done since this was last asked."""
-        for task in self._tasks:
-            if task.done():
-                task.result()
-        told, fresh = Tally(**vars(self._tally)), vars(Tally())
-        vars(self._tally).update(fresh)
-        return told
+    def _work(self, name: str) -> None:
+        try:
+            work(self._wire, name, self._given, self._tallies[name])
+        except BaseException as error:  # noqa: BLE001 - it is raised where the tally is asked for
+            self._failed.append(error)
 
-    def _call(self, name: str, *arguments: Any) -> Any:
-        method = getattr(self._host, name)
-        return method.remote(*arguments) if hasattr(method, "remote") else method(*arguments)
+    def tally(self) -> Tally:
+        """Return what they have done by now, in all, and each report's wait since this was last asked."""
+        for error in self._failed:
+            raise error
+        found = list(self._tallies.values())
+        waits = [it.reports.pop() for it in found for _ in range(len(it.reports))]
+        sums = (sum(getattr(it, name) for it in found) for name in ("points", "trained", "waited"))
+        return Tally(*sums, waits)
 
 
 def referee_of(given: argparse.Namespace) -> Callable[[], Any]:
@@ -154,12 +174,10 @@ def idling(make: Callable[[], Any]) -> Any:
             before, self._busy = self._busy, time.process_time()
             return self._busy - before
 
-        async def begin(self, *_: Any) -> None: ...
         async def leave(self, *_: Any) -> None: ...
-        async def attempt(self, *_: Any) -> None: ...
         async def tell(self, *_: Any) -> None: ...
 
-        async def ask(self, _: str, size: int) -> list[Any]:
+        async def take_up(self, _: str, size: int, *__: Any) -> list[Any]:
             from dataclasses import replace
 
             self._number += size
@@ -173,28 +191,28 @@ def idling(make: Callable[[], Any]) -> Any:
     return Idle
 
 
-async def measure(host: Any, crowds: list[Any], given: argparse.Namespace) -> None:
+def measure(host: Any, crowds: list[Any], given: argparse.Namespace) -> None:
     """Let them work for a while, and tell what was seen."""
-
-    def call(actor: Any, name: str) -> Any:
-        method = getattr(actor, name)
-        return method.remote() if hasattr(method, "remote") else method()
-
-    await asyncio.gather(*(call(it, "start") for it in crowds))
-    begun = 0
-    while begun < given.workers:  # until all have begun
-        await asyncio.sleep(1.0)
-        begun += sum(it.points for it in await asyncio.gather(*(call(it, "tally") for it in crowds)))
-    await asyncio.sleep(given.warm)
-    await asyncio.gather(call(host, "busy"), *(call(it, "tally") for it in crowds))
+    for crowd in crowds:
+        crowd("start")
+    while sum(crowd("tally").points for crowd in crowds) < given.workers:  # until all have begun
+        time.sleep(1.0)
+    time.sleep(given.warm)
+    before, _ = [crowd("tally") for crowd in crowds], host("busy")
     began = time.perf_counter()
-    await asyncio.sleep(given.seconds)
-    busy, *tallies = await asyncio.gather(call(host, "busy"), *(call(it, "tally") for it in crowds))
-    show(given, busy, tallies, time.perf_counter() - began)
+    time.sleep(given.seconds)
+    after, busy = [crowd("tally") for crowd in crowds], host("busy")
+    show(given, busy, list(map(since, before, after)), time.perf_counter() - began)
+
+
+def since(before: Tally, after: Tally) -> Tally:
+    """Return what was done between two tallies."""
+    done = (getattr(after, name) - getattr(before, name) for name in ("points", "trained", "waited"))
+    return Tally(*done, after.reports)
 
 
 def show(given: argparse.Namespace, busy: float, tallies: list[Tally], seconds: float) -> None:
-    points, waits = sum(it.points for it in tallies), sorted(chain(*(it.reports for it in tallies)))
+    points, waits = sum(it.points for it in tallies), sorted(itertools.chain(*(it.reports for it in tallies)))
     trained, waited = sum(it.trained for it in tallies), sum(it.waited for it in tallies)
     median, last = (1000 * waits[int(share * len(waits))] for share in (0.5, 0.99))
     print(
@@ -212,6 +230,7 @@ def with_ray(made: Any, given: argparse.Namespace) -> None:
     import ray
 
     from hpo.cluster.local import local
+    from hpo.cluster.wire import Wire
 
     os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parent)  # where the others find `scale`
     with local(given.processes):
@@ -219,10 +238,10 @@ def with_ray(made: Any, given: argparse.Namespace) -> None:
         share = -(-given.workers // given.processes)
         crowd = ray.remote(Crowd).options(num_cpus=0)
         crowds = [
-            crowd.remote(host, first, min(share, given.workers - first), given)
+            Wire(crowd.remote(Wire(host), first, min(share, given.workers - first), given))
             for first in range(0, given.workers, share)
         ]
-        asyncio.run(measure(host, crowds, given))
+        measure(Wire(host).call, [it.call for it in crowds], given)
 
 
 def main() -> None:
@@ -239,15 +258,15 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         made = (hosting if given.host == "real" else idling)(referee_of(given))
-        if given.processes:
-            with_ray(made, given)
-        else:
-            asyncio.run(alone(made, given))
+        (with_ray if given.processes else alone)(made, given)
 
 
-async def alone(made: Any, given: argparse.Namespace) -> None:
-    host = made()
-    await measure(host, [Crowd(host, 0, given.workers, given)], given)
+def alone(made: Any, given: argparse.Namespace) -> None:
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    wire = Beside(made(), loop)
+    crowd = Crowd(wire, 0, given.workers, given)
+    measure(wire.call, [lambda name: getattr(crowd, name)()], given)
 
 
 if __name__ == "__main__":

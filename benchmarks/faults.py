@@ -67,7 +67,7 @@ def undisturbed(words: str) -> dict[int, Any]:
     with scene([*WORDS, *words.split()]) as it:
         it.put_mlflow()
         assert it.start("search", *it.words).wait(PATIENCE_SECONDS) == 0, output(it)
-        assert not it.ask("SELECT trial FROM attempts GROUP BY trial HAVING count(*) > 1")
+        assert not it.ask("SELECT trial FROM attempts GROUP BY trial HAVING count(DISTINCT cohort) > 1")
         return it.ended()
 
 

@@ -25,11 +25,10 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
 
 sys.path.insert(0, os.environ.get("PYTHONPATH") or str(Path(__file__).resolve().parent.parent))
 
@@ -82,14 +81,11 @@ class Counting:
         """Whether nothing is left to train with."""
         return self.course.spent >= self.budget
 
-    def ask(self, cohort: str, size: int) -> list[Proposal]:
-        """Pass the question on."""
-        return self.referee.ask(cohort, size)
-
-    def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
+    def take_up(self, cohort: str, size: int, worker: str, because: str) -> list[Proposal]:
         """Count the trials."""
+        trials = self.referee.take_up(cohort, size, worker, because)
         self.course.trials += len(trials)
-        self.referee.attempt(trials, worker, notes)
+        return trials
 
     def report(self, reports: Sequence[Point | Divergence]) -> Answer:
         """Count the epochs; nobody goes on once they are spent, but who just had the last one finishes."""

@@ -150,7 +150,9 @@ class Scene:
     @property
     def retries(self) -> int:
         """How often a trial was taken up once more."""
-        return self.count("SELECT count(*) - count(DISTINCT trial) FROM attempts")
+        return self.count(
+            "SELECT count(*) - count(DISTINCT trial) FROM (SELECT DISTINCT trial, cohort FROM attempts)"
+        )
 
     def ended(self) -> dict[int, tuple[Any, ...]]:
         """Return the trials that have ended: what they were, and every number that was measured."""

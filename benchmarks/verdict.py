@@ -11,7 +11,7 @@ from scene import NAME, Scene, epoch_of
 AGAIN = """SELECT count(DISTINCT a.trial) FROM attempts a JOIN endings e
     ON e.search_id = a.search_id AND e.trial = a.trial WHERE a.seq > e.seq"""
 
-TAKEN_UP = "SELECT min(seq), trial, min(notes) FROM attempts GROUP BY trial, cohort, worker"
+TAKEN_UP = "SELECT seq, trial, cohort, notes FROM attempts ORDER BY seq"
 
 
 @dataclass(frozen=True)
@@ -83,13 +83,23 @@ def judge(it: Scene, found: Found, reference: dict[int, Any], blows: list[Blow])
 def repetitions(it: Scene, blows: list[Blow]) -> tuple[int, int]:
     """Return how many epochs were trained twice since the first blow, and how many of them had been saved."""
     repeated, forgotten = 0, 0
-    for seq, trial, notes in it.ask(f"{TAKEN_UP} HAVING min(seq) > {blows[0].since}"):
+    for seq, trial, begun in taken_up(it):
+        if seq <= blows[0].since:
+            continue
         saved = max(blow.saved.get(trial, 0) for blow in blows if blow.since < seq)
         known = it.count(f"SELECT count(*) FROM points WHERE trial = {trial} AND seq < {seq}")
-        begun = json.loads(notes).get("from", {}).get(str(trial), 0)
         repeated += max(0, known - begun)
         forgotten += max(0, saved - begun)
     return repeated, forgotten
+
+
+def taken_up(it: Scene) -> list[tuple[int, int, int]]:
+    """Return when each trial was taken up by a cohort, and the epoch after which it went on."""
+    found: dict[tuple[int, str], tuple[int, int]] = {}
+    for seq, trial, cohort, notes in it.ask(TAKEN_UP):
+        first, begun = found.get((trial, cohort), (seq, 0))
+        found[trial, cohort] = first, json.loads(notes).get("from", {}).get(str(trial), begun)
+    return [(seq, trial, begun) for (trial, _), (seq, begun) in found.items()]
 
 
 def failing(it: Scene) -> list[str]:

@@ -10,7 +10,7 @@ import os
 import platform
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache, partial
+from functools import partial
 from typing import Any, Final, Protocol
 
 from hpo.cause import Cause, explain
@@ -38,18 +38,22 @@ ONE: Final = Choice(1, 2, "")
 
 @dataclass(frozen=True)
 class Way:
-    """How trials are trained: how many at once, as one of a team or alone, from what was found of them."""
+    """How trials are trained: how many at once, as one of a team or alone, from what was found of them.
+
+    `noted`: the referee has noted who takes them up, and has only to be told what was found.
+    """
 
     choice: Choice = ONE
     team: Team | None = None
     found: Found | None = None
+    noted: bool = False
 
 
 class Judge(Protocol):
     """The part of the referee that matters while trials are trained."""
 
     def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
-        """Note who trains these trials, and in what way."""
+        """Note who trains these trials, and what else is known of the way by now."""
 
     def report(self, reports: Sequence[Point | Divergence]) -> Answer:
         """Return which trials go on, and which are undecided."""
@@ -61,8 +65,11 @@ class Judge(Protocol):
 class Referee(Judge, Protocol):
     """The part of the referee that a worker speaks to."""
 
-    def ask(self, cohort: str, size: int) -> list[Proposal]:
-        """Return the trials of a cohort; none if there is nothing to train now."""
+    def begin(self, cohort: str) -> None:
+        """Take in that a cohort will be taken up, by who has something to do before."""
+
+    def take_up(self, cohort: str, size: int, worker: str, because: str) -> list[Proposal]:
+        """Return the trials of a cohort, none if there is nothing to train now; note who takes up so many."""
 
     def lost(self, cohort: str, reason: str) -> bool:
         """Take in that a worker of a cohort died; return whether it had trials."""
@@ -78,12 +85,18 @@ def train(job: Job, cohort: str, referee: Referee) -> None:
         Stopped: the search stops; what was under way is saved.
         LedgerError: the ledger is damaged or out of reach; likewise.
     """
+    if _unmeasured(job):
+        referee.begin(cohort)  # to measure takes time, and may hang
     choice = choose(job)
-    waiting: list[Sequence[Proposal]] = [referee.ask(cohort, choice.size)]
+    trials = referee.take_up(cohort, choice.size, this_worker(), choice.reason)
+    waiting = run(job, trials, referee, Way(choice, noted=True)) if trials else []
     while waiting:
-        trials = waiting.pop()
-        if trials:
-            waiting += run(job, trials, referee, Way(choice))
+        waiting += run(job, waiting.pop(), referee, Way(choice))
+
+
+def this_worker() -> str:
+    """Return what this process is called in the ledger."""
+    return f"{platform.node()}/{os.getpid()}"
 
 
 def run(
@@ -94,7 +107,8 @@ def run(
     past, complaints = way.found or find(job, trials)
     notes = {"at once": len(trials), "because": way.choice.reason, "from": _epochs(past)}
     log = _Log(referee, [trial.number for trial in trials], notes)
-    log.note("\n".join(complaints))
+    if past or complaints or not way.noted:
+        log.note("\n".join(complaints))
     trials = _weighed(job, trials, log)
     if not trials:
         return []
@@ -146,7 +160,7 @@ class _Log:
 
     def note(self, warning: str = "") -> None:
         notes = {**self.notes, WARNING: warning} if warning else self.notes
-        self.referee.attempt(self.trials, f"{platform.node()}/{os.getpid()}", notes)
+        self.referee.attempt(self.trials, this_worker(), notes)
 
     def warn(self, warning: str) -> None:
         if warning and not self.warned:
@@ -229,14 +243,20 @@ def choose(job: Job) -> Choice:
     """
     if job.at_once is not None:
         return Choice(job.at_once, 2, f"{job.at_once} at a time, as asked for" if job.at_once > 1 else "")
-    return _measured(job) if job.most > 1 and job in _proven else ONE
+    if _unmeasured(job):
+        _measurements[job] = _measured(job)
+    return _measurements.get(job, ONE)
 
 
 _proven: Final[set[Job]] = set()
 """What this process has trained a trial of to its end."""
+_measurements: Final[dict[Job, Choice]] = {}
 
 
-@cache
+def _unmeasured(job: Job) -> bool:
+    return job.at_once is None and job.most > 1 and job in _proven and job not in _measurements
+
+
 def _measured(job: Job) -> Choice:
     memory = available(job.device)
     budget = memory and memory * _MEMORY_SHARE / job.workers

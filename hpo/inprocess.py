@@ -24,8 +24,8 @@ _FLUSH_SECONDS: Final = 0.1
 class Referee(Protocol):
     """What is asked here: see `hpo.referee.Referee`."""
 
-    def ask(self, cohort: str, size: int) -> list[Proposal]:
-        """Return trials for a cohort."""
+    def take_up(self, cohort: str, size: int, worker: str, because: str) -> list[Proposal]:
+        """Return trials for a cohort, which this worker takes up."""
 
     def attempt(self, cohort: str, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note who trains these trials, and in what way."""

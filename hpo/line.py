@@ -23,21 +23,26 @@ class Line:
 
     Args:
         call: calls the referee's method of a name with these arguments and returns its answer.
+        here: what its host is to know of this process, said with the first word of a cohort.
     """
 
-    def __init__(self, call: Callable[..., Any]) -> None:
-        self._call, self._cohort = call, ""
+    def __init__(self, call: Callable[..., Any], *here: object) -> None:
+        self._call, self._here, self._cohort = call, here, ""
         self._said: list[list[Point | Divergence]] = []
 
-    def ask(self, cohort: str, size: int) -> list[Proposal]:
-        """Return the trials of a cohort, which begins with that."""
+    def begin(self, cohort: str) -> None:
+        """Say that a cohort will be taken up, by who has something to do before."""
+        self._call("begin", cohort, *self._here)
+
+    def take_up(self, cohort: str, size: int, worker: str, because: str) -> list[Proposal]:
+        """Return the trials of a cohort, which begins with that; who trains so many, and why, is noted."""
         self._cohort = cohort
         self._said.clear()
-        trials: list[Proposal] = self._call("ask", cohort, size)
+        trials: list[Proposal] = self._call("take_up", cohort, size, worker, because, *self._here)
         return trials
 
     def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
-        """Note who trains these trials of the cohort, and in what way."""
+        """Note who trains these trials of the cohort, and what else is known of the way by now."""
         self._call("attempt", self._cohort, list(trials), worker, notes)
 
     def report(self, reports: Sequence[Point | Divergence]) -> Answer:

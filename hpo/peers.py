@@ -46,13 +46,15 @@ class Crew(Protocol):
 
 def train(job: Job, name: str, referee: Referee, crew: Crew) -> None:
     """Train the trial of the cohort of this name, together with the crew."""
-    trials = referee.ask(name, 1)
+    trials = referee.take_up(name, 1, cohort.this_worker(), "")
     if trials:
         store, meeting = meet(crew.address, crew.size)
         found = cohort.find(job, trials)
         crew.start(partial(follow, replace(job, shelf=None), trials, found, meeting))
         with meeting.joined(0, job.parallel, job.device, store) as team:
-            cohort.run(job, trials, Leader(name, referee, team, crew), Way(team=team, found=found))
+            cohort.run(
+                job, trials, Leader(name, referee, team, crew), Way(team=team, found=found, noted=True)
+            )
 
 
 def follow(job: Job, trials: Sequence[Proposal], found: Found, meeting: Meeting, rank: int) -> None:

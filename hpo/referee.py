@@ -100,6 +100,16 @@ class Referee:
             self._custody.hand(cohort, self._custody.suspect() or self._several(cohort, size))
         return [trial.proposal for trial in self._custody.held(cohort)]
 
+    def take_up(self, cohort: str, size: int, worker: str, because: str) -> list[Proposal]:
+        """Return trials for a cohort as `ask` does, and note that a worker takes up so many, and why."""
+        fresh = cohort not in self._custody
+        with self._writer.together():
+            trials = self.ask(cohort, size)
+            if fresh:
+                notes = {"at once": len(trials), "because": because}
+                self.attempt(cohort, [trial.number for trial in trials], worker, notes)
+        return trials
+
     def _several(self, cohort: str, size: int) -> list[Trial]:
         trials: list[Trial] = []
         while len(trials) < size and self._fits(trials):

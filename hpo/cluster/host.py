@@ -13,7 +13,7 @@ from hpo.cluster.last_words import kill, read_last_words
 from hpo.cluster.node import Place, do_there
 from hpo.cluster.watch import Watch
 from hpo.errors import LedgerError
-from hpo.trial import Answer, Divergence, Ending, Point, Proposal, Stopped
+from hpo.trial import Answer, Divergence, Ending, Hand, Point, Stopped
 from hpo.wish import Wish
 
 # How long a report may wait to become durable; it is answered at once.
@@ -34,8 +34,8 @@ class Referee(Protocol):
     def exhausted(self) -> bool:
         """Whether there is nothing left to train."""
 
-    def ask(self, cohort: str, size: int) -> list[Proposal]:
-        """Return trials for a cohort."""
+    def take_up(self, cohort: str, size: int, worker: str, because: str) -> Hand:
+        """Return trials for a cohort, which this worker takes up."""
 
     def attempt(self, cohort: str, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note who trains these trials, and in what way."""
@@ -43,8 +43,8 @@ class Referee(Protocol):
     def report(self, reports: Sequence[Point | Divergence]) -> Answer:
         """Return which trials go on, and which are undecided."""
 
-    def tell(self, endings: Sequence[Ending]) -> None:
-        """Take in how trials ended."""
+    def tell(self, endings: Sequence[Ending], reports: Sequence[Point | Divergence]) -> None:
+        """Take in the last reports, and how trials ended."""
 
     def lost(self, cohort: str, reason: str) -> bool:
         """Take in that a cohort's worker died; return whether it had trials."""
@@ -73,9 +73,10 @@ class Host:
     """The referee as a Ray actor: one thread, and commits in groups beside it.
 
     A report is answered from memory (`hpo.line` says why nothing is lost by that), unless a trial leaves.
-    That, an ask, an attempt, a telling or a loss is answered once it is durable; whatever arrives while one
-    commit is under way goes into the next. Beside that it watches who hangs, and ends that process; and it
-    heeds what people ask. In a pause, answers wait, and the workers with them.
+    That, a taking up, an attempt, a telling or a loss is answered once it is durable; whatever arrives while
+    one commit is under way goes into the next. Beside that it watches who hangs, and ends that process; and
+    it heeds what people ask. In a pause, answers wait, and the workers with them; who does not wait for one
+    is made to.
 
     Args:
         make: makes the referee.
@@ -100,6 +101,8 @@ class Host:
     async def outlook(self, alive: list[str]) -> tuple[bool, bool]:
         """Return whether there is a trial to hand out, and whether nothing is left; take in who works."""
         self._referee.reclaim(set(alive), _DEATH)
+        for cohort in {*self._watch.cohorts} - {*alive}:
+            self._watch.forget(cohort)  # its worker ended before it could say that it leaves
         self._attend()
         self._soon()
         return self._referee.ready, self._referee.exhausted
@@ -109,7 +112,7 @@ class Host:
         await self._training.wait()
 
     async def begin(self, cohort: str, place: Place) -> None:
-        """Take in who trains a cohort, and watch it from now on."""
+        """Take in who will take up a cohort, and watch it from now on."""
         self._places[cohort] = place
         self._watch.hear(cohort)
         self._attend()
@@ -124,24 +127,28 @@ class Host:
         while self._watch.cohorts:
             await asyncio.sleep(_FLUSH_SECONDS)
 
-    async def ask(self, cohort: str, size: int) -> list[Proposal]:
-        """Return trials for a cohort."""
+    async def take_up(self, cohort: str, size: int, worker: str, because: str, place: Place) -> Hand:
+        """Return trials for a cohort, which is watched from now on."""
+        await self.begin(cohort, place)
         await self._going(cohort)
-        trials = [] if self._stopping else self._referee.ask(cohort, size)
-        self._cohort_of |= {trial.number: cohort for trial in trials}
+        hand = Hand([], {}) if self._stopping else self._referee.take_up(cohort, size, worker, because)
+        self._cohort_of |= {trial.number: cohort for trial in hand.trials}
+        if hand.trials:
+            self._training.set()
         self._watch.hear(cohort)
         await self._durable()
-        return trials
+        return hand
 
     async def attempt(self, cohort: str, trials: list[int], worker: str, notes: Mapping[str, Any]) -> None:
-        """Note who trains these trials."""
+        """Note who trains these trials, and in what way."""
         self._referee.attempt(cohort, trials, worker, notes)
-        self._training.set()
         self._watch.hear(cohort)
         await self._durable()
 
-    async def report(self, reports: list[Point | Divergence]) -> Answer:
+    async def report(self, reports: list[Point | Divergence], waited: bool = True) -> Answer:  # noqa: FBT001, FBT002
         """Return which trials go on, and which are undecided.
+
+        A worker that has not `waited` trains on; in a pause it is not told when it is due, and so asks again.
 
         Raises:
             Stopped: what was reported is taken in, and nobody goes on.
@@ -150,17 +157,24 @@ class Host:
             self._watch.hear(str(cohort))
         answer = self._referee.report(reports)
         self._soon()
+        if not waited:
+            return self._in_passing(answer)
         await self._going(*{self._cohort_of[number] for number in answer.on if number in self._cohort_of})
         if self._stopping:
             await self._durable()
             raise Stopped
-        if len(answer.on) < len(reports):
+        if len(answer.on) < len({report.trial for report in reports}):
             await self._durable()  # a worker will not speak of that trial again
         return answer
 
-    async def tell(self, endings: list[Ending]) -> None:
-        """Take in how trials ended."""
-        self._referee.tell(endings)
+    def _in_passing(self, answer: Answer) -> Answer:
+        if self._stopping:
+            raise Stopped
+        return answer._replace(due={}) if self._referee.paused else answer
+
+    async def tell(self, endings: list[Ending], reports: list[Point | Divergence]) -> None:
+        """Take in the last reports, and how trials ended."""
+        self._referee.tell(endings, reports)
         await self._durable()
 
     async def lost(self, cohort: str, reason: str = "") -> bool:

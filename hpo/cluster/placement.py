@@ -7,7 +7,6 @@ checkpoints are off.
 
 from __future__ import annotations
 
-import functools
 import logging
 import os
 import tempfile
@@ -25,8 +24,8 @@ from hpo.cluster.host import Host, Referee
 from hpo.cluster.last_words import leave_last_words
 from hpo.cluster.node import Place, pinned, this_node
 from hpo.cluster.order import Order
+from hpo.cluster.wire import Wire
 from hpo.errors import HpoError, SearchError
-from hpo.hardware import Share
 from hpo.line import Line
 from hpo.stopping import GRACE_SECONDS
 from hpo.trial import Stopped
@@ -48,7 +47,11 @@ def train(make: Callable[[], Referee], work: Work, order: Order, load: Load) -> 
     """
     with tempfile.TemporaryDirectory(prefix="hpo-tune-") as folder:
         actor: Any = ray.remote(Host).options(
-            num_cpus=0, max_restarts=-1, max_task_retries=-1, scheduling_strategy=pinned(this_node())
+            num_cpus=0,
+            max_restarts=-1,
+            max_task_retries=-1,
+            scheduling_strategy=pinned(this_node()),
+            enable_task_events=False,  # nobody looks at them, and a call takes longer with them
         )
         host = actor.remote(make, folder, order.within)
         if order.resumed:
@@ -96,7 +99,7 @@ def _fit(host: Any, task: tuple[Work, Load], order: Order, folder: str) -> None:
     inquiry = Inquiry(host, order.workers, allowance)
     resources = tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}] * share.processes)
     trainable = tune.with_parameters(
-        _trainable(), task=task, host=host, share=share, folders=(folder, os.getcwd())
+        _trainable(), task=task, host=host, order=order, folders=(folder, os.getcwd())
     )
     tuner = tune.Tuner(
         tune.with_resources(trainable, resources),
@@ -122,10 +125,6 @@ def _fit(host: Any, task: tuple[Work, Load], order: Order, folder: str) -> None:
         raise SearchError(f"Workers fail before they take up a trial: {cause}")
 
 
-def _call(host: Any, method: str, *arguments: object) -> Any:
-    return ray.get(getattr(host, method).remote(*arguments))
-
-
 def _trainable() -> type:
     from ray import tune
 
@@ -137,16 +136,17 @@ def _trainable() -> type:
             config: dict[str, Any],
             task: tuple[Work, Load],
             host: Any,
-            share: Share,
+            order: Order,
             folders: tuple[str, str],
         ) -> None:
             (self.work, load), (words, home) = task, folders
             leave_last_words(words)
             with suppress(OSError):  # a machine that has no such folder stays where it is
                 os.chdir(home)
+            self.wire, self.within = Wire(host), order.within
+            self.wire.start("begin", config["cohort"], Place.of(os.getpid()))  # what is loaded may hang
             load()
-            self.call, self.crew = functools.partial(_call, host), Crew(share)
-            self.line = Line(self.call)
+            self.crew = Crew(order.share)
             self.cohort: str = config["cohort"]
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
@@ -154,10 +154,10 @@ def _trainable() -> type:
             return True
 
         def step(self) -> dict[str, Any]:
-            self.call("begin", self.cohort, Place.of(os.getpid()))
+            line = Line(self.wire.call, [Place.of(os.getpid())], self.wire.start, self.within)
             with suppress(Stopped):
-                self.work(self.cohort, self.line, self.crew)
-            self.call("leave", self.cohort)
+                self.work(self.cohort, line, self.crew)
+            self.wire.start("leave", self.cohort)
             return {"done": True}
 
         def cleanup(self) -> None:

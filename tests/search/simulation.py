@@ -141,9 +141,7 @@ class Perils:
     def work(self, cohort: str) -> Iterator[None]:
         """A worker, which can die wherever it yields."""
         line = Line(self.call)
-        trials = {trial.number: trial for trial in line.ask(cohort, self.size)}
-        yield
-        line.attempt(list(trials), cohort, {"at once": 1})
+        trials = {trial.number: trial for trial in line.take_up(cohort, self.size, cohort, "")}
         for epoch in range(1, self.epochs + 1):
             yield
             kept = line.report([of(trial, epoch) for trial in trials.values()]).on
@@ -157,7 +155,7 @@ class Perils:
             self.judge = self.make()
         answer = getattr(self.judge, method)(*arguments)
         ended = method == "report" and len(answer.on) < len(arguments[0])
-        if ended or method in ("ask", "attempt", "tell", "lost") or self.random.random() < 0.3:
+        if ended or method in ("take_up", "attempt", "tell", "lost") or self.random.random() < 0.3:
             self.judge.flush()
         return answer
 

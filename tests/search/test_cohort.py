@@ -46,9 +46,12 @@ class Listening:
             Proposal(number, complete(Config(own.baseline | value)), "tpe")
             for number, value in enumerate(values)
         ]
-        self.told, self.sizes, self.points = [], [], []
+        self.told, self.sizes, self.points, self.begun = [], [], [], []
 
-    def ask(self, cohort, size):
+    def begin(self, cohort):
+        self.begun.append(cohort)
+
+    def take_up(self, cohort, size, worker, because):
         self.sizes.append(size)
         return self.trials
 
@@ -132,7 +135,7 @@ def test_what_ends_a_training_is_told_in_one_line_with_the_recipe_s_own(flaw, re
 def test_a_worker_asks_for_as_many_as_it_is_told_to():
     referee = Listening({}, {})
     cohort.train(job(at_once=16), "c", referee)
-    assert referee.sizes == [16, 2]
+    assert referee.sizes == [16]
 
 
 @pytest.mark.parametrize(("going", "told"), [(True, ["tell"]), (False, [])])
@@ -143,10 +146,10 @@ def test_who_was_stopped_by_the_referee_is_not_told_to_it_again(going, told):
         said.append(method)
         if method == "report":
             return Answer([report.trial for report in arguments[0]] if going else [])
-        return referee.trials if method == "ask" else None
+        return referee.trials if method == "take_up" else None
 
     cohort.train(job(at_once=2), "c", Line(call))
-    assert [it for it in said if it not in ("ask", "attempt", "report")] == told
+    assert [it for it in said if it not in ("take_up", "report")] == told
 
 
 @pytest.mark.parametrize("most", [1, 4])
@@ -154,7 +157,10 @@ def test_by_itself_it_begins_with_one_and_then_takes_no_more_than_its_share(most
     referee = Listening({})
     own = job(at_once=None, most=most, seed=most)
     cohort.train(own, "c", referee)
-    assert referee.sizes == [1, 1]
+    assert referee.sizes == [1]
+    assert referee.begun == []
+    cohort.train(own, "d", referee)
+    assert referee.begun == ["d"] * (most > 1)
     choice = cohort.choose(own)
     assert 1 <= choice.size <= most
     assert bool(choice.reason) == (most > 1)

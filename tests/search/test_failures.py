@@ -99,7 +99,7 @@ def test_whatever_a_worker_dies_of_is_noted_and_its_trial_tried_again(folder):
     assert deaths[12].startswith("its worker was killed (SIGKILL), ")
     assert deaths[13] == "no report for 20 s"
     assert {trials[width].outcome for width in (11, 12, 13)} == {Outcome.FINISHED}
-    assert [len(trials[width].attempts) for width in (11, 12, 13)] == [2, 2, 2]
+    assert [len({it.cohort for it in trials[width].attempts}) for width in (11, 12, 13)] == [2, 2, 2]
     assert trials[14].ending.reason.startswith("SystemExit: not today (")
 
 

@@ -173,6 +173,30 @@ def test_asking_twice_gives_the_same_trials(url):
     assert referee.ask("c", 2) == referee.ask("c", 2)
 
 
+def test_who_takes_trials_up_is_noted_with_them_and_once(url):
+    name, referee = make(url)
+    taken = referee.take_up("c", 2, "host/1", "2 at a time, as asked for")
+    assert referee.take_up("c", 2, "host/1", "2 at a time, as asked for") == taken
+    referee.flush()
+    for trial in history_of(url, name).trials.values():
+        (attempt,) = trial.attempts
+        assert (attempt.worker, attempt.cohort) == ("host/1", "c")
+        assert attempt.notes == {"at once": 2, "because": "2 at a time, as asked for"}
+
+
+def test_a_trial_that_is_taken_up_again_is_no_longer_the_other_cohorts(url):
+    """A referee that is made again right then must not hand it out twice."""
+    name, referee = make(url, "trials=1")
+    referee.take_up("first", 1, "host/1", "")
+    referee.lost("first", "killed")
+    (trial,) = referee.take_up("second", 1, "host/2", "")
+    referee.flush()
+    again = Referee(url, name, latest_session(url, name))
+    again.reclaim({"second"}, "its worker died")
+    assert not again.ready
+    assert again.ask("second", 1) == [trial]
+
+
 def test_no_more_trials_than_ordered(url):
     _, referee = make(url, "trials=3")
     assert len(referee.ask("c", 5)) == 3
@@ -355,7 +379,7 @@ def test_whoever_dies_the_search_comes_to_its_end(url, seed):
     perils = in_peril(url, name, EPOCHS, seed, deaths=12)
     assert perils.run(workers=3, turns=3000)
     history = history_of(url, name)
-    assert sorted(history.trials) == list(range(12))
+    assert [trial.number for trial in history.searched] == list(range(12))
     assert not history.running
     for trial in history.trials.values():
         assert [point.epoch for point in trial.points] == list(range(1, trial.epochs + 1))

@@ -101,7 +101,10 @@ def trained(url, search):
     ledger.close()
     judge = referee(url, search.name)
     line = SimpleNamespace(
-        ask=judge.ask, attempt=lambda *words: judge.attempt("c", *words), report=judge.report, tell=judge.tell
+        take_up=judge.take_up,
+        attempt=lambda *words: judge.attempt("c", *words),
+        report=judge.report,
+        tell=judge.tell,
     )
     train(Job.of(Plan.of(search)), "c", line)
     judge.flush()

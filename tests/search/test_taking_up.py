@@ -91,7 +91,7 @@ class Bench:
     @property
     def begun(self):
         """The epoch after which each trial was taken up last."""
-        return [trial.attempts[-1].notes["from"] for trial in self.history.trials.values()]
+        return [trial.attempts[-1].notes.get("from", {}) for trial in self.history.trials.values()]
 
     @property
     def files(self):

@@ -231,10 +231,10 @@ def test_it_goes_on_from_where_it_was_saved_as_if_it_had_not_waited(tmp_path, mo
     whole = trained(tmp_path / "whole", at_once, space, "pruner=none")
     found = trained(tmp_path / "found", at_once, space)
     waited = [trial for trial in found.searched for point in trial.points if UNDECIDED in point.notes]
-    went_on = [trial for trial in waited if len(trial.attempts) > 1]
+    went_on = [trial for trial in waited if len({it.cohort for it in trial.attempts}) > 1]
     assert went_on
     for trial in went_on:
-        assert trial.attempts[1].notes["from"][str(trial.number)] in (RUNG, NEXT)
+        assert trial.attempts[-1].notes["from"][str(trial.number)] in (RUNG, NEXT)
     for trial in found.searched:
         expected = curve(whole.trials[trial.number])[: trial.epochs]
         assert [it.loss for it in curve(trial)] == pytest.approx([it.loss for it in expected], rel=1e-4)

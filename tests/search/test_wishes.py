@@ -10,6 +10,7 @@ from simulation import Workers, measured, referee, started
 from hpo import inprocess, watching
 from hpo.cluster import host
 from hpo.cluster.host import Host
+from hpo.cluster.node import Place
 from hpo.cluster.watch import Watch
 from hpo.history import State
 from hpo.ledger import Ledger
@@ -95,8 +96,7 @@ def test_workers_wait_in_a_pause_and_do_not_hang(url, monkeypatch):
     async def story():
         here = Host(lambda: judge)
         here._watch = Watch(0.3, count(0, 0.01).__next__)  # thirty looks, however slow the machine is
-        (trial,) = await here.ask("c", 1)
-        here._attend()
+        (trial,) = await here.take_up("c", 1, "host/1", "", Place("", 0, 0))
         ledger.note_wish(ledger.search(name), Wish(paused=True))
         while not judge.paused:
             await asyncio.sleep(0.01)
@@ -120,12 +120,28 @@ def test_workers_wait_in_a_pause_and_do_not_hang(url, monkeypatch):
     ledger.close()
 
 
+def test_who_has_no_worker_any_more_is_not_watched(url):
+    judge = referee(url, started(url))
+
+    async def story():
+        here = Host(lambda: judge)
+        for cohort in ("gone", "here"):
+            await here.begin(cohort, Place("", 0, 0))
+        await here.outlook(["here", "next"])
+        assert here._watch.cohorts == ["here"]
+        await here.leave("here")
+        await asyncio.wait_for(here.stop(), 20)
+        here._looking.cancel()
+
+    asyncio.run(story())
+
+
 def test_a_training_in_this_process_waits_too(url, ask):
     name = started(url, "trials=1", "epochs=3")
     judge, times = referee(url, name), []
 
     def work(cohort, line):
-        (trial,) = line.ask(cohort, 1)
+        (trial,) = line.take_up(cohort, 1, "host/1", "")
         for epoch in (1, 2, 3):
             ask(name, Wish(paused=epoch == 2))
             deadline = time.monotonic() + 20
