@@ -26,6 +26,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent import futures
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -68,7 +69,7 @@ def work(wire: Any, name: str, given: argparse.Namespace, tally: Tally) -> None:
 
     time.sleep(random.random() * EPOCH_SECONDS)
     for count in itertools.count():
-        cohort, line = f"{name}-{count}", Line(wire.call, Place("", 0, 0))
+        cohort, line = f"{name}-{count}", Line(wire.call, [Place("", 0, 0)], wire.start)
         trials = tally.wait(line.take_up, cohort, given.at_once, name, "")
         live = {it.number: it.config for it in trials}
         for epoch in range(1, given.epochs + 1):
@@ -81,7 +82,18 @@ def work(wire: Any, name: str, given: argparse.Namespace, tally: Tally) -> None:
             if not live:
                 break
         tally.wait(line.tell, [Ending(number, Outcome.FINISHED) for number in live])
-        tally.wait(wire.tell, "leave", cohort)
+        tally.wait(wire.start, "leave", cohort)
+
+
+class Nearby:
+    """A call under way in this process."""
+
+    def __init__(self, future: Future[Any]) -> None:
+        self._future, self.answer = future, future.result
+
+    def answered(self, within: float) -> bool:
+        """Return whether there is an answer, after so many seconds at most."""
+        return bool(futures.wait([self._future], within).done)
 
 
 class Beside:
@@ -92,14 +104,12 @@ class Beside:
 
     def call(self, method: str, *arguments: Any) -> Any:
         """Return a method's answer."""
-        return self._started(method, *arguments).result()
+        return self.start(method, *arguments).answer()
 
-    def tell(self, method: str, *arguments: Any) -> None:
-        """Call a method, and wait for nothing."""
-        self._started(method, *arguments)
-
-    def _started(self, method: str, *arguments: Any) -> Future[Any]:
-        return asyncio.run_coroutine_threadsafe(getattr(self._host, method)(*arguments), self._loop)
+    def start(self, method: str, *arguments: Any) -> Nearby:
+        """Call a method, and do not wait."""
+        call = getattr(self._host, method)(*arguments)
+        return Nearby(asyncio.run_coroutine_threadsafe(call, self._loop))
 
 
 class Crowd:
@@ -177,13 +187,15 @@ def idling(make: Callable[[], Any]) -> Any:
         async def leave(self, *_: Any) -> None: ...
         async def tell(self, *_: Any) -> None: ...
 
-        async def take_up(self, _: str, size: int, *__: Any) -> list[Any]:
+        async def take_up(self, _: str, size: int, *__: Any) -> Any:
             from dataclasses import replace
 
-            self._number += size
-            return [replace(example, number=self._number - it) for it in range(size)]
+            from hpo.trial import Hand
 
-        async def report(self, reports: Sequence[Any]) -> Any:
+            self._number += size
+            return Hand([replace(example, number=self._number - it) for it in range(size)], {})
+
+        async def report(self, reports: Sequence[Any], *_: Any) -> Any:
             from hpo.trial import Answer
 
             return Answer([it.trial for it in reports])
@@ -234,7 +246,7 @@ def with_ray(made: Any, given: argparse.Namespace) -> None:
 
     os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parent)  # where the others find `scale`
     with local(given.processes):
-        host = ray.remote(made).options(num_cpus=0, max_concurrency=1000).remote()
+        host = ray.remote(made).options(num_cpus=0, enable_task_events=False).remote()
         share = -(-given.workers // given.processes)
         crowd = ray.remote(Crowd).options(num_cpus=0)
         crowds = [

@@ -83,7 +83,7 @@ class Counting:
 
     def take_up(self, cohort: str, size: int, worker: str, because: str) -> list[Proposal]:
         """Count the trials."""
-        trials = self.referee.take_up(cohort, size, worker, because)
+        trials = self.referee.take_up(cohort, size, worker, because).trials
         self.course.trials += len(trials)
         return trials
 
@@ -91,7 +91,7 @@ class Counting:
         """Count the epochs; nobody goes on once they are spent, but who just had the last one finishes."""
         self.course.spent += len(reports)
         self.last |= {it.trial: it.score for it in reports if isinstance(it, Point)}
-        on, undecided = self.referee.report(reports)
+        on, undecided, _ = self.referee.report(reports)
         over = {it.trial for it in reports if self.spent and it.epoch < self.course.full}
         return Answer([number for number in on if number not in over], undecided)
 

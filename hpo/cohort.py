@@ -211,7 +211,7 @@ def _train(job: Job, cohort: _Cohort) -> tuple[list[Proposal], Cause | None]:
             live -= {report.trial for report in reports}
             reports = examine(task, members, reports, job.autopsy)
             keeper.hear(reports)
-            on, undecided = referee.report(reports)
+            on, undecided, _ = referee.report(reports)
             live |= set(on)
             cohort.log.warn(keeper.leave(undecided))
             keeper.drop({report.trial for report in reports} - {*on, *undecided})

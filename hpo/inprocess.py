@@ -14,7 +14,7 @@ import torch
 from hpo.config import Value
 from hpo.errors import LedgerError
 from hpo.line import Line
-from hpo.trial import Answer, Divergence, Ending, Point, Proposal, Stopped
+from hpo.trial import Answer, Divergence, Ending, Hand, Point, Stopped
 from hpo.wish import Wish
 
 # How long a report may wait to become durable; it is answered at once.
@@ -24,7 +24,7 @@ _FLUSH_SECONDS: Final = 0.1
 class Referee(Protocol):
     """What is asked here: see `hpo.referee.Referee`."""
 
-    def take_up(self, cohort: str, size: int, worker: str, because: str) -> list[Proposal]:
+    def take_up(self, cohort: str, size: int, worker: str, because: str) -> Hand:
         """Return trials for a cohort, which this worker takes up."""
 
     def attempt(self, cohort: str, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
@@ -33,8 +33,8 @@ class Referee(Protocol):
     def report(self, reports: Sequence[Point | Divergence]) -> Answer:
         """Return which trials go on, and which are undecided."""
 
-    def tell(self, endings: Sequence[Ending]) -> None:
-        """Take in how trials ended."""
+    def tell(self, endings: Sequence[Ending], reports: Sequence[Point | Divergence]) -> None:
+        """Take in the last reports, and how trials ended."""
 
     def requeue(self) -> None:
         """Hand out again what was under way."""

@@ -3,32 +3,71 @@
 A report is answered before it is durable, so a referee that dies just then never knew of it. The next one
 notices that an epoch is missing, and the line says again what it has said since the cohort began: what
 the referee knows already changes nothing.
+
+The referee says after which epoch something will be decided of a trial next (`Answer.due`). Until then
+nobody waits: a report is on its way while the next epoch trains, and what is reported before it is answered
+gathers, and goes with the next. What must be waited for takes along whatever was not answered by then; so a
+slow referee is not spoken to an epoch before.
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
-from typing import Any, Final, TypeVar
+from typing import Any, Final, NamedTuple, Protocol
 
-from hpo.trial import Answer, Divergence, Ending, MissingEpochError, Point, Proposal
-
-T = TypeVar("T")
+from hpo.trial import Answer, Divergence, Ending, Hand, MissingEpochError, Point, Proposal, Stopped
 
 _TRIES: Final = 5
+_SHARE: Final = 0.01
+"""What waiting may take of an epoch where nothing depends on the answer. So who trains long epochs hears at
+once of what people ask; short ones are over soon."""
+_SLOW: Final = 0.1
+"""Who takes longer than this part of an epoch to answer is slow."""
+
+
+class Question(Protocol):
+    """A question under way."""
+
+    def answered(self, within: float) -> bool:
+        """Return whether there is an answer, after so many seconds at most."""
+
+    def answer(self) -> Any:
+        """Return the answer."""
+
+
+class _Passing(NamedTuple):
+    """Reports under way for which nobody waits: the question, and how many they are."""
+
+    question: Question
+    reports: int
 
 
 class Line:
-    """What a worker asks of the referee (`hpo.cohort.Referee`); each question waits for its answer.
+    """What a worker asks of the referee (`hpo.cohort.Referee`).
 
     Args:
         call: calls the referee's method of a name with these arguments and returns its answer.
         here: what its host is to know of this process, said with the first word of a cohort.
+        start: calls one and does not wait; without it, each report is waited for.
+        clock: tells the seconds.
     """
 
-    def __init__(self, call: Callable[..., Any], *here: object) -> None:
-        self._call, self._here, self._cohort = call, here, ""
-        self._said: list[list[Point | Divergence]] = []
+    def __init__(
+        self,
+        call: Callable[..., Any],
+        here: Sequence[object] = (),
+        start: Callable[..., Question] | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._call, self._here, self._start, self._clock = call, here, start, clock
+        self._cohort, self._due = "", dict[int, int]()
+        self._said: list[Point | Divergence] = []  # since the cohort began
+        self._open: list[Point | Divergence] = []  # the last of these, that were not answered yet
+        self._passing: _Passing | None = None
+        self._spoke = 0.0  # when it spoke last
+        self._took = 0.0  # how long the last answer that was waited for took, in seconds
 
     def begin(self, cohort: str) -> None:
         """Say that a cohort will be taken up, by who has something to do before."""
@@ -36,42 +75,98 @@ class Line:
 
     def take_up(self, cohort: str, size: int, worker: str, because: str) -> list[Proposal]:
         """Return the trials of a cohort, which begins with that; who trains so many, and why, is noted."""
-        self._cohort = cohort
+        self._cohort, self._passing = cohort, None
         self._said.clear()
-        trials: list[Proposal] = self._call("take_up", cohort, size, worker, because, *self._here)
-        return trials
+        self._open.clear()
+        hand: Hand = self._timed("take_up", cohort, size, worker, because, *self._here)
+        self._due, self._spoke = dict(hand.due), self._clock()
+        return hand.trials
 
     def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note who trains these trials of the cohort, and what else is known of the way by now."""
         self._call("attempt", self._cohort, list(trials), worker, notes)
 
     def report(self, reports: Sequence[Point | Divergence]) -> Answer:
-        """Return which trials go on, and which are undecided."""
-        self._said.append(list(reports))
-        return self._understood(lambda: self._report(self._said[-1]))
+        """Return which trials go on, and which are undecided.
+
+        Raises:
+            Stopped: the search stops; what was reported is taken in.
+        """
+        self._said += reports
+        self._open += reports
+        trials = [report.trial for report in reports]
+        try:
+            if self._start and not self._decisive(reports) and self._pass_on(self._start, reports):
+                return Answer(trials)
+            answer: Answer = self._ask("report")
+        finally:
+            self._spoke = self._clock()
+        self._due = dict(answer.due)
+        on, undecided = ([it for it in told if it in trials] for told in (answer.on, answer.undecided))
+        return Answer(on, undecided)
 
     def tell(self, endings: Sequence[Ending]) -> None:
         """Return once the endings are durable; where there are none, nobody is asked."""
         if endings:
-            self._understood(lambda: self._call("tell", list(endings)))
+            self._ask("tell", list(endings))
 
     def lost(self, cohort: str, reason: str) -> bool:
         """Say that a cohort has lost a worker; return whether it had trials."""
         had_trials: bool = self._call("lost", cohort, reason)
         return had_trials
 
-    def _report(self, reports: list[Point | Divergence]) -> Answer:
-        answer: Answer = self._call("report", reports)
-        return answer
+    def _decisive(self, reports: Sequence[Point | Divergence], later: int = 0) -> bool:
+        """Whether something may be decided after one of these, or so many epochs later.
 
-    def _understood(self, say: Callable[[], T]) -> T:
+        Who has diverged is not spoken of again.
+        """
+        epochs = ((it, it.epoch + later) for it in reports)
+        return any(isinstance(it, Divergence) or at >= self._due.get(it.trial, 0) for it, at in epochs)
+
+    def _pass_on(self, start: Callable[..., Question], reports: Sequence[Point | Divergence]) -> bool:
+        """Let what is open be on its way; return whether all go on, as far as is heard by now."""
+        now = self._clock()
+        epoch = now - self._spoke
+        until, slow = now + _SHARE * epoch, self._took > _SLOW * epoch
+        while self._open:
+            if self._passing is None:
+                if slow and self._decisive(reports, later=1):
+                    return True
+                self._passing = _Passing(start("report", [*self._open], False), len(self._open))  # noqa: FBT003
+            if not self._passing.question.answered(max(0.0, until - self._clock())):
+                return True
+            if not self._hear(*self._passing):
+                return False
+        return True
+
+    def _hear(self, question: Question, reports: int) -> bool:
+        """Take in the answer to reports in passing; return whether all go on."""
+        self._passing = None
+        try:
+            answer: Answer = question.answer()
+        except (MissingEpochError, Stopped):  # which the one that waits is told, too
+            return False
+        trials = {report.trial for report in self._open[:reports]}
+        del self._open[:reports]
+        self._due = dict(answer.due)
+        return trials <= {*answer.on}
+
+    def _ask(self, method: str, *words: object) -> Any:
+        """Return the answer to a question, which takes along what is open; if need be, all that was said."""
+        self._passing = None
         for _ in range(_TRIES):
             with suppress(MissingEpochError):
-                return say()
-            self._repeat()
-        return say()
+                return self._asked(method, *words)
+            self._open = [*self._said]
+        return self._asked(method, *words)
 
-    def _repeat(self) -> None:
-        with suppress(MissingEpochError):  # it died once more, so all is said once more
-            for reports in self._said:
-                self._report(reports)
+    def _asked(self, method: str, *words: object) -> Any:
+        answer = self._timed(method, *words, [*self._open])
+        self._open.clear()
+        return answer
+
+    def _timed(self, method: str, *words: object) -> Any:
+        began = self._clock()
+        answer = self._call(method, *words)
+        self._took = self._clock() - began
+        return answer

@@ -32,6 +32,7 @@ from hpo.trial import (
     Attempt,
     Divergence,
     Ending,
+    Hand,
     Judgment,
     MissingEpochError,
     Outcome,
@@ -79,7 +80,8 @@ class Referee:
         self._rounds = Rounds(self._plan, self._history, self._spending)
         self._writer = Writer(ledger, self._plan.search, session)
         self._noted: dict[int, Mapping[str, Any]] = {}  # what the engine said last of each trial
-        self._undecided = Undecided(self._plan.rungs, self._plan.epochs, self._study.judge)
+        self._rungs = self._plan.rungs
+        self._undecided = Undecided(self._rungs, self._plan.epochs, self._study.judge)
         for trial in self._history.running:
             if trial.undecided is not None:
                 self._undecided.add(trial, trial.undecided)
@@ -100,7 +102,7 @@ class Referee:
             self._custody.hand(cohort, self._custody.suspect() or self._several(cohort, size))
         return [trial.proposal for trial in self._custody.held(cohort)]
 
-    def take_up(self, cohort: str, size: int, worker: str, because: str) -> list[Proposal]:
+    def take_up(self, cohort: str, size: int, worker: str, because: str) -> Hand:
         """Return trials for a cohort as `ask` does, and note that a worker takes up so many, and why."""
         fresh = cohort not in self._custody
         with self._writer.together():
@@ -108,7 +110,7 @@ class Referee:
             if fresh:
                 notes = {"at once": len(trials), "because": because}
                 self.attempt(cohort, [trial.number for trial in trials], worker, notes)
-        return trials
+        return Hand(trials, self._due(trial.number for trial in trials))
 
     def _several(self, cohort: str, size: int) -> list[Trial]:
         trials: list[Trial] = []
@@ -267,24 +269,38 @@ class Referee:
         return self._costs.setdefault(shape(trial.proposal.config), costs)
 
     def report(self, reports: Sequence[Point | Divergence]) -> Answer:
-        """Take in what a cohort's last epoch measured; return which trials go on, and which are undecided.
+        """Take in what a cohort's last epochs measured; return which trials go on, and which are undecided.
 
         Raises:
             MissingEpochError: an earlier epoch of theirs is not known; nothing was taken in.
         """
-        self._check_known((report.trial, report.epoch - 1) for report in reports)
+        self._check_known(reports)
         judged = {report.trial: self._take_in(report) for report in reports}
-        return Answer(
-            [trial for trial, judgment in judged.items() if judgment is Judgment.GOES_ON],
-            [trial for trial, judgment in judged.items() if judgment is Judgment.UNDECIDED],
-        )
+        on = [trial for trial, judgment in judged.items() if judgment is Judgment.GOES_ON]
+        undecided = [trial for trial, judgment in judged.items() if judgment is Judgment.UNDECIDED]
+        return Answer(on, undecided, self._due(on))
 
-    def _check_known(self, curves: Iterable[tuple[int, int]]) -> None:
-        """Refuse what follows on these epochs of trials, where they are not known."""
-        for number, epochs in curves:
+    def _due(self, trials: Iterable[int]) -> dict[int, int]:
+        """Return after which epoch something may be decided of each of these trials; beyond all, if none."""
+        return {trial.number: self._due_of(trial) for trial in map(self._history.trials.__getitem__, trials)}
+
+    def _due_of(self, trial: Trial) -> int:
+        rung = self._rungs.next(trial.epochs) if trial.proposal.searched else math.inf
+        spent = trial.epochs + 1 + self._spending.outlasts(trial)
+        last = self._plan.epochs  # after which there is nothing to decide
+        due = min(rung, spent)
+        return int(due) if due < last else last + 1
+
+    def _check_known(self, reports: Iterable[Point | Divergence], finished: Iterable[int] = ()) -> None:
+        """Refuse reports, and the ends of these trials, that follow on epochs which are not known."""
+        known: dict[int, int] = {}
+        ends = ((number, self._plan.epochs + 1) for number in finished)
+        for number, epoch in (*((report.trial, report.epoch) for report in reports), *ends):
             trial = self._history.trials[number]
-            if trial.ending is None and trial.epochs < epochs:
-                raise MissingEpochError(f"trial {number} has {trial.epochs} epochs of {epochs}")
+            epochs = known.get(number, trial.epochs)
+            if trial.ending is None and epochs < epoch - 1:
+                raise MissingEpochError(f"trial {number} has {epochs} epochs of {epoch - 1}")
+            known[number] = max(epochs, epoch)
 
     def _take_in(self, report: Point | Divergence) -> Judgment:
         trial = self._history.trials[report.trial]
@@ -325,14 +341,15 @@ class Referee:
     def _limited_by(self) -> str:
         return BUDGET if self._plan.frugal else TIMEOUT
 
-    def tell(self, endings: Collection[Ending]) -> None:
-        """Take in how trials ended; a trial that has ended already stays as it is.
+    def tell(self, endings: Collection[Ending], reports: Sequence[Point | Divergence] = ()) -> None:
+        """Take in the last reports and how trials ended; one that has ended already stays as it is.
 
         Raises:
             MissingEpochError: an epoch of a finished trial is not known; nothing was taken in.
         """
         finished = (ending.trial for ending in endings if ending.outcome is Outcome.FINISHED)
-        self._check_known((number, self._plan.epochs) for number in finished)
+        self._check_known(reports, finished)
+        self.report(reports)
         for ending in endings:
             trial = self._history.trials[ending.trial]
             if not trial.ending:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from itertools import count, takewhile
 from typing import Final, NamedTuple
@@ -18,15 +19,24 @@ _LOWEST: Final = 0.03  # of a full training: below, a curve says little
 
 
 class Rungs(NamedTuple):
-    """The epochs `at` which trials are compared, and the share of them that goes on."""
+    """The epochs `at` which trials are compared, and the share of them that goes on.
+
+    `onwards`: they are compared after each epoch from the first of these on.
+    """
 
     at: tuple[int, ...]
     passes: float = 1.0
+    onwards: bool = False
 
     @property
     def gentlest(self) -> Rungs:
         """What these are to a trial whose learning rate is still to fall."""
         return self._replace(passes=DECAYING) if self.passes == PASSES else self
+
+    def next(self, epoch: int) -> float:
+        """Return the first epoch after this one at which a trial is compared; infinity if there is none."""
+        following = (it for it in self.at if it > epoch)
+        return epoch + 1 if self.onwards and epoch >= self.at[0] else next(following, math.inf)
 
     def further(self, epochs: int, trained: int = 0) -> float:
         """Return how many of its epochs a trial that has trained so many is expected to train yet."""
@@ -72,6 +82,6 @@ _RUNGS: Final[Mapping[str, Callable[[int], Rungs]]] = {
     "ladder": lambda epochs: Rungs(ladder(epochs), PASSES),
     "halving": lambda epochs: Rungs(_powers(halving_begins(epochs), HALVING, epochs), 1 / HALVING),
     "hyperband": lambda epochs: Rungs(_powers(1, HYPERBAND, epochs), 1 / 2),
-    "median": lambda epochs: Rungs((median_begins(epochs),), 1 / 2),
+    "median": lambda epochs: Rungs((median_begins(epochs),), 1 / 2, onwards=True),
     "none": lambda _: Rungs(()),
 }

@@ -116,7 +116,22 @@ class Spending:
         if not self._timed and not self._stoppable(trial):
             return False
         others = 0 if self._timed else sum(it.proposal.searched for it in self._history.running) - 1
-        return self.used + others >= self.limit - (self.kept if trial.proposal.searched else 0.0)
+        return self.used + others >= self._limit_of(trial)
+
+    def outlasts(self, trial: Trial) -> float:
+        """Return for how many epochs more it is sure that a trial need not end for what it costs.
+
+        Where a clock counts, each is taken to last twice as long as the last.
+        """
+        if not self._timed:
+            return 0.0 if self._stoppable(trial) else math.inf
+        seconds = trial.points[-1].seconds if trial.points else 0.0
+        left = self._limit_of(trial) - self.used
+        return max(left // (2 * self._plan.pace * seconds), 0.0) if seconds else 0.0
+
+    def _limit_of(self, trial: Trial) -> float:
+        """Return what the search may have cost when a trial must end."""
+        return self.limit - (self.kept if trial.proposal.searched else 0.0)
 
     def _stoppable(self, trial: Trial) -> bool:
         """Whether an epoch more or less matters; what is paid for in full comes to its end."""

@@ -251,11 +251,20 @@ class Forecast:
 class Answer(NamedTuple):
     """What a worker is told of the trials that it has reported: all others have ended.
 
-    `undecided` are to be saved and left: another worker takes them up, if they go on.
+    `undecided` are to be saved and left: another worker takes them up, if they go on. Of a trial something
+    may be decided after its epoch `due`, and not before; of one that is not named there, after each.
     """
 
     on: list[int]
     undecided: Sequence[int] = ()
+    due: Mapping[int, int] = {}
+
+
+class Hand(NamedTuple):
+    """The trials that a cohort is handed, and after which epoch each is `due` (`Answer`)."""
+
+    trials: list[Proposal]
+    due: Mapping[int, int]
 
 
 class Stopped(Exception):  # noqa: N818 - stopping on request is no error

@@ -7,6 +7,22 @@ from typing import Any
 import ray
 
 
+class UnderWay:
+    """A call that is not waited for; see `hpo.line.Question`."""
+
+    def __init__(self, reference: Any) -> None:
+        self._reference = reference
+
+    def answered(self, within: float) -> bool:
+        """Return whether there is an answer, after so many seconds at most."""
+        ready, _ = ray.wait([self._reference], timeout=within)
+        return bool(ready)
+
+    def answer(self) -> Any:
+        """Return the answer."""
+        return ray.get(self._reference)
+
+
 class Wire:
     """Calls the methods of a host, an actor of Ray's."""
 
@@ -15,11 +31,8 @@ class Wire:
 
     def call(self, method: str, *arguments: object) -> Any:
         """Return a method's answer."""
-        return ray.get(self._started(method, *arguments))
+        return self.start(method, *arguments).answer()
 
-    def tell(self, method: str, *arguments: object) -> None:
-        """Call a method, and wait for nothing."""
-        self._started(method, *arguments)
-
-    def _started(self, method: str, *arguments: object) -> Any:
-        return getattr(self._host, method).remote(*arguments)
+    def start(self, method: str, *arguments: object) -> UnderWay:
+        """Call a method, and do not wait."""
+        return UnderWay(getattr(self._host, method).remote(*arguments))

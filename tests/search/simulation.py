@@ -19,7 +19,7 @@ from hpo.ordering import order
 from hpo.referee import Referee
 from hpo.settings import SearchSettings
 from hpo.tracking import sync
-from hpo.trial import COSTS, Divergence, Ending, Outcome, Point, Proposal
+from hpo.trial import COSTS, Answer, Divergence, Ending, MissingEpochError, Outcome, Point, Proposal
 
 
 def started(url: str, *words: str, lag: int = 0) -> str:
@@ -95,11 +95,38 @@ class Workers:
         return dict(zip(numbers, trials, strict=True)), 1
 
 
+class Passing:
+    """A report that nobody waits for: it gets there sooner or later, or never, if its worker dies first."""
+
+    def __init__(self, call: Callable[[], Answer], chance: random.Random) -> None:
+        self.call, self.chance = call, chance
+        self.told: Answer | MissingEpochError | None = None
+
+    def answered(self, within: float) -> bool:
+        del within
+        if self.told is None and self.chance.random() < 0.5:
+            self.arrive()
+        return self.told is not None
+
+    def arrive(self) -> None:
+        try:
+            self.told = self.call()
+        except MissingEpochError as error:
+            self.told = error
+
+    def answer(self) -> Answer:
+        assert self.told is not None
+        if isinstance(self.told, MissingEpochError):
+            raise self.told
+        return self.told
+
+
 class Perils:
     """Workers and a referee that die at random, placed as Ray Tune places them.
 
     What the referee has answered but not committed dies with it; committed is what its host commits before
-    it answers. The driver lives, and knows which cohorts have a worker.
+    it answers. The driver lives, and knows which cohorts have a worker. What a worker has reported in passing
+    may get there after its death, or not at all.
     """
 
     def __init__(
@@ -116,6 +143,7 @@ class Perils:
         self.judge = make()
         self.cohorts = 0
         self.alive: dict[str, Iterator[None]] = {}
+        self.passing: dict[str, Passing] = {}
 
     def run(self, workers: int, turns: int) -> bool:
         """Take so many turns at most; return whether the search came to its end."""
@@ -134,13 +162,16 @@ class Perils:
     def turn(self, cohort: str) -> None:
         if self.dies():
             del self.alive[cohort]
+            late = self.passing.pop(cohort, None)
             self.call("lost", cohort, "its worker died")
+            if late:
+                late.answered(0)
         elif next(self.alive[cohort], "done") == "done":
             del self.alive[cohort]
 
     def work(self, cohort: str) -> Iterator[None]:
         """A worker, which can die wherever it yields."""
-        line = Line(self.call)
+        line = Line(self.call, start=functools.partial(self.start, cohort))
         trials = {trial.number: trial for trial in line.take_up(cohort, self.size, cohort, "")}
         for epoch in range(1, self.epochs + 1):
             yield
@@ -149,12 +180,18 @@ class Perils:
         yield
         line.tell([Ending(number, Outcome.FINISHED) for number in trials])
 
+    def start(self, cohort: str, method: str, reports: list[Any], waited: bool) -> Passing:
+        """Let a report be under way."""
+        assert not waited
+        self.passing[cohort] = Passing(lambda: self.call(method, reports), self.random)
+        return self.passing[cohort]
+
     def call(self, method: str, *arguments: Any) -> Any:
         """Ask the referee, which may be dead by then, or die of it."""
         if self.dies():
             self.judge = self.make()
         answer = getattr(self.judge, method)(*arguments)
-        ended = method == "report" and len(answer.on) < len(arguments[0])
+        ended = method == "report" and len(answer.on) < len({it.trial for it in arguments[0]})
         if ended or method in ("take_up", "attempt", "tell", "lost") or self.random.random() < 0.3:
             self.judge.flush()
         return answer

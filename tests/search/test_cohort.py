@@ -11,7 +11,7 @@ from hpo.errors import LedgerError
 from hpo.job import Job
 from hpo.line import Line
 from hpo.training.words import VOCABULARY
-from hpo.trial import Answer, Outcome, Point, Proposal
+from hpo.trial import Answer, Hand, Outcome, Point, Proposal
 
 RECIPE = """import torch
 from torch import nn
@@ -146,7 +146,7 @@ def test_who_was_stopped_by_the_referee_is_not_told_to_it_again(going, told):
         said.append(method)
         if method == "report":
             return Answer([report.trial for report in arguments[0]] if going else [])
-        return referee.trials if method == "take_up" else None
+        return Hand(referee.trials, {}) if method == "take_up" else None
 
     cohort.train(job(at_once=2), "c", Line(call))
     assert [it for it in said if it not in ("take_up", "report")] == told

@@ -150,6 +150,45 @@ def test_what_is_maximized_is_stopped_where_it_is_low(url):
     assert 7 not in low  # the second best
 
 
+@pytest.mark.parametrize("pruner", PrunerName.__args__)
+def test_nothing_is_decided_of_a_trial_before_it_is_due(url, pruner):
+    _, judge = make(url, "trials=40", f"pruner={pruner}", "sampler=random")
+    left, dues = 0, set()
+    for cohort in range(10):
+        trials, due = judge.take_up(f"c{cohort}", 4, "host/1", "")
+        live = {trial.number: trial.config for trial in trials}
+        for epoch in range(1, EPOCHS + 1):
+            reports = [measured(number, config, epoch) for number, config in live.items()]
+            sound = {it.trial for it in reports if isinstance(it, Point)}
+            answer = judge.report(reports)
+            assert all(due[number] == epoch for number in sound - {*answer.on})
+            left, due = left + len(sound - {*answer.on}), due | answer.due
+            dues |= {*answer.due.values()}
+            live = {number: live[number] for number in answer.on}
+    assert (left > 0) == (pruner != "none")
+    assert min(dues) == {"ladder": 2, "halving": 2, "hyperband": 3, "median": 2, "none": EPOCHS + 1}[pruner]
+    assert max(dues) == EPOCHS + 1  # at its end nothing is decided, either
+
+
+@pytest.mark.parametrize(
+    ("words", "due"),
+    [
+        (("budget=40trainings",), [1, 2, 3, 4]),  # each may be the last that it pays for
+        (("timeout=10m",), [1, 2, 4, 4]),  # how long an epoch takes is known after the first
+        (("timeout=1s",), [1, 2, 3, 4]),
+        ((), [2, 2, 4, 4]),
+    ],
+)
+def test_what_a_budget_may_end_is_due_after_each_epoch(url, words, due):
+    _, judge = make(url, "trials=40", "confirm=0", *words)
+    (trial,), first = judge.take_up("c", 1, "host/1", "")
+    found = [first[0]]
+    for epoch in (1, 2, 3):
+        point = replace(measured(0, trial.config, epoch), seconds=1.0)
+        found.append(judge.report([point]).due.get(0, epoch + 1))
+    assert found == due
+
+
 def test_the_baseline_is_never_pruned(url):
     name, referee = make(url, "trials=30", "pruner=halving")
     workers = Workers(1, EPOCHS)
@@ -175,8 +214,8 @@ def test_asking_twice_gives_the_same_trials(url):
 
 def test_who_takes_trials_up_is_noted_with_them_and_once(url):
     name, referee = make(url)
-    taken = referee.take_up("c", 2, "host/1", "2 at a time, as asked for")
-    assert referee.take_up("c", 2, "host/1", "2 at a time, as asked for") == taken
+    taken = referee.take_up("c", 2, "host/1", "2 at a time, as asked for").trials
+    assert referee.take_up("c", 2, "host/1", "2 at a time, as asked for").trials == taken
     referee.flush()
     for trial in history_of(url, name).trials.values():
         (attempt,) = trial.attempts
@@ -189,7 +228,7 @@ def test_a_trial_that_is_taken_up_again_is_no_longer_the_other_cohorts(url):
     name, referee = make(url, "trials=1")
     referee.take_up("first", 1, "host/1", "")
     referee.lost("first", "killed")
-    (trial,) = referee.take_up("second", 1, "host/2", "")
+    (trial,) = referee.take_up("second", 1, "host/2", "").trials
     referee.flush()
     again = Referee(url, name, latest_session(url, name))
     again.reclaim({"second"}, "its worker died")

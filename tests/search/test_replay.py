@@ -10,6 +10,7 @@ from simulation import Workers, in_peril, referee, run, started
 from hpo.cohort import Job, prepare, train
 from hpo.errors import InputError
 from hpo.ledger import Ledger
+from hpo.line import Line
 from hpo.ordering import order, order_training
 from hpo.plan import Plan
 from hpo.replay import replay, retrain
@@ -100,12 +101,7 @@ def trained(url, search):
     search = ledger.create_search(on_this_machine(search))
     ledger.close()
     judge = referee(url, search.name)
-    line = SimpleNamespace(
-        take_up=judge.take_up,
-        attempt=lambda *words: judge.attempt("c", *words),
-        report=judge.report,
-        tell=judge.tell,
-    )
+    line = Line(lambda name, *words: getattr(judge, name)(*words))
     train(Job.of(Plan.of(search)), "c", line)
     judge.flush()
 

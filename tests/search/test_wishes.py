@@ -96,7 +96,7 @@ def test_workers_wait_in_a_pause_and_do_not_hang(url, monkeypatch):
     async def story():
         here = Host(lambda: judge)
         here._watch = Watch(0.3, count(0, 0.01).__next__)  # thirty looks, however slow the machine is
-        (trial,) = await here.take_up("c", 1, "host/1", "", Place("", 0, 0))
+        (trial,) = (await here.take_up("c", 1, "host/1", "", Place("", 0, 0))).trials
         ledger.note_wish(ledger.search(name), Wish(paused=True))
         while not judge.paused:
             await asyncio.sleep(0.01)
@@ -118,6 +118,25 @@ def test_workers_wait_in_a_pause_and_do_not_hang(url, monkeypatch):
 
     asyncio.run(story())
     ledger.close()
+
+
+def test_who_does_not_wait_hears_of_a_pause_and_of_the_end_at_once(url):
+    judge = referee(url, started(url, "pruner=none"))
+
+    async def story():
+        here = Host(lambda: judge)
+        (trial,), due = await here.take_up("c", 1, "host/1", "", Place("", 0, 0))
+        reports = [measured(trial.number, trial.config, epoch) for epoch in (1, 2, 3)]
+        assert (await here.report(reports[:1], False)).due == due
+        judge.heed(Wish(paused=True))
+        assert (await here.report(reports[1:2], False)) == ([trial.number], [], {})
+        here._stopping = True
+        with pytest.raises(host.Stopped):
+            await here.report(reports[2:], False)
+        await here.flush()
+        here._looking.cancel()
+
+    asyncio.run(story())
 
 
 def test_who_has_no_worker_any_more_is_not_watched(url):
