@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 from hpo.config import Config
 from hpo.custody import Custody
@@ -38,15 +38,13 @@ from hpo.trial import (
     Outcome,
     Point,
     Proposal,
-    Record,
+    R,
 )
 from hpo.undecided import Undecided
 from hpo.wish import Wish
 
 if TYPE_CHECKING:
     from hpo.study import Study
-
-R = TypeVar("R", bound=Record)
 
 
 def proposer(plan: Plan) -> Study | Single:
@@ -393,9 +391,9 @@ class Referee:
                 self._look_ahead()
 
     def _record(self, record: R) -> R:
-        placed = self._writer.append(record)
-        self._history.add(placed)
-        return placed
+        written = self._writer.append(record)
+        self._history.add(written)
+        return written
 
 
 def _by_shape(history: History) -> dict[Config, Mapping[str, float]]:

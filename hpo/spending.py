@@ -113,7 +113,7 @@ class Spending:
 
         Where epochs are counted, each of the others will have trained one more before it can be told.
         """
-        if not self._timed and not self._stoppable(trial):
+        if self._budget is None or not (self._timed or self._stoppable(trial)):
             return False
         others = 0 if self._timed else sum(it.proposal.searched for it in self._history.running) - 1
         return self.used + others >= self._limit_of(trial)
@@ -123,6 +123,8 @@ class Spending:
 
         Where a clock counts, each is taken to last twice as long as the last.
         """
+        if self._budget is None:
+            return math.inf
         if not self._timed:
             return 0.0 if self._stoppable(trial) else math.inf
         seconds = trial.points[-1].seconds if trial.points else 0.0

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields
 from functools import lru_cache
 from itertools import groupby
-from operator import attrgetter
+from operator import attrgetter, itemgetter
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -174,7 +174,11 @@ for _table in (proposals, points, endings):
 _NAMES: Final = {kind: [item.name for item in fields(kind)] for kind in RECORDS}
 _CELLS: Final = {kind: attrgetter(*names) for kind, names in _NAMES.items()}
 _TEXTS: Final = {
-    kind: [name for name in names if name in ("config", "params", "distributions", "notes", "metrics")]
+    kind: [
+        place
+        for place, name in enumerate(names)
+        if name in ("config", "params", "distributions", "notes", "metrics")
+    ]
     for kind, names in _NAMES.items()
 }
 _MEASURED: Final = frozenset(column.name for column in points.c if isinstance(column.type, Float))
@@ -199,20 +203,21 @@ def search_row(search: Search) -> dict[str, Any]:
 def write(connection: Connection, search_id: int, records: Iterable[Record]) -> None:
     """Write records of a search, which have their places and times, within a transaction."""
     for kind, group in groupby(sorted(records, key=_kind), key=type):
-        statement, places = _insertion(kind, connection.dialect)
-        rows = [{"search_id": search_id, **to_row(record)} for record in group]
-        filled = [tuple(map(row.__getitem__, places)) for row in rows] if places else rows
-        connection.exec_driver_sql(statement, filled)
+        statement, filled = _insertion(kind, connection.dialect)
+        connection.exec_driver_sql(statement, [filled((search_id, *_cells(record))) for record in group])
 
 
 @lru_cache(maxsize=64)
-def _insertion(kind: type[Record], dialect: Dialect) -> tuple[str, list[str] | None]:
-    """Return the statement and, if its values go by place, their names in order.
+def _insertion(kind: type[Record], dialect: Dialect) -> tuple[str, Callable[[tuple[Any, ...]], Any]]:
+    """Return the statement, and what makes its values of a search's id and a record's cells.
 
     It is the driver that is given the rows: SQLAlchemy takes four times as long to look at each.
     """
-    compiled = insert(RECORDS[kind]).compile(dialect=dialect)
-    return str(compiled), compiled.positiontup
+    compiled, names = insert(RECORDS[kind]).compile(dialect=dialect), ["search_id", *_NAMES[kind]]
+    places = compiled.positiontup
+    if places is None:
+        return str(compiled), lambda cells: dict(zip(names, cells, strict=True))
+    return str(compiled), itemgetter(*map(names.index, places))
 
 
 def _kind(record: Record) -> str:
@@ -221,9 +226,15 @@ def _kind(record: Record) -> str:
 
 def to_row(record: Record) -> dict[str, Any]:
     """Return a record as the values of a row."""
+    return dict(zip(_NAMES[type(record)], _cells(record), strict=True))
+
+
+def _cells(record: Record) -> list[Any]:
     kind = type(record)
-    row = dict(zip(_NAMES[kind], _CELLS[kind](record), strict=True))
-    return row | {name: _to_text(row[name]) for name in _TEXTS[kind]}
+    cells = list(_CELLS[kind](record))
+    for place in _TEXTS[kind]:
+        cells[place] = _to_text(cells[place])
+    return cells
 
 
 def columns(kind: type[Record]) -> list[Column[Any]]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import AbstractContextManager
-from dataclasses import replace
-from typing import TypeVar
 
 from sqlalchemy import Select, exists, func, select
 
@@ -15,9 +13,7 @@ from hpo.history import Search
 from hpo.ledger.ledger import Ledger
 from hpo.ledger.patience import Patience
 from hpo.ledger.schema import RECORDS, sessions, write
-from hpo.trial import Record
-
-R = TypeVar("R", bound=Record)
+from hpo.trial import R, Record, placed
 
 
 class Writer:
@@ -41,9 +37,9 @@ class Writer:
         """Give a record its place and time and keep it for the next commit."""
         with self._appending:
             self._seq += 1
-            placed: R = replace(record, seq=self._seq, at=time.time())
-            self._pending.append(placed)
-        return placed
+            found = placed(record, self._seq, time.time())
+            self._pending.append(found)
+        return found
 
     def together(self) -> AbstractContextManager[object]:
         """Return what keeps the records that are appended within it in one commit."""

@@ -36,20 +36,19 @@ class Ladder(BasePruner):
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:  # noqa: ARG002 - Optuna's own signature
         """Return whether the trial, after its last epoch, is to stop."""
-        return self.judge(trial) is Judgment.STOPS
+        return self.judge(trial.number, trial.last_step or 0) is Judgment.STOPS
 
-    def judge(self, trial: FrozenTrial) -> Judgment:
-        """Return what becomes of the trial after its last epoch, as far as its rivals by now say."""
-        epoch = trial.last_step
+    def judge(self, trial: int, epoch: int) -> Judgment:
+        """Return what becomes of a trial after this epoch, its last, as far as its rivals by now say."""
         if epoch not in self.rungs:
             return Judgment.GOES_ON
         below = max((rung for rung in self.rungs if rung < epoch), default=0)
-        better, rivals = self._place(trial.number, epoch, below)
+        better, rivals = self._place(trial, epoch, below)
         if better + 1 <= _passing(0.0) * rivals:
             return Judgment.GOES_ON  # however far its rate is to fall, which takes long to tell
         if better >= _passing(1.0) * rivals:
             return Judgment.STOPS
-        passing = _passing(self._to_fall(trial.number, epoch)) * rivals
+        passing = _passing(self._to_fall(trial, epoch)) * rivals
         if better >= passing:
             return Judgment.STOPS
         return Judgment.GOES_ON if better + 1 <= passing else Judgment.UNDECIDED

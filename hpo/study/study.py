@@ -212,21 +212,22 @@ class Study:
 
     def _judged(self, trial: int, epoch: int) -> Judgment:
         # The pruner is asked in any case: it notes the trial's rungs while it judges.
-        with self._storage.showing(lambda: self._rivals_of(trial, epoch)):
-            judgment = self._judgment(trial)
+        judgment = self._judgment(trial, epoch)
         return Judgment.GOES_ON if trial == 0 or epoch == self._plan.epochs else judgment
 
     def _measure(self, trial: int, epoch: int, score: float) -> None:
         self._storage.measured(trial, epoch, score)
         self._rivals.measured(trial, epoch, score if self._objective.direction == "minimize" else -score)
 
-    def _judgment(self, trial: int) -> Judgment:
-        pruner, it = self._study.pruner, self._storage.trial(trial)
-        if self._patient and isinstance(pruner, Ladder):
-            judgment = pruner.judge(it)
+    def _judgment(self, trial: int, epoch: int) -> Judgment:
+        pruner = self._study.pruner
+        if self._patient and isinstance(pruner, Ladder):  # which looks up only whom it needs
+            judgment = pruner.judge(trial, epoch)
             need_not_wait = judgment is Judgment.UNDECIDED and self._beats_the_expert(trial)
             return Judgment.GOES_ON if need_not_wait else judgment
-        return Judgment.STOPS if pruner.prune(self._study, it) else Judgment.GOES_ON
+        with self._storage.showing(lambda: self._rivals_of(trial, epoch)):
+            stops = pruner.prune(self._study, self._storage.trial(trial))
+        return Judgment.STOPS if stops else Judgment.GOES_ON
 
     def _beats_the_expert(self, trial: int) -> bool:
         """Whether it is better than the baseline was then, which is good if an expert says what is."""
