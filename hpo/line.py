@@ -7,11 +7,12 @@ the referee knows already changes nothing.
 The referee says after which epoch something will be decided of a trial next (`Answer.due`). Until then
 nobody waits: a report is on its way while the next epoch trains, and what is reported before it is answered
 gathers, and goes with the next. What must be waited for takes along whatever was not answered by then; so a
-slow referee is not spoken to an epoch before.
+slow referee is not spoken to an epoch before, unless a silence of two epochs could be taken for a hang.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
@@ -25,6 +26,8 @@ _SHARE: Final = 0.01
 once of what people ask; short ones are over soon."""
 _SLOW: Final = 0.1
 """Who takes longer than this part of an epoch to answer is slow."""
+_EPOCHS: Final = 3
+"""A worker that may be silent for so many epochs may leave one out."""
 
 
 class Question(Protocol):
@@ -51,6 +54,7 @@ class Line:
         call: calls the referee's method of a name with these arguments and returns its answer.
         here: what its host is to know of this process, said with the first word of a cohort.
         start: calls one and does not wait; without it, each report is waited for.
+        within: how many seconds it may be silent; None: many epochs (`hpo.cluster.watch.Watch`).
         clock: tells the seconds.
     """
 
@@ -59,6 +63,7 @@ class Line:
         call: Callable[..., Any],
         here: Sequence[object] = (),
         start: Callable[..., Question] | None = None,
+        within: float | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._call, self._here, self._start, self._clock = call, here, start, clock
@@ -67,7 +72,10 @@ class Line:
         self._open: list[Point | Divergence] = []  # the last of these, that were not answered yet
         self._passing: _Passing | None = None
         self._spoke = 0.0  # when it spoke last
-        self._took = 0.0  # how long the last answer that was waited for took, in seconds
+        self._within = math.inf if within is None else within
+        self._fastest = (
+            math.inf
+        )  # of the answers that were waited for, in seconds; others may have met a pause
 
     def begin(self, cohort: str) -> None:
         """Say that a cohort will be taken up, by who has something to do before."""
@@ -127,10 +135,10 @@ class Line:
         """Let what is open be on its way; return whether all go on, as far as is heard by now."""
         now = self._clock()
         epoch = now - self._spoke
-        until, slow = now + _SHARE * epoch, self._took > _SLOW * epoch
+        until, waits = now + _SHARE * epoch, self._can_wait(epoch) and self._decisive(reports, later=1)
         while self._open:
             if self._passing is None:
-                if slow and self._decisive(reports, later=1):
+                if waits:
                     return True
                 self._passing = _Passing(start("report", [*self._open], False), len(self._open))  # noqa: FBT003
             if not self._passing.question.answered(max(0.0, until - self._clock())):
@@ -138,6 +146,10 @@ class Line:
             if not self._hear(*self._passing):
                 return False
         return True
+
+    def _can_wait(self, epoch: float) -> bool:
+        """Whether a report can be said an epoch of so many seconds later, and that spares a slow referee."""
+        return self._fastest > _SLOW * epoch and _EPOCHS * epoch < self._within
 
     def _hear(self, question: Question, reports: int) -> bool:
         """Take in the answer to reports in passing; return whether all go on."""
@@ -168,5 +180,5 @@ class Line:
     def _timed(self, method: str, *words: object) -> Any:
         began = self._clock()
         answer = self._call(method, *words)
-        self._took = self._clock() - began
+        self._fastest = min(self._fastest, self._clock() - began)
         return answer

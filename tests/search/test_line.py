@@ -83,8 +83,8 @@ class FarEnd:
         return [[it.epoch for it in question.reports] for question in self.passing]
 
 
-def line_to(end):
-    line = Line(end.call, start=end.start, clock=end.clock)
+def line_to(end, within=None):
+    line = Line(end.call, start=end.start, within=within, clock=end.clock)
     line.take_up("c", 1, "host/1", "")
     return line
 
@@ -97,10 +97,14 @@ def test_only_where_something_is_decided_a_worker_waits():
     assert (end.passed, end.waited) == ([[1], [2]], [[3]])
 
 
-@pytest.mark.parametrize(("seconds", "passed"), [(0.05, [[1], [2]]), (0.2, [[1]])])
-def test_a_slow_referee_is_told_of_an_epoch_with_the_next_where_that_is_waited_for(seconds, passed):
+@pytest.mark.parametrize(
+    ("seconds", "within", "passed"),
+    [(0.05, None, [[1], [2]]), (0.2, None, [[1]]), (0.2, 10.0, [[1]]), (0.2, 2.5, [[1], [2]])],
+)
+def test_a_slow_referee_hears_of_an_epoch_with_the_next_that_is_waited_for(seconds, within, passed):
+    """But not where that might be taken for a hang."""
     end = FarEnd(due=3, quick=True, seconds=seconds)
-    line = line_to(end)
+    line = line_to(end, within)
     for epoch in (1, 2, 3):
         end.now += 1.0
         assert line.report([point(epoch)]).on == [0]
