@@ -152,16 +152,20 @@ class Line:
         return self._fastest > _SLOW * epoch and _EPOCHS * epoch < self._within
 
     def _hear(self, question: Question, reports: int) -> bool:
-        """Take in the answer to reports in passing; return whether all go on."""
+        """Take in the answer to reports in passing; return whether all go on, and need not wait.
+
+        If not, they are said once more, to wait for the answer.
+        """
         self._passing = None
         try:
             answer: Answer = question.answer()
         except (MissingEpochError, Stopped):  # which the one that waits is told, too
             return False
-        trials = {report.trial for report in self._open[:reports]}
-        del self._open[:reports]
-        self._due = dict(answer.due)
-        return trials <= {*answer.on}
+        going = {report.trial for report in self._open[:reports]} <= {*answer.on} & answer.due.keys()
+        if going:
+            del self._open[:reports]
+            self._due = dict(answer.due)
+        return going
 
     def _ask(self, method: str, *words: object) -> Any:
         """Return the answer to a question, which takes along what is open; if need be, all that was said."""

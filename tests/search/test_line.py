@@ -66,7 +66,7 @@ class FarEnd:
         self.now += self.seconds
         self.heard.append((method, [it.epoch for it in words[-1]] if method in ("report", "tell") else None))
         if method == "take_up":
-            return Hand([Proposal(0, Config({}), "random")], {0: self.due})
+            return Hand([Proposal(0, Config({}), "random")], {0: self.due, 1: self.due})
         return self.take(words[0]) if method == "report" else None
 
     def start(self, method, reports, waited):
@@ -165,7 +165,29 @@ def test_that_a_trial_has_ended_is_heard_with_the_next_report():
     end.ended.add(0)
     end.passing[0].arrive()
     assert line.report([point(2)]).on == []
-    assert end.waited == [[2]]
+    assert end.waited == [[1, 2]]
+
+
+@pytest.mark.parametrize("quick", [True, False])
+def test_that_one_of_several_has_ended_takes_no_other_along(quick):
+    end = FarEnd(due=9, quick=quick)
+    line = line_to(end)
+    end.ended.add(0)
+    told = line.report([point(1), point(1, trial=1)])
+    if not quick:
+        end.passing[0].arrive()
+        told = line.report([point(2), point(2, trial=1)])
+    assert told.on == [1]
+
+
+def test_in_a_pause_a_worker_waits_once_it_has_heard_of_it():
+    end = FarEnd(due=9, quick=True)
+    line = line_to(end)
+    end.take = lambda reports: Answer([it.trial for it in reports])  # and not when they are due
+    assert line.report([point(1)]).on == [0]
+    assert (end.passed, end.waited) == ([[1]], [[1]])
+    assert line.report([point(2)]).on == [0]
+    assert (end.passed, end.waited) == ([[1]], [[1], [2]])
 
 
 def test_that_the_search_stops_is_heard_with_the_next_report_which_is_taken_along():
@@ -185,15 +207,6 @@ def test_a_quick_referee_is_heard_at_once():
     end.stopping = True
     with pytest.raises(Stopped):
         line.report([point(1)])
-
-
-def test_who_is_told_of_no_epoch_waits_with_the_next():
-    """As in a pause."""
-    end = FarEnd(due=0, quick=True)
-    line = Line(end.call, start=end.start)
-    line.take_up("c", 1, "host/1", "")
-    line.report([point(1)])
-    assert (end.passed, end.waited) == ([], [[1]])
 
 
 def test_a_referee_that_missed_something_in_passing_is_told_all_again():
