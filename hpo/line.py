@@ -73,9 +73,7 @@ class Line:
         self._passing: _Passing | None = None
         self._spoke = 0.0  # when it spoke last
         self._within = math.inf if within is None else within
-        self._fastest = (
-            math.inf
-        )  # of the answers that were waited for, in seconds; others may have met a pause
+        self._fastest = math.inf  # seconds of an answer that was waited for; others may have met a pause
 
     def begin(self, cohort: str) -> None:
         """Say that a cohort will be taken up, by who has something to do before."""
