@@ -8,6 +8,7 @@ from typing import Any, Final, Literal
 import ray
 
 from hpo.cluster.allowance import Allowance
+from hpo.cluster.order import Order
 
 _VAIN: Final = 3
 
@@ -15,18 +16,19 @@ _VAIN: Final = 3
 class Inquiry:
     """Asks the referee, on Tune's behalf, whether another cohort is to begin.
 
-    Half of the workers begin before the referee has started, the others when somebody trains: what starts
-    meanwhile would have no processor left, and the first result would come later.
+    On a Ray of our own half of the workers begin before the referee has started, the others when somebody
+    trains: what starts meanwhile would have no processor left, and the first result would come later. On a
+    cluster, most of which is elsewhere, all begin.
 
     Args:
         host: of the referee.
-        workers: so many cohorts train at once.
+        order: how many cohorts train at once, and whether on a cluster.
         allowance: how many cohorts may be under way.
     """
 
-    def __init__(self, host: Any, workers: int, allowance: Allowance) -> None:
+    def __init__(self, host: Any, order: Order, allowance: Allowance) -> None:
         self._host, self._allowance = host, allowance
-        self._early = (workers + 1) // 2
+        self._early = order.workers if order.priority else (order.workers + 1) // 2
         self._training = host.training.remote()
         self._alive: set[str] = set()  # cohorts that have a worker, or are about to
         self._in_vain = 0  # workers in a row that failed with no trial in hand

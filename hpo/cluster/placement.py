@@ -96,7 +96,7 @@ def _fit(host: Any, task: tuple[Work, Load], order: Order, folder: str) -> None:
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what went wrong is told by its ending
     share, allowance = order.share, Allowance(order)
-    inquiry = Inquiry(host, order.workers, allowance)
+    inquiry = Inquiry(host, order, allowance)
     resources = tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}] * share.processes)
     trainable = tune.with_parameters(
         _trainable(), task=task, host=host, order=order, folders=(folder, os.getcwd())

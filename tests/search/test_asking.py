@@ -45,7 +45,8 @@ def inquiry(our_ray):
     def of(workers):
         host = ray.remote(Host).options(num_cpus=0).remote()
         made.append(host)
-        return host, Inquiry(host, workers, Allowance(cluster.Order(workers, Share(1, 0))))
+        order = cluster.Order(workers, Share(1, 0))
+        return host, Inquiry(host, order, Allowance(order))
 
     made = []
     yield of
