@@ -122,6 +122,7 @@ def _waiting(tune: Any) -> list[Any]:
 
 
 def _withdraw(tune: Any, trial: Any) -> None:
+    trial.init_local_path()  # it may never have been placed, and Tune's results fail on who has no folder
     tune.stop_trial(trial)
     if trial in tune._staged_trials:  # Tune itself stops no trial that waits, and would keep an actor for it
         tune._unstage_trial_with_resources(trial)
