@@ -156,7 +156,7 @@ def measure() -> Row:
         (trial,) = asking(lambda count=count: judge.ask(f"cohort-{count}", 1))
         judge.attempt(f"cohort-{count}", [trial.number], "host/1", {"at once": 1})
         train(judge, trial, reporting)
-        judge.reclaim((), "it is done")
+        judge.lost(f"cohort-{count}", "it is done")
         if count % GROUP == 0:
             committing(judge.flush)
     records = ledger.last_seq(ledger.search(NAME))

@@ -22,10 +22,21 @@ from hpo.training.autopsy import examine
 from hpo.training.distributed import Team
 from hpo.training.engine import Engine, Member, Progress
 from hpo.training.fused import probe
-from hpo.training.fused.probe import Choice
 from hpo.training.memory import available
 from hpo.training.snapshot import STACK, Snapshot
-from hpo.trial import COSTS, WARNING, Answer, Divergence, Ending, Outcome, Point, Proposal, Stopped
+from hpo.trial import (
+    COSTS,
+    WARNING,
+    Answer,
+    Choice,
+    Divergence,
+    Ending,
+    Outcome,
+    Point,
+    Proposal,
+    Sizing,
+    Stopped,
+)
 from hpo.weighing import weigh
 
 Found = tuple[dict[int, Kept], list[str]]
@@ -65,8 +76,11 @@ class Judge(Protocol):
 class Referee(Judge, Protocol):
     """The part of the referee that a worker speaks to."""
 
-    def begin(self, cohort: str) -> None:
-        """Take in that a cohort will be taken up, by who has something to do before."""
+    def size(self, cohort: str, machine: str) -> Sizing:
+        """Return what is known of how many to train at once on this machine; who is to measure it, tells."""
+
+    def sized(self, machine: str, choice: Choice) -> None:
+        """Take in what was measured."""
 
     def take_up(self, cohort: str, size: int, worker: str, because: str) -> list[Proposal]:
         """Return the trials of a cohort, none if there is nothing to train now; note who takes up so many."""
@@ -75,8 +89,8 @@ class Referee(Judge, Protocol):
         """Take in that a worker of a cohort died; return whether it had trials."""
 
 
-def train(job: Job, cohort: str, referee: Referee) -> None:
-    """Train a cohort to its end.
+def train(job: Job, cohort: str, referee: Referee) -> bool:
+    """Train a cohort to its end; return whether there was a trial to train.
 
     An error of the recipe ends its trial as failed, with the recipe's own line as the reason. A cohort that
     meets one, or that runs out of memory, is halved until the trial is found that it is about.
@@ -85,13 +99,12 @@ def train(job: Job, cohort: str, referee: Referee) -> None:
         Stopped: the search stops; what was under way is saved.
         LedgerError: the ledger is damaged or out of reach; likewise.
     """
-    if _unmeasured(job):
-        referee.begin(cohort)  # to measure takes time, and may hang
-    choice = choose(job)
+    choice = choose(job, cohort, referee)
     trials = referee.take_up(cohort, choice.size, this_worker(), choice.reason)
     waiting = run(job, trials, referee, Way(choice, noted=True)) if trials else []
     while waiting:
         waiting += run(job, waiting.pop(), referee, Way(choice))
+    return bool(trials)
 
 
 def this_worker() -> str:
@@ -235,26 +248,29 @@ def _retell(past: Mapping[int, Kept], referee: Judge) -> set[int]:
     return ended
 
 
-def choose(job: Job) -> Choice:
+def choose(job: Job, cohort: str, referee: Referee) -> Choice:
     """Decide how many trials to train at once.
 
     Nothing is measured before a first trial was trained: what goes wrong with a recipe goes wrong there,
-    with a trial that it can be told of, and the first result need not wait.
+    with a trial that it can be told of, and the first result need not wait. Then one worker of each machine
+    measures, and tells the others, which train one at a time meanwhile.
     """
     if job.at_once is not None:
         return Choice(job.at_once, 2, f"{job.at_once} at a time, as asked for" if job.at_once > 1 else "")
-    if _unmeasured(job):
-        _measurements[job] = _measured(job)
-    return _measurements.get(job, ONE)
+    if job.most > 1 and job in _proven and job not in _choices:
+        choice, yours = referee.size(cohort, platform.node())
+        if yours:
+            choice = _measured(job)
+            referee.sized(platform.node(), choice)
+        if choice:
+            _choices[job] = choice
+    return _choices.get(job, ONE)
 
 
 _proven: Final[set[Job]] = set()
 """What this process has trained a trial of to its end."""
-_measurements: Final[dict[Job, Choice]] = {}
-
-
-def _unmeasured(job: Job) -> bool:
-    return job.at_once is None and job.most > 1 and job in _proven and job not in _measurements
+_choices: Final[dict[Job, Choice]] = {}
+"""What this process measured, or was told."""
 
 
 def _measured(job: Job) -> Choice:

@@ -265,13 +265,13 @@ class _Conductor:
         place = self._train_here if self.search.given else self._train_on_workers
         place(make, work, resumed=resumed)
 
-    def _train_here(self, make: Callable[[], Any], work: Callable[..., None], *, resumed: bool) -> None:
+    def _train_here(self, make: Callable[[], Any], work: Callable[..., bool], *, resumed: bool) -> None:
         from hpo import inprocess
 
         with stoppable(GRACE_SECONDS) as stopping:
             inprocess.train(make(), work, stopping, resumed=resumed)
 
-    def _train_on_workers(self, make: Callable[[], Any], work: Callable[..., None], *, resumed: bool) -> None:
+    def _train_on_workers(self, make: Callable[[], Any], work: Callable[..., bool], *, resumed: bool) -> None:
         from hpo import cluster
 
         address, (workers, share) = _cluster(self.search), _shared_out(self.search)
@@ -368,12 +368,11 @@ def _load() -> None:
     from hpo import cohort, peers  # noqa: F401 - torch takes its time
 
 
-def _work(plan: Plan, shelf: Shelf, name: str, referee: Any, crew: Any = None) -> None:
+def _work(plan: Plan, shelf: Shelf, name: str, referee: Any, crew: Any = None) -> bool:
     from hpo import cohort, peers
     from hpo.job import Job
 
     job = Job.of(plan, shelf)
     if crew is not None and crew.size > 1:
-        peers.train(job, name, referee, crew)
-    else:
-        cohort.train(job, name, referee)
+        return peers.train(job, name, referee, crew)
+    return cohort.train(job, name, referee)

@@ -59,7 +59,7 @@ def machine() -> dict[str, Value]:
 
 
 def train(
-    referee: Referee, work: Callable[[str, Line], None], stopping: Callable[[], bool], *, resumed: bool
+    referee: Referee, work: Callable[[str, Line], bool], stopping: Callable[[], bool], *, resumed: bool
 ) -> None:
     """Train one cohort; return, or raise what stopped it, when all of it is durable.
 

@@ -18,7 +18,18 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, Protocol
 
-from hpo.trial import Answer, Divergence, Ending, Hand, MissingEpochError, Point, Proposal, Stopped
+from hpo.trial import (
+    Answer,
+    Choice,
+    Divergence,
+    Ending,
+    Hand,
+    MissingEpochError,
+    Point,
+    Proposal,
+    Sizing,
+    Stopped,
+)
 
 _TRIES: Final = 5
 _SHARE: Final = 0.01
@@ -75,9 +86,14 @@ class Line:
         self._within = math.inf if within is None else within
         self._fastest = math.inf  # seconds of an answer that was waited for; others may have met a pause
 
-    def begin(self, cohort: str) -> None:
-        """Say that a cohort will be taken up, by who has something to do before."""
-        self._call("begin", cohort, *self._here)
+    def size(self, cohort: str, machine: str) -> Sizing:
+        """Return what is known of how many to train at once on this machine; who is to measure it, tells."""
+        known: Sizing = self._call("size", cohort, machine, *self._here)
+        return known
+
+    def sized(self, machine: str, choice: Choice) -> None:
+        """Tell what was measured."""
+        self._call("sized", machine, choice)
 
     def take_up(self, cohort: str, size: int, worker: str, because: str) -> list[Proposal]:
         """Return the trials of a cohort, which begins with that; who trains so many, and why, is noted."""

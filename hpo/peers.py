@@ -44,8 +44,8 @@ class Crew(Protocol):
         """Put new processes in the place of those that have ended or still work."""
 
 
-def train(job: Job, name: str, referee: Referee, crew: Crew) -> None:
-    """Train the trial of the cohort of this name, together with the crew."""
+def train(job: Job, name: str, referee: Referee, crew: Crew) -> bool:
+    """Train the trial of the cohort of this name, together with the crew; return whether there was one."""
     trials = referee.take_up(name, 1, cohort.this_worker(), "")
     if trials:
         store, meeting = meet(crew.address, crew.size)
@@ -55,6 +55,7 @@ def train(job: Job, name: str, referee: Referee, crew: Crew) -> None:
             cohort.run(
                 job, trials, Leader(name, referee, team, crew), Way(team=team, found=found, noted=True)
             )
+    return bool(trials)
 
 
 def follow(job: Job, trials: Sequence[Proposal], found: Found, meeting: Meeting, rank: int) -> None:

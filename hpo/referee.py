@@ -353,6 +353,11 @@ class Referee:
             if not trial.ending:
                 self._end(trial, ending.outcome, ending.reason, ending.notes)
 
+    @property
+    def cohorts(self) -> list[str]:
+        """Those that were handed trials and were not lost, also before this referee was made."""
+        return self._custody.cohorts
+
     def lost(self, cohort: str, reason: str) -> bool:
         """Take in that a cohort's worker died: its trials are handed out again, if that is worth it.
 
@@ -363,15 +368,6 @@ class Referee:
             if not trial.ending:
                 self._lose(trial, reason)
         return bool(trials)
-
-    def reclaim(self, alive: Collection[str], reason: str) -> None:
-        """Take in which cohorts have a worker; the trials of all others are handed out again.
-
-        A referee that was made again does not know whom it has taken for lost before.
-        """
-        for cohort in self._custody.cohorts:
-            if cohort not in alive:
-                self.lost(cohort, reason)
 
     def _lose(self, trial: Trial, reason: str) -> None:
         if trial.epochs == self._plan.epochs:

@@ -260,6 +260,21 @@ class Answer(NamedTuple):
     due: Mapping[int, int] = {}
 
 
+class Choice(NamedTuple):
+    """How many trials to train at once, from how many on that is worth it, and why."""
+
+    size: int
+    least: int
+    reason: str
+
+
+class Sizing(NamedTuple):
+    """What was measured on a machine of how many to train at once, if it was; if not, whether you are to."""
+
+    choice: Choice | None
+    yours: bool = False
+
+
 class Hand(NamedTuple):
     """The trials that a cohort is handed, and after which epoch each is `due` (`Answer`)."""
 

@@ -14,7 +14,7 @@ _VAIN: Final = 3
 
 
 class Inquiry:
-    """Asks the referee, on Tune's behalf, whether another cohort is to begin.
+    """Asks the referee, on Tune's behalf, whether another worker is to begin its shift.
 
     On a Ray of our own half of the workers begin before the referee has started, the others when somebody
     trains: what starts meanwhile would have no processor left, and the first result would come later. On a
@@ -22,15 +22,15 @@ class Inquiry:
 
     Args:
         host: of the referee.
-        order: how many cohorts train at once, and whether on a cluster.
-        allowance: how many cohorts may be under way.
+        order: how many workers there are, and whether on a cluster.
+        allowance: how many shifts may be under way.
     """
 
     def __init__(self, host: Any, order: Order, allowance: Allowance) -> None:
         self._host, self._allowance = host, allowance
         self._early = order.workers if order.priority else (order.workers + 1) // 2
         self._training = host.training.remote()
-        self._alive: set[str] = set()  # cohorts that have a worker, or are about to
+        self._alive: set[str] = set()  # shifts that have a worker, or are about to
         self._in_vain = 0  # workers in a row that failed with no trial in hand
 
     @property
@@ -38,8 +38,8 @@ class Inquiry:
         """Whether so many workers failed before they trained that the cause is not in the trials."""
         return self._in_vain >= _VAIN
 
-    def answer(self, cohort: str) -> Literal["now", "later", "never"]:
-        """Say whether this cohort begins."""
+    def answer(self, shift: str) -> Literal["now", "later", "never"]:
+        """Say whether this shift begins."""
         self._allowance.look()
         if self.gave_up:
             return "never"
@@ -47,7 +47,7 @@ class Inquiry:
             return "later"
         ready, exhausted = self._outlook()
         if ready:
-            self._alive.add(cohort)
+            self._alive.add(shift)
             return "now"
         return "never" if exhausted else "later"
 
@@ -62,19 +62,19 @@ class Inquiry:
         self._allowance.eager = found[0]
         return found
 
-    def end(self, cohort: str, *, failed: bool) -> None:
-        """Take in that the worker of a cohort is done with it, or has died."""
-        self.withdraw(cohort)
-        had_trials = failed and ray.get(self._host.lost.remote(cohort))
+    def end(self, shift: str, *, failed: bool) -> None:
+        """Take in that a worker's shift is over, or that it has died."""
+        self.withdraw(shift)
+        had_trials = failed and ray.get(self._host.lost.remote(shift))
         self._in_vain = self._in_vain + 1 if failed and not had_trials else 0
 
-    def withdraw(self, cohort: str) -> None:
-        """Take in that a cohort is no longer under way."""
-        self._alive.discard(cohort)
+    def withdraw(self, shift: str) -> None:
+        """Take in that a shift is no longer under way."""
+        self._alive.discard(shift)
 
 
 def asking(inquiry: Inquiry) -> Any:
-    """Return what Tune asks for cohorts."""
+    """Return what Tune asks for shifts."""
     from ray.tune.search import Searcher
 
     class Asking(Searcher):
@@ -86,7 +86,7 @@ def asking(inquiry: Inquiry) -> Any:
         def suggest(self, trial_id: str) -> Any:
             answer = inquiry.answer(trial_id)
             if answer == "now":
-                return {"cohort": trial_id}
+                return {"shift": trial_id}
             return Searcher.FINISHED if answer == "never" else None
 
         def on_trial_complete(

@@ -11,9 +11,11 @@ from ray.exceptions import RayError
 
 from hpo.cluster.last_words import kill, read_last_words
 from hpo.cluster.node import Place, do_there
+from hpo.cluster.shift import shift_of
+from hpo.cluster.sizes import Sizes
 from hpo.cluster.watch import Watch
 from hpo.errors import LedgerError
-from hpo.trial import Answer, Divergence, Ending, Hand, Point, Stopped
+from hpo.trial import Answer, Choice, Divergence, Ending, Hand, Point, Sizing, Stopped
 from hpo.wish import Wish
 
 # How long a report may wait to become durable; it is answered at once.
@@ -46,11 +48,12 @@ class Referee(Protocol):
     def tell(self, endings: Sequence[Ending], reports: Sequence[Point | Divergence]) -> None:
         """Take in the last reports, and how trials ended."""
 
+    @property
+    def cohorts(self) -> list[str]:
+        """Those that were handed trials and were not lost."""
+
     def lost(self, cohort: str, reason: str) -> bool:
         """Take in that a cohort's worker died; return whether it had trials."""
-
-    def reclaim(self, alive: Collection[str], reason: str) -> None:
-        """Take in which cohorts have a worker; hand out again what others had."""
 
     def requeue(self) -> None:
         """Hand out again what was under way."""
@@ -88,7 +91,8 @@ class Host:
         self._referee, self._folder = make(), folder
         self._watch, self._hung = Watch(within), dict[str, str]()
         self._places: dict[str, Place] = {}
-        self._cohort_of: dict[int, str] = {}
+        self._shift_of: dict[int, str] = {}
+        self._sizes = Sizes()
         self._stopping, self._training = False, asyncio.Event()
         self._commit: asyncio.Task[None] | None = None
         self._later: asyncio.Task[None] | None = None
@@ -99,10 +103,12 @@ class Host:
         self._referee.requeue()
 
     async def outlook(self, alive: list[str]) -> tuple[bool, bool]:
-        """Return whether there is a trial to hand out, and whether nothing is left; take in who works."""
-        self._referee.reclaim(set(alive), _DEATH)
-        for cohort in {*self._watch.cohorts} - {*alive}:
-            self._watch.forget(cohort)  # its worker ended before it could say that it leaves
+        """Return whether there is a trial to hand out, and whether nothing is left; take in who works.
+
+        A host that was made again does not know whom it has taken for lost before.
+        """
+        known = {*map(shift_of, self._referee.cohorts), *self._watch.shifts}
+        self._reclaim(known - {*alive}, _DEATH)
         self._attend()
         self._soon()
         return self._referee.ready, self._referee.exhausted
@@ -111,38 +117,48 @@ class Host:
         """Return once a worker has all it needs to train."""
         await self._training.wait()
 
-    async def begin(self, cohort: str, place: Place) -> None:
-        """Take in who will take up a cohort, and watch it from now on."""
-        self._places[cohort] = place
-        self._watch.hear(cohort)
+    async def begin(self, shift: str, place: Place) -> None:
+        """Take in that a worker begins its shift, and watch it from now on."""
+        self._places[shift] = place
+        self._watch.hear(shift)
         self._attend()
 
-    async def leave(self, cohort: str) -> None:
-        """Take in that a cohort is done with."""
-        self._watch.forget(cohort)
+    async def size(self, cohort: str, machine: str, place: Place) -> Sizing:
+        """Return what is known of how many to train at once on this machine, or that it is to be measured."""
+        await self.begin(shift_of(cohort), place)
+        return self._sizes.ask(machine, shift_of(cohort))
+
+    async def sized(self, machine: str, choice: Choice) -> None:
+        """Take in what was measured."""
+        self._sizes.tell(machine, choice)
+
+    async def leave(self, shift: str) -> None:
+        """Take in that a shift is over."""
+        self._watch.forget(shift)
 
     async def stop(self) -> None:
         """Let everyone end after the epoch that is under way; return when they have."""
         self._stopping = True
-        while self._watch.cohorts:
+        while self._watch.shifts:
             await asyncio.sleep(_FLUSH_SECONDS)
 
     async def take_up(self, cohort: str, size: int, worker: str, because: str, place: Place) -> Hand:
-        """Return trials for a cohort, which is watched from now on."""
-        await self.begin(cohort, place)
-        await self._going(cohort)
+        """Return trials for a cohort, whose shift is watched from now on."""
+        shift = shift_of(cohort)
+        await self.begin(shift, place)
+        await self._going(shift)
         hand = Hand([], {}) if self._stopping else self._referee.take_up(cohort, size, worker, because)
-        self._cohort_of |= {trial.number: cohort for trial in hand.trials}
+        self._shift_of |= {trial.number: shift for trial in hand.trials}
         if hand.trials:
             self._training.set()
-        self._watch.hear(cohort)
+        self._watch.hear(shift)
         await self._durable()
         return hand
 
     async def attempt(self, cohort: str, trials: list[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note who trains these trials, and in what way."""
         self._referee.attempt(cohort, trials, worker, notes)
-        self._watch.hear(cohort)
+        self._watch.hear(shift_of(cohort))
         await self._durable()
 
     async def report(self, reports: list[Point | Divergence], waited: bool = True) -> Answer:  # noqa: FBT001, FBT002
@@ -153,13 +169,13 @@ class Host:
         Raises:
             Stopped: what was reported is taken in, and nobody goes on.
         """
-        for cohort in {self._cohort_of.get(report.trial) for report in reports} - {None}:
-            self._watch.hear(str(cohort))
+        for shift in {self._shift_of[it.trial] for it in reports if it.trial in self._shift_of}:
+            self._watch.hear(shift)
         answer = self._referee.report(reports)
         self._soon()
         if not waited:
             return self._in_passing(answer)
-        await self._going(*{self._cohort_of[number] for number in answer.on if number in self._cohort_of})
+        await self._going(*{self._shift_of[number] for number in answer.on if number in self._shift_of})
         if self._stopping:
             await self._durable()
             raise Stopped
@@ -178,14 +194,23 @@ class Host:
         await self._durable()
 
     async def lost(self, cohort: str, reason: str = "") -> bool:
-        """Take in that a cohort's worker died, and find out why; return whether it had trials."""
-        self._watch.forget(cohort)
-        had_trials = self._referee.lost(cohort, reason or await self._why(cohort))
+        """Take in that the worker of a shift or cohort died, and find out why; return if it had trials."""
+        shift = shift_of(cohort)
+        self._watch.forget(shift)  # to find out may take a while
+        had_trials = self._reclaim({shift}, reason or await self._why(shift))
         await self._durable()
         return had_trials
 
-    async def _why(self, cohort: str) -> str:
-        hung, place = self._hung.pop(cohort, ""), self._places.get(cohort)
+    def _reclaim(self, shifts: Collection[str], reason: str) -> bool:
+        """Take in that the workers of these shifts are gone; return whether they had trials."""
+        for shift in shifts:
+            self._watch.forget(shift)  # its worker may have ended before it could say that it leaves
+            self._sizes.lost(shift)
+        cohorts = [it for it in self._referee.cohorts if shift_of(it) in shifts]
+        return sum(self._referee.lost(it, reason) for it in cohorts) > 0
+
+    async def _why(self, shift: str) -> str:
+        hung, place = self._hung.pop(shift, ""), self._places.get(shift)
         if hung or place is None:
             return hung or "its worker died before it began"
         try:
@@ -201,11 +226,11 @@ class Host:
     def _attend(self) -> None:
         self._looking = self._looking or asyncio.create_task(self._look())
 
-    async def _going(self, *cohorts: str) -> None:
+    async def _going(self, *shifts: str) -> None:
         """Return once the search is not paused; who waits here does not hang."""
         while self._referee.paused and not self._stopping:
-            for cohort in cohorts:
-                self._watch.hear(cohort)
+            for shift in shifts:
+                self._watch.hear(shift)
             await asyncio.sleep(_FLUSH_SECONDS)
 
     async def _look(self) -> None:
@@ -213,10 +238,10 @@ class Host:
             await asyncio.sleep(_LOOK_SECONDS)
             with suppress(LedgerError):  # there is a next look
                 self._referee.heed(await asyncio.to_thread(self._referee.wished))
-            for cohort in self._watch.look():
-                self._hung[cohort] = f"no report for {self._watch.limit:.0f} s"
-                self._watch.forget(cohort)
-                place = self._places[cohort]
+            for shift in self._watch.look():
+                self._hung[shift] = f"no report for {self._watch.limit:.0f} s"
+                self._watch.forget(shift)
+                place = self._places[shift]
                 with suppress(RayError):  # a node that is gone needs no killing
                     await do_there(place.node, kill, place.process)
 

@@ -24,6 +24,7 @@ from hpo.cluster.host import Host, Referee
 from hpo.cluster.last_words import leave_last_words
 from hpo.cluster.node import Place, pinned, this_node
 from hpo.cluster.order import Order
+from hpo.cluster.shift import cohorts, length
 from hpo.cluster.wire import Wire
 from hpo.errors import HpoError, SearchError
 from hpo.line import Line
@@ -32,7 +33,7 @@ from hpo.trial import Stopped
 
 _PATIENCE_SECONDS: Final = 10.0
 
-Work = Callable[[str, Line, Crew], None]
+Work = Callable[[str, Line, Crew], bool]
 Load = Callable[[], None]
 
 
@@ -41,7 +42,8 @@ def train(make: Callable[[], Referee], work: Work, order: Order, load: Load) -> 
 
     Args:
         make: makes the referee, in a process of its own on this machine.
-        work: trains a cohort, given its name, a line to the referee and the worker's peers, in a worker.
+        work: trains a cohort, given its name, a line to the referee and the worker's peers, in a worker;
+            returns whether there was a trial.
         order: what is wanted of the workers.
         load: imports what a worker needs, while the referee starts.
     """
@@ -110,7 +112,7 @@ def _fit(host: Any, task: tuple[Work, Load], order: Order, folder: str) -> None:
             reuse_actors=True,
         ),
         run_config=tune.RunConfig(
-            name="cohorts",
+            name="shifts",
             storage_path=folder,
             verbose=0,
             checkpoint_config=tune.CheckpointConfig(checkpoint_at_end=False),
@@ -128,8 +130,8 @@ def _fit(host: Any, task: tuple[Work, Load], order: Order, folder: str) -> None:
 def _trainable() -> type:
     from ray import tune
 
-    class Cohort(tune.Trainable):
-        """One Tune trial: a cohort, trained from its first epoch to its last in one step."""
+    class Shift(tune.Trainable):
+        """One Tune trial: a worker's shift, in one step."""
 
         def setup(  # type: ignore[override]
             self,
@@ -143,24 +145,26 @@ def _trainable() -> type:
             leave_last_words(words)
             with suppress(OSError):  # a machine that has no such folder stays where it is
                 os.chdir(home)
-            self.wire, self.within = Wire(host), order.within
-            self.wire.start("begin", config["cohort"], Place.of(os.getpid()))  # what is loaded may hang
+            self.wire, self.within, self.seconds = Wire(host), order.within, length(order.workers)
+            self.wire.start("begin", config["shift"], Place.of(os.getpid()))  # what is loaded may hang
             load()
             self.crew = Crew(order.share)
-            self.cohort: str = config["cohort"]
+            self.shift: str = config["shift"]
 
         def reset_config(self, new_config: dict[str, Any]) -> bool:
-            self.cohort = new_config["cohort"]
+            self.shift = new_config["shift"]
             return True
 
         def step(self) -> dict[str, Any]:
             line = Line(self.wire.call, [Place.of(os.getpid())], self.wire.start, self.within)
             with suppress(Stopped):
-                self.work(self.cohort, line, self.crew)
-            self.wire.start("leave", self.cohort)
+                for cohort in cohorts(self.shift, self.seconds):
+                    if not self.work(cohort, line, self.crew):
+                        break
+            self.wire.start("leave", self.shift)
             return {"done": True}
 
         def cleanup(self) -> None:
             self.crew.dismiss()
 
-    return Cohort
+    return Shift

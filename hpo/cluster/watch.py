@@ -12,7 +12,7 @@ _LONGEST_LOOK_SECONDS: Final = 5.0
 
 
 class Watch:
-    """Adds up for each cohort how long nothing was heard of it.
+    """Adds up for each shift how long nothing was heard of it.
 
     Only time in which someone looks counts: when this process, or the whole machine, was stopped for a
     while, reports may be waiting to be heard.
@@ -34,23 +34,23 @@ class Watch:
         return self._within or max(LEAST_SECONDS, _EPOCHS * self._longest)
 
     @property
-    def cohorts(self) -> list[str]:
+    def shifts(self) -> list[str]:
         """Who is watched."""
         return list(self._silence)
 
-    def hear(self, cohort: str) -> None:
+    def hear(self, shift: str) -> None:
         """Take in a sign of life; the first one begins the watch."""
-        self._longest = max(self._longest, self._silence.get(cohort, 0.0))
-        self._silence[cohort] = 0.0
+        self._longest = max(self._longest, self._silence.get(shift, 0.0))
+        self._silence[shift] = 0.0
 
-    def forget(self, cohort: str) -> None:
-        """Take in that a cohort is done with."""
-        self._silence.pop(cohort, None)
+    def forget(self, shift: str) -> None:
+        """Take in that a shift is over."""
+        self._silence.pop(shift, None)
 
     def look(self) -> list[str]:
         """Return who hangs; call it every second or so."""
         now = self._clock()
         passed, self._looked = min(now - self._looked, _LONGEST_LOOK_SECONDS), now
-        for cohort in self._silence:
-            self._silence[cohort] += passed
-        return [cohort for cohort, silence in self._silence.items() if silence > self.limit]
+        for shift in self._silence:
+            self._silence[shift] += passed
+        return [shift for shift, silence in self._silence.items() if silence > self.limit]

@@ -6,7 +6,7 @@ import functools
 import hashlib
 import math
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
@@ -141,14 +141,14 @@ class Perils:
         self.make, self.epochs, self.session, self.size = make, epochs, session, size
         self.random, self.deaths = chance, deaths
         self.judge = make()
-        self.cohorts = 0
+        self.cohorts, self.now = 0, 0.0
         self.alive: dict[str, Iterator[None]] = {}
         self.passing: dict[str, Passing] = {}
 
     def run(self, workers: int, turns: int) -> bool:
         """Take so many turns at most; return whether the search came to its end."""
         for _ in range(turns):
-            self.judge.reclaim(self.alive, "its worker died")
+            reclaim(self.judge, self.alive)
             if len(self.alive) < workers and self.judge.ready:
                 self.cohorts += 1
                 cohort = f"cohort-{self.session}-{self.cohorts}"
@@ -171,7 +171,7 @@ class Perils:
 
     def work(self, cohort: str) -> Iterator[None]:
         """A worker, which can die wherever it yields."""
-        line = Line(self.call, start=functools.partial(self.start, cohort))
+        line = Line(self.call, start=functools.partial(self.start, cohort), clock=self.clock)
         trials = {trial.number: trial for trial in line.take_up(cohort, self.size, cohort, "")}
         for epoch in range(1, self.epochs + 1):
             yield
@@ -196,10 +196,22 @@ class Perils:
             self.judge.flush()
         return answer
 
+    def clock(self) -> float:
+        """Tell the seconds, any of which may be long or short: a run depends on its dice alone."""
+        self.now += self.random.random()
+        return self.now
+
     def dies(self) -> bool:
         dies = self.deaths > 0 and self.random.random() < 0.1
         self.deaths -= dies
         return dies
+
+
+def reclaim(judge: Referee, alive: Collection[str]) -> None:
+    """Tell the referee that only these cohorts have a worker, as its host does."""
+    for cohort in judge.cohorts:
+        if cohort not in alive:
+            judge.lost(cohort, "its worker died")
 
 
 def in_peril(url: str, name: str, epochs: int, seed: float, deaths: int, size: int = 2) -> Perils:

@@ -11,7 +11,7 @@ from hpo.errors import LedgerError
 from hpo.job import Job
 from hpo.line import Line
 from hpo.training.words import VOCABULARY
-from hpo.trial import Answer, Hand, Outcome, Point, Proposal
+from hpo.trial import Answer, Choice, Hand, Outcome, Point, Proposal, Sizing
 
 RECIPE = """import torch
 from torch import nn
@@ -37,19 +37,27 @@ PATH = "/home/me/hpo/recipes/mine.py"
 
 
 class Listening:
-    """A referee with these trials, who lets everyone go on and keeps what it is told."""
+    """A referee with these trials, who lets everyone go on and keeps what it is told.
 
-    def __init__(self, *values):
+    It answers with this `sizing` who asks how many to train at once; without, that it is to be measured.
+    """
+
+    def __init__(self, *values, sizing=None):
         own = recipe.read(RECIPE, PATH)
         complete = VOCABULARY.with_options(own.options).defaults
         self.trials = [
             Proposal(number, complete(Config(own.baseline | value)), "tpe")
             for number, value in enumerate(values)
         ]
-        self.told, self.sizes, self.points, self.begun = [], [], [], []
+        self.told, self.sizes, self.points, self.asked = [], [], [], []
+        self.sizing, self.choice = sizing or Sizing(None, yours=True), None
 
-    def begin(self, cohort):
-        self.begun.append(cohort)
+    def size(self, cohort, machine):
+        self.asked.append(cohort)
+        return self.sizing
+
+    def sized(self, machine, choice):
+        self.choice = choice
 
     def take_up(self, cohort, size, worker, because):
         self.sizes.append(size)
@@ -158,26 +166,46 @@ def test_by_itself_it_begins_with_one_and_then_takes_no_more_than_its_share(most
     own = job(at_once=None, most=most, seed=most)
     cohort.train(own, "c", referee)
     assert referee.sizes == [1]
-    assert referee.begun == []
+    assert referee.asked == []
     cohort.train(own, "d", referee)
-    assert referee.begun == ["d"] * (most > 1)
-    choice = cohort.choose(own)
-    assert 1 <= choice.size <= most
-    assert bool(choice.reason) == (most > 1)
+    cohort.train(own, "e", referee)
+    assert referee.asked == ["d"] * (most > 1)  # once it is known, nobody is asked
+    size = referee.choice.size if most > 1 else 1
+    assert 1 <= size <= most
+    assert referee.sizes == [1, size, size]
+
+
+def test_while_another_measures_it_trains_one_at_a_time_and_then_as_many_as_that_one_found():
+    own, choice = job(at_once=None, most=8, seed=8), Choice(5, 2, "5 at a time: 3.0x as fast")
+    referee = Listening({}, sizing=Sizing(None))
+    for name in "cde":
+        cohort.train(own, name, referee)
+    referee.sizing = Sizing(choice)
+    cohort.train(own, "f", referee)
+    assert (referee.asked, referee.sizes) == (["d", "e", "f"], [1, 1, 1, 5])
+    assert referee.choice is None
 
 
 def test_a_recipe_that_fails_is_not_measured():
     own = job(at_once=None, most=4, seed=99)
-    cohort.train(own, "c", Listening({"model.flaw": "model"}))
-    assert cohort.choose(own) == cohort.ONE
+    referee = Listening({"model.flaw": "model"})
+    cohort.train(own, "c", referee)
+    cohort.train(own, "d", referee)
+    assert (referee.asked, referee.sizes) == ([], [1, 1])
 
 
 def test_a_baseline_that_fails_where_others_do_not_leaves_one_at_a_time():
     own = replace(job(at_once=None, most=4), baseline=job().baseline | {"model.flaw": "model"})
-    cohort.train(own, "c", Listening({}))
-    choice = cohort.choose(own)
-    assert choice.size == 1
-    assert "could not be measured (TypeError" in choice.reason
+    referee = Listening({})
+    cohort.train(own, "c", referee)
+    cohort.train(own, "d", referee)
+    assert referee.choice.size == 1
+    assert "could not be measured (TypeError" in referee.choice.reason
+
+
+def test_it_says_whether_there_was_a_trial():
+    assert cohort.train(job(), "c", Listening({}))
+    assert not cohort.train(job(), "d", Listening())
 
 
 @pytest.mark.parametrize(

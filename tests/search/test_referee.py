@@ -7,7 +7,7 @@ from dataclasses import replace
 from statistics import fmean
 
 import pytest
-from simulation import Workers, history_of, in_peril, measured, run, run_in_sessions, started, told
+from simulation import Workers, history_of, in_peril, measured, reclaim, run, run_in_sessions, started, told
 from simulation import referee as new_referee
 from sqlalchemy import func, select
 
@@ -231,7 +231,7 @@ def test_a_trial_that_is_taken_up_again_is_no_longer_the_other_cohorts(url):
     (trial,) = referee.take_up("second", 1, "host/2", "").trials
     referee.flush()
     again = Referee(url, name, latest_session(url, name))
-    again.reclaim({"second"}, "its worker died")
+    reclaim(again, {"second"})
     assert not again.ready
     assert again.ask("second", 1) == [trial]
 
@@ -356,7 +356,7 @@ def test_a_trial_that_waited_when_the_referee_died_is_handed_out_again(url):
     referee.flush()
     again = Referee(url, name, session)
     assert not again.ready
-    again.reclaim({"second"}, "its worker died")
+    reclaim(again, {"second"})
     assert again.ask("third", 1) == [lost]
     assert again.ask("second", 1) == [kept]
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from simulation import Workers, history_of, run, started, told
+from simulation import Workers, history_of, reclaim, run, started, told
 from simulation import referee as new_referee
 
 from hpo import cohort, shelf
@@ -138,7 +138,7 @@ def test_who_waits_is_not_lost_with_the_worker_it_has_left(search):
     it = search()
     it.train(5.0)
     it.train(4.0)
-    it.judge.reclaim([], "its worker died")
+    reclaim(it.judge, [])
     assert it.ask() == 2
     assert it.history.trials[1].tries == 1
 

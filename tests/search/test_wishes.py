@@ -144,10 +144,10 @@ def test_who_has_no_worker_any_more_is_not_watched(url):
 
     async def story():
         here = Host(lambda: judge)
-        for cohort in ("gone", "here"):
-            await here.begin(cohort, Place("", 0, 0))
+        for shift in ("gone", "here"):
+            await here.begin(shift, Place("", 0, 0))
         await here.outlook(["here", "next"])
-        assert here._watch.cohorts == ["here"]
+        assert here._watch.shifts == ["here"]
         await here.leave("here")
         await asyncio.wait_for(here.stop(), 20)
         here._looking.cancel()

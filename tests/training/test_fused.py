@@ -394,8 +394,16 @@ class TestChoice:
             (64, {1: 1, 2: 1.6, 4: 3, 8: 10}, 2, 2),
             (64, {1: 1, 2: 1.6, 4: 2.8, 8: 9}, 4, 2),
             (64, {1: 1, 2: 2.2, 4: 7}, 1, 2),
+            (64, {1: 1, 2: 1.2, 4: 2.3}, 2, 2),
         ],
-        ids=["more is faster", "as far as there are trials", "no more for little", "some", "never"],
+        ids=[
+            "more is faster",
+            "as far as there are trials",
+            "no more for little",
+            "some",
+            "never",
+            "no gain",
+        ],
     )
     def test_the_smallest_is_chosen_that_is_nearly_the_fastest_for_each_trial(
         self, monkeypatch, most, seconds, chosen, least
@@ -426,7 +434,7 @@ class TestChoice:
         def seconds(_train, _task, _config, size):
             sizes.append(size)
             time.sleep(0.6 * (size > 2))
-            return 1e-3 * size
+            return 1e-3 * size**0.5
 
         monkeypatch.setattr(probe, "_seconds", seconds)
         monkeypatch.setattr(probe, "_SECONDS", 0.5)

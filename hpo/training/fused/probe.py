@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import takewhile
 from typing import Any, Final
 
@@ -21,6 +21,7 @@ from hpo.training import memory, plain
 from hpo.training.engine import Engine, Member, Task
 from hpo.training.fused import engine as fused
 from hpo.training.loop import Split, load, place
+from hpo.trial import Choice
 
 LADDER: Final = (2, 4, 8, 16, 32, 64, 128, 256, 512)
 _STEPS: Final = 4
@@ -35,17 +36,8 @@ _GAIN: Final = 1.05
 """So many times faster it must be, since a short measurement is rough."""
 _NEARLY: Final = 0.9
 """Fewer at once that are so nearly as fast are better: results are there sooner to learn from."""
-_HOPELESS: Final = 1.5
-"""More at once will not do, if so many already take this much longer for each than fewer did."""
-
-
-@dataclass(frozen=True)
-class Choice:
-    """How many trials to train at once, from how many on that is worth it, and why."""
-
-    size: int
-    least: int
-    reason: str
+_PROGRESS: Final = 0.95
+"""More at once will not do, if so many take no less than this part of the time that fewer took."""
 
 
 def choose(task: Task, config: Config, most: int, budget: float | None = None) -> Choice:
@@ -73,10 +65,10 @@ def _stacks(task: Task, config: Config, most: int, patience: float) -> dict[int,
     started = time.perf_counter()  # the first size also paid for all that torch does only once
     for size in takewhile(lambda size: size <= most, others):
         began = time.perf_counter()
-        times[size] = _seconds(fused.train, task, config, size) / size
+        fewer, times[size] = min(times.values()), _seconds(fused.train, task, config, size) / size
         now = time.perf_counter()
         impatient = now + 2 * (now - began) > started + patience  # the next takes up to twice as long
-        if impatient or times[size] > _HOPELESS * min(times.values()):
+        if impatient or times[size] > _PROGRESS * fewer:
             break
     return times
 
