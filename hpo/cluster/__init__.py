@@ -1,4 +1,4 @@
-"""Ray: places cohorts on workers, one Ray Tune trial each, and hosts the referee. Nothing else imports it."""
+"""Ray: places workers, whose shifts are Ray Tune trials, and hosts the referee. Nothing else imports it."""
 
 import os
 

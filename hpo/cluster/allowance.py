@@ -15,7 +15,7 @@ _ANY: Final = 10**6
 
 
 class Allowance:
-    """How many cohorts of a search may be under way now, those that wait for a place among them.
+    """How many shifts of a search may be under way now, those that wait for a place among them.
 
     `held` is how many places the search has, `eager` whether there was a trial to hand out when that was
     last asked. Alone on a cluster, or on a Ray of its own, a search has what was ordered.
@@ -31,12 +31,12 @@ class Allowance:
 
     @property
     def most(self) -> int:
-        """So many cohorts may be under way; the last place is kept, so that no search stands still."""
+        """So many shifts may be under way; the last place is kept, so that no search stands still."""
         return self._ordered if self._share is None else min(self._ordered, max(self._share, self.held > 0))
 
     @property
     def _ordered(self) -> int:
-        """What was ordered; where it may grow, one cohort more waits whether there is room for it."""
+        """What was ordered; where it may grow, one shift more waits whether there is room for it."""
         return max(self._order.workers, self.held + self._order.growing)
 
     @property
@@ -66,13 +66,13 @@ class Allowance:
 def yielding(allowance: Allowance) -> Any:
     """Return what keeps a run of Tune to its allowance: a scheduler, which Tune asks at each of its steps.
 
-    Cohorts that only wait for a place are withdrawn, the latest first; an idle worker, which Tune would keep
-    for the next cohort, is ended. A cohort that trains is left alone.
+    Shifts that only wait for a place are withdrawn, the latest first; an idle worker, which Tune would keep
+    for the next shift, is ended. Who trains is left alone.
     """
     from ray.tune.schedulers import FIFOScheduler
 
     class Yielding(FIFOScheduler):
-        """Trains cohorts in the order in which they came, within an allowance."""
+        """Starts shifts in the order in which they came, within an allowance."""
 
         def __init__(self) -> None:
             super().__init__()  # type: ignore[no-untyped-call]

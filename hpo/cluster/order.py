@@ -11,9 +11,9 @@ from hpo.hardware import Share
 class Order:
     """What is wanted of the workers of a search.
 
-    `workers` cohorts train at once, each with its `share` of the machines; `within` is how many seconds one
+    `workers` train at once, each with its `share` of the machines; `within` is how many seconds one
     may be silent (`hpo.cluster.watch.Watch`). `resumed`: trials that were under way are handed out again.
-    `growing`: as many cohorts more as there is room for on machines that join. `priority`: what the search
+    `growing`: as many workers more as there is room for on machines that join. `priority`: what the search
     counts beside others on a cluster; None where there are no others.
     """
 

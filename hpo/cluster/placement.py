@@ -1,6 +1,6 @@
-"""Placing cohorts on workers, one Ray Tune trial each.
+"""Placing workers, whose shifts are Ray Tune trials (`hpo.cluster.shift`).
 
-The only thing that Tune decides is *where* and *when* a cohort trains. What it trains and for how long is
+The only thing that Tune decides is *where* and *when* a worker trains. What it trains and for how long is
 between the worker and the referee, which speak directly. Tune's own search, schedulers, loggers and
 checkpoints are off.
 """
