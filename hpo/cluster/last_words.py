@@ -15,6 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final, NoReturn, TextIO
 
+_FLAGS: Final = 5  # their place after a process's state in /proc/…/stat, see proc(5)
+_EXITING: Final = 0x4  # PF_EXITING of Linux
 _OPEN: Final[list[TextIO]] = []  # a faulthandler's file stays open as long as the process lives
 
 
@@ -71,13 +73,12 @@ def killed_for_memory() -> int:
 
 
 def _lives(process: int) -> bool:
+    """Whether a process runs, and is not on its way out: then its lines are cut before it is gone."""
     try:
-        return (
-            Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()[0]
-            not in "ZX"
-        )
+        state, *others = Path(f"/proc/{process}/stat").read_text(encoding="utf-8").rpartition(")")[2].split()
     except OSError:
         return False
+    return state not in "ZX" and not int(others[_FLAGS]) & _EXITING
 
 
 def _path(folder: str, process: int) -> Path:

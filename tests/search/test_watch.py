@@ -1,5 +1,6 @@
 """Who hangs is found; who was merely not listened to is not taken for that."""
 
+import os
 import subprocess
 import sys
 
@@ -93,3 +94,28 @@ def test_memory_is_blamed_when_the_system_has_killed_for_it(tmp_path):
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     assert "as the system did for lack of memory" in read_last_words(str(tmp_path), ended.pid, -1)
+
+
+LARGE = """
+import threading, time
+for _ in range(20):
+    threading.Thread(target=time.sleep, args=(99,), daemon=True).start()
+memory = bytearray(300 << 20)
+print("ready", flush=True)
+time.sleep(99)
+"""
+
+
+def test_a_process_whose_line_is_cut_was_killed_though_the_system_is_not_done_with_it(tmp_path):
+    found = []
+    for _ in range(20):
+        with subprocess.Popen([sys.executable, "-c", LARGE], stdout=subprocess.PIPE) as process:
+            assert process.stdout.readline()
+            process.kill()
+            assert not process.stdout.read()
+            found.append(read_last_words(str(tmp_path), process.pid, killed_for_memory()))
+    assert all(it.startswith("its worker was killed (SIGKILL)") for it in found)
+
+
+def test_a_process_that_lives_was_not_killed(tmp_path):
+    assert read_last_words(str(tmp_path), os.getpid(), 0) == "its worker failed"
