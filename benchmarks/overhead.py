@@ -36,8 +36,8 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve()
-RECIPE = HERE.parent / "recipes" / "trivial.py"
 EPOCHS = 10
+WORDS = (f"recipe={HERE.parent / 'recipes' / 'trivial.py'}", f"epochs={EPOCHS}", "space.batch_size=4")
 WORKERS = 2
 START = 2  # trials of the run that measures the start
 FRESH_SHARE = 10
@@ -49,9 +49,7 @@ def plan_of(trials: int) -> Any:
     from hpo.plan import Plan
     from hpo.settings import SearchSettings
 
-    return Plan.of(
-        order(SearchSettings.from_words([f"recipe={RECIPE}", f"trials={trials}", f"epochs={EPOCHS}"]))
-    )
+    return Plan.of(order(SearchSettings.from_words([*WORDS, f"trials={trials}"])))
 
 
 def training() -> Callable[[Any], Any]:
@@ -147,14 +145,7 @@ def run(way: str, trials: int) -> dict[str, float]:
     """Go one way in a process of its own; return the seconds it took, and check that all was reported."""
     command = [sys.executable, str(HERE), "--way", way, "--trials", str(trials)]
     if way == "hpo":
-        words = [
-            f"recipe={RECIPE}",
-            f"trials={trials}",
-            f"epochs={EPOCHS}",
-            "pruner=none",
-            "confirm=0",
-            f"workers={WORKERS}",
-        ]
+        words = [*WORDS, f"trials={trials}", "pruner=none", "confirm=0", f"workers={WORKERS}"]
         command = [sys.executable, "-m", "hpo.cli", "search", *words]
     with tempfile.TemporaryDirectory(prefix="hpo-overhead-", ignore_cleanup_errors=True) as folder:
         environment = {**os.environ, "PYTHONPATH": os.environ.get("PYTHONPATH") or str(HERE.parent.parent)}
