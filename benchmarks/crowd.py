@@ -62,27 +62,35 @@ class Tally:
 
 
 def work(wire: Any, name: str, given: argparse.Namespace, tally: Tally) -> None:
-    """Train cohort after cohort, as hpo.cluster.placement and hpo.cohort do in a process that is not new."""
+    """Work shift after shift, as hpo.cluster.placement does in a process that is not new."""
     from hpo.cluster.node import Place
+    from hpo.cluster.shift import cohorts, length
     from hpo.line import Line
-    from hpo.trial import Ending, Outcome
 
     time.sleep(random.random() * EPOCH_SECONDS)
     for count in itertools.count():
-        cohort, line = f"{name}-{count}", Line(wire.call, [Place("", 0, 0)], wire.start)
-        trials = tally.wait(line.take_up, cohort, given.at_once, name, "")
-        live = {it.number: it.config for it in trials}
-        for epoch in range(1, given.epochs + 1):
-            time.sleep(EPOCH_SECONDS)
-            tally.trained += EPOCH_SECONDS
-            reports = [measured(number, config, epoch) for number, config in live.items()]
-            answer = tally.hear(line.report, reports)
-            tally.points += len(reports)
-            live = {number: live[number] for number in answer.on}
-            if not live:
-                break
-        tally.wait(line.tell, [Ending(number, Outcome.FINISHED) for number in live])
-        tally.wait(wire.start, "leave", cohort)
+        shift, line = f"{name}-{count}", Line(wire.call, [Place("", 0, 0)], wire.start)
+        for cohort in cohorts(shift, length(given.workers)):
+            train(line, cohort, given, tally)
+        tally.wait(wire.start, "leave", shift)
+
+
+def train(line: Any, cohort: str, given: argparse.Namespace, tally: Tally) -> None:
+    """Train a cohort, as hpo.cohort does."""
+    from hpo.trial import Ending, Outcome
+
+    trials = tally.wait(line.take_up, cohort, given.at_once, cohort, "")
+    live = {it.number: it.config for it in trials}
+    for epoch in range(1, given.epochs + 1):
+        time.sleep(EPOCH_SECONDS)
+        tally.trained += EPOCH_SECONDS
+        reports = [measured(number, config, epoch) for number, config in live.items()]
+        answer = tally.hear(line.report, reports)
+        tally.points += len(reports)
+        live = {number: live[number] for number in answer.on}
+        if not live:
+            break
+    tally.wait(line.tell, [Ending(number, Outcome.FINISHED) for number in live])
 
 
 class Nearby:
