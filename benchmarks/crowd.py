@@ -287,6 +287,7 @@ def alone(made: Any, given: argparse.Namespace) -> None:
     wire = Beside(made(), loop)
     crowd = Crowd(wire, 0, given.workers, given)
     measure(wire.call, [lambda name: getattr(crowd, name)()], given)
+    loop.call_soon_threadsafe(loop.stop)
 
 
 if __name__ == "__main__":
