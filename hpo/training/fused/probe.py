@@ -7,7 +7,7 @@ way back, before any of it is used.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import takewhile
 from typing import Any, Final
@@ -37,7 +37,7 @@ _GAIN: Final = 1.05
 _NEARLY: Final = 0.9
 """Fewer at once that are so nearly as fast are better: results are there sooner to learn from."""
 _PROGRESS: Final = 0.95
-"""More at once will not do, if so many take no less than this part of the time that fewer took."""
+"""More at once will not do, if two sizes took no less than this part of the time that fewer took."""
 
 
 def choose(task: Task, config: Config, most: int, budget: float | None = None) -> Choice:
@@ -65,12 +65,18 @@ def _stacks(task: Task, config: Config, most: int, patience: float) -> dict[int,
     started = time.perf_counter()  # the first size also paid for all that torch does only once
     for size in takewhile(lambda size: size <= most, others):
         began = time.perf_counter()
-        fewer, times[size] = min(times.values()), _seconds(fused.train, task, config, size) / size
+        times[size] = _seconds(fused.train, task, config, size) / size
         now = time.perf_counter()
         impatient = now + 2 * (now - began) > started + patience  # the next takes up to twice as long
-        if impatient or times[size] > _PROGRESS * fewer:
+        if impatient or not _progresses([*times.values()]):
             break
     return times
+
+
+def _progresses(seconds: Sequence[float]) -> bool:
+    """Whether one of the last two sizes was faster than those before; one alone may have been held up."""
+    *before, last_but_one, last = seconds
+    return not before or min(last_but_one, last) <= _PROGRESS * min(before)
 
 
 def _patience(task: Task, small: Task, most: int, seconds: float) -> float:

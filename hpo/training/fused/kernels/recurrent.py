@@ -69,7 +69,8 @@ class _Recurrence(torch.autograd.Function):
         first = 0 if ctx.needs_input_grad[2] else features
         back = weight[:, :, first:-1].mT
         gradient, to_kept = gradient.contiguous(), to_kept.clone()
-        to_weight, to_gates = torch.zeros_like(weight), torch.empty_like(gates[0])
+        to_gates = torch.empty_like(gates[0])
+        to_columns = weight.new_zeros(weight.mT.shape)  # the other way round each step would copy
         to_inputs = None if first else gradient.new_empty(*gradient.shape[:2], features, gradient.shape[3])
         to_hidden = torch.zeros_like(gradient[0])
         for now in reversed(range(len(gates))):
@@ -84,14 +85,14 @@ class _Recurrence(torch.autograd.Function):
                 to_kept,
                 to_gates,
             )
-            to_weight.baddbmm_(to_gates, seen[now].mT)
+            to_columns.baddbmm_(seen[now], to_gates.mT)
             to_seen = torch.bmm(back, to_gates)
             to_hidden = to_seen[:, features - first :]
             if to_inputs is not None:
                 to_inputs[now] = to_seen[:, :features]
             if direct is not None:
                 to_hidden = to_hidden + direct
-        return None, to_weight, to_inputs, to_hidden, to_kept
+        return None, to_columns.mT, to_inputs, to_hidden, to_kept
 
 
 class Run(NamedTuple):
