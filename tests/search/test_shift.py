@@ -1,15 +1,20 @@
 """A worker's shift: how long it lasts, what its cohorts are called, and what its host makes of it."""
 
 import asyncio
+from contextlib import closing
 from itertools import count
 
 import pytest
 from simulation import history_of, referee, started
 
+from hpo import cluster
 from hpo.cluster.host import Host
 from hpo.cluster.node import Place
 from hpo.cluster.shift import cohorts, length, shift_of
-from hpo.trial import Choice, Ending, Outcome, Sizing
+from hpo.hardware import Share
+from hpo.ledger import Ledger
+from hpo.referee import Referee
+from hpo.trial import Choice, Ending, Outcome, Point, Sizing
 
 PLACE = Place("", 0, 0)
 
@@ -100,3 +105,24 @@ def test_if_who_measures_dies_another_one_does(url, heard):
         assert await here.size("b.1", "one", PLACE) == Sizing(None, yours=True)
 
     hosted(url, story)
+
+
+def test_on_ray_a_worker_takes_up_all_that_there_is_in_one_shift(url):
+    name = started(url, "trials=5", "epochs=2", "pruner=none", "confirm=0")
+    with closing(Ledger(url)) as ledger:
+        session = ledger.open_session(ledger.search(name))
+
+    def work(cohort, line, _crew):
+        trials = line.take_up(cohort, 1, "host/1", "")
+        for trial in trials:
+            for epoch in (1, 2):
+                line.report([Point(trial.number, epoch, 1.0, 1.0, 1.0, 0.1, 1.0, 1.0, 0.01)])
+        line.tell([Ending(trial.number, Outcome.FINISHED) for trial in trials])
+        return bool(trials)
+
+    with cluster.local(1):
+        order = cluster.Order(1, Share(1, 0))
+        cluster.train(lambda: Referee(url, name, session), work, order, lambda: None)
+    taken = [trial.cohort for trial in history_of(url, name).trials.values()]
+    assert len(set(taken)) == 5
+    assert len({shift_of(cohort) for cohort in taken}) == 1
