@@ -79,7 +79,7 @@ def train(line: Any, cohort: str, given: argparse.Namespace, tally: Tally) -> No
     """Train a cohort, as hpo.cohort does."""
     from hpo.trial import Ending, Outcome
 
-    trials = tally.wait(line.take_up, cohort, given.at_once, cohort, "")
+    trials = tally.wait(line.take_up, cohort, given.at_once, "host/1", "")
     live = {it.number: it.config for it in trials}
     for epoch in range(1, given.epochs + 1):
         time.sleep(EPOCH_SECONDS)
