@@ -29,6 +29,7 @@ from collections.abc import Callable, Sequence
 from concurrent import futures
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -64,13 +65,16 @@ class Tally:
 def work(wire: Any, name: str, given: argparse.Namespace, tally: Tally) -> None:
     """Work shift after shift, as hpo.cluster.placement does in a process that is not new."""
     from hpo.cluster.node import Place
-    from hpo.cluster.shift import cohorts, length
+    from hpo.cluster.shift import Cohorts, length
     from hpo.line import Line
 
     time.sleep(random.random() * EPOCH_SECONDS)
     for count in itertools.count():
-        shift, line = f"{name}-{count}", Line(wire.call, [Place("", 0, 0)], wire.start)
-        for cohort in cohorts(shift, length(given.workers)):
+        shift = f"{name}-{count}"
+        cohorts = Cohorts(shift, length(given.workers))
+        line = Line(wire.call, [Place("", 0, 0)], wire.start)
+        line.following = cohorts.following
+        for cohort in cohorts:
             train(line, cohort, given, tally)
         tally.wait(wire.start, "leave", shift)
 
@@ -79,7 +83,7 @@ def train(line: Any, cohort: str, given: argparse.Namespace, tally: Tally) -> No
     """Train a cohort, as hpo.cohort does."""
     from hpo.trial import Ending, Outcome
 
-    trials = tally.wait(line.take_up, cohort, given.at_once, "host/1", "")
+    trials = tally.wait(partial(line.take_up, alike=True), cohort, given.at_once, "host/1", "")
     live = {it.number: it.config for it in trials}
     for epoch in range(1, given.epochs + 1):
         time.sleep(EPOCH_SECONDS)

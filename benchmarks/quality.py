@@ -81,7 +81,7 @@ class Counting:
         """Whether nothing is left to train with."""
         return self.course.spent >= self.budget
 
-    def take_up(self, cohort: str, size: int, worker: str, because: str) -> list[Proposal]:
+    def take_up(self, cohort: str, size: int, worker: str, because: str, **_: bool) -> list[Proposal]:
         """Count the trials."""
         trials = self.referee.take_up(cohort, size, worker, because).trials
         self.course.trials += len(trials)
@@ -91,9 +91,9 @@ class Counting:
         """Count the epochs; nobody goes on once they are spent, but who just had the last one finishes."""
         self.course.spent += len(reports)
         self.last |= {it.trial: it.score for it in reports if isinstance(it, Point)}
-        on, undecided, _ = self.referee.report(reports)
+        answer = self.referee.report(reports)
         over = {it.trial for it in reports if self.spent and it.epoch < self.course.full}
-        return Answer([number for number in on if number not in over], undecided)
+        return Answer([number for number in answer.on if number not in over], answer.undecided)
 
     def tell(self, endings: Sequence[Ending]) -> None:
         """Note a finished trial that is the best so far."""

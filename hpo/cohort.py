@@ -82,8 +82,11 @@ class Referee(Judge, Protocol):
     def sized(self, machine: str, choice: Choice) -> None:
         """Take in what was measured."""
 
-    def take_up(self, cohort: str, size: int, worker: str, because: str) -> list[Proposal]:
-        """Return the trials of a cohort, none if there is nothing to train now; note who takes up so many."""
+    def take_up(self, cohort: str, size: int, worker: str, because: str, *, alike: bool) -> list[Proposal]:
+        """Return the trials of a cohort, none if there is nothing to train now; note who takes up so many.
+
+        `alike`: whether the next one is certain to be taken up like this one.
+        """
 
     def lost(self, cohort: str, reason: str) -> bool:
         """Take in that a worker of a cohort died; return whether it had trials."""
@@ -100,7 +103,7 @@ def train(job: Job, cohort: str, referee: Referee) -> bool:
         LedgerError: the ledger is damaged or out of reach; likewise.
     """
     choice = choose(job, cohort, referee)
-    trials = referee.take_up(cohort, choice.size, this_worker(), choice.reason)
+    trials = referee.take_up(cohort, choice.size, this_worker(), choice.reason, alike=_settled(job))
     waiting = run(job, trials, referee, Way(choice, noted=True)) if trials else []
     while waiting:
         waiting += run(job, waiting.pop(), referee, Way(choice))
@@ -224,13 +227,13 @@ def _train(job: Job, cohort: _Cohort) -> tuple[list[Proposal], Cause | None]:
             live -= {report.trial for report in reports}
             reports = examine(task, members, reports, job.autopsy)
             keeper.hear(reports)
-            on, undecided, _ = referee.report(reports)
-            live |= set(on)
-            cohort.log.warn(keeper.leave(undecided))
-            keeper.drop({report.trial for report in reports} - {*on, *undecided})
+            answer = referee.report(reports)
+            live |= set(answer.on)
+            cohort.log.warn(keeper.leave(answer.undecided))
+            keeper.drop({report.trial for report in reports} - {*answer.on, *answer.undecided})
             if keeper.due:
                 cohort.log.warn(keeper.save())
-            reports = _send(progress, on)
+            reports = _send(progress, answer.on)
     except (Stopped, LedgerError):  # no fault of the recipe's
         keeper.save()
         raise
@@ -257,7 +260,7 @@ def choose(job: Job, cohort: str, referee: Referee) -> Choice:
     """
     if job.at_once is not None:
         return Choice(job.at_once, 2, f"{job.at_once} at a time, as asked for" if job.at_once > 1 else "")
-    if job.most > 1 and job in _proven and job not in _choices:
+    if job in _proven and not _settled(job):
         choice, yours = referee.size(cohort, platform.node())
         if yours:
             choice = _measured(job)
@@ -265,6 +268,11 @@ def choose(job: Job, cohort: str, referee: Referee) -> Choice:
         if choice:
             _choices[job] = choice
     return _choices.get(job, ONE)
+
+
+def _settled(job: Job) -> bool:
+    """Whether it is decided how many to train at once, and nothing is left to measure."""
+    return job.at_once is not None or job.most == 1 or job in _choices
 
 
 _proven: Final[set[Job]] = set()

@@ -8,6 +8,8 @@ The referee says after which epoch something will be decided of a trial next (`A
 nobody waits: a report is on its way while the next epoch trains, and what is reported before it is answered
 gathers, and goes with the next. What must be waited for takes along whatever was not answered by then; so a
 slow referee is not spoken to an epoch before, unless a silence of two epochs could be taken for a hang.
+
+With the last word of a cohort a worker says what it takes up next, and has it with the answer.
 """
 
 from __future__ import annotations
@@ -67,6 +69,9 @@ class Line:
         start: calls one and does not wait; without it, each report is waited for.
         within: how many seconds it may be silent; None: many epochs (`hpo.cluster.watch.Watch`).
         clock: tells the seconds.
+
+    Attributes:
+        following: names the cohort that comes next; "" if none does.
     """
 
     def __init__(
@@ -79,6 +84,10 @@ class Line:
     ) -> None:
         self._call, self._here, self._start, self._clock = call, here, start, clock
         self._cohort, self._due = "", dict[int, int]()
+        self._live: set[int] = set()  # who has not left the cohort
+        self.following: Callable[[], str] = str
+        self._alike = tuple[object, ...]()  # how the next one is taken up, if that is certain
+        self._next: Hand | None = None  # what was handed ahead
         self._said: list[Point | Divergence] = []  # since the cohort began
         self._open: list[Point | Divergence] = []  # the last of these, that were not answered yet
         self._passing: _Passing | None = None
@@ -95,12 +104,20 @@ class Line:
         """Tell what was measured."""
         self._call("sized", machine, choice)
 
-    def take_up(self, cohort: str, size: int, worker: str, because: str) -> list[Proposal]:
-        """Return the trials of a cohort, which begins with that; who trains so many, and why, is noted."""
+    def take_up(
+        self, cohort: str, size: int, worker: str, because: str, *, alike: bool = False
+    ) -> list[Proposal]:
+        """Return the trials of a cohort, which begins with that; who trains so many, and why, is noted.
+
+        The next cohort is taken up `alike`, if that is certain by now.
+        """
         self._cohort, self._passing = cohort, None
         self._said.clear()
         self._open.clear()
-        hand: Hand = self._timed("take_up", cohort, size, worker, because, *self._here)
+        words = (size, worker, because, *self._here)
+        hand: Hand = self._next or self._timed("take_up", cohort, *words)
+        self._next, self._alike = None, words if alike else ()
+        self._live = {trial.number for trial in hand.trials}
         self._due, self._spoke = dict(hand.due), self._clock()
         return hand.trials
 
@@ -120,22 +137,30 @@ class Line:
         try:
             if self._start and not self._decisive(reports) and self._pass_on(self._start, reports):
                 return Answer(trials)
-            answer: Answer = self._ask("report")
+            answer: Answer = self._ask("report", [], self._then(trials))
         finally:
             self._spoke = self._clock()
-        self._due = dict(answer.due)
+        self._due, self._next = dict(answer.due), answer.next
         on, undecided = ([it for it in told if it in trials] for told in (answer.on, answer.undecided))
+        self._live -= {*trials} - {*on}
         return Answer(on, undecided)
 
     def tell(self, endings: Sequence[Ending]) -> None:
         """Return once the endings are durable; where there are none, nobody is asked."""
         if endings:
-            self._ask("tell", list(endings))
+            trials = [ending.trial for ending in endings]
+            self._next = self._ask("tell", [[*endings]], self._then(trials))
+            self._live -= {*trials}
 
     def lost(self, cohort: str, reason: str) -> bool:
         """Say that a cohort has lost a worker; return whether it had trials."""
         had_trials: bool = self._call("lost", cohort, reason)
         return had_trials
+
+    def _then(self, trials: Collection[int]) -> list[tuple[object, ...]]:
+        """Return what to take up if these trials leave, and the cohort is over with that."""
+        name = self.following() if self._alike and self._live <= {*trials} else ""
+        return [(name, *self._alike)] if name else []
 
     def _decisive(self, reports: Sequence[Point | Divergence], later: int = 0) -> bool:
         """Whether something may be decided after one of these, or so many epochs later.
@@ -154,7 +179,7 @@ class Line:
             if self._passing is None:
                 if waits:
                     return True
-                self._passing = _Passing(start("report", [*self._open], False), len(self._open))  # noqa: FBT003
+                self._passing = _Passing(start("report", [*self._open], (), False), len(self._open))  # noqa: FBT003
             if not self._passing.question.answered(max(0.0, until - self._clock())):
                 return True
             if not self._hear(*self._passing):
@@ -181,17 +206,17 @@ class Line:
             self._due = dict(answer.due)
         return going
 
-    def _ask(self, method: str, *words: object) -> Any:
+    def _ask(self, method: str, words: Sequence[object], then: Sequence[object]) -> Any:
         """Return the answer to a question, which takes along what is open; if need be, all that was said."""
         self._passing = None
         for _ in range(_TRIES):
             with suppress(MissingEpochError):
-                return self._asked(method, *words)
+                return self._asked(method, words, then)
             self._open = [*self._said]
-        return self._asked(method, *words)
+        return self._asked(method, words, then)
 
-    def _asked(self, method: str, *words: object) -> Any:
-        answer = self._timed(method, *words, [*self._open])
+    def _asked(self, method: str, words: Sequence[object], then: Sequence[object]) -> Any:
+        answer = self._timed(method, *words, [*self._open], *then)
         self._open.clear()
         return answer
 

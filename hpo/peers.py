@@ -46,7 +46,7 @@ class Crew(Protocol):
 
 def train(job: Job, name: str, referee: Referee, crew: Crew) -> bool:
     """Train the trial of the cohort of this name, together with the crew; return whether there was one."""
-    trials = referee.take_up(name, 1, cohort.this_worker(), "")
+    trials = referee.take_up(name, 1, cohort.this_worker(), "", alike=True)
     if trials:
         store, meeting = meet(crew.address, crew.size)
         found = cohort.find(job, trials)

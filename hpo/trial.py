@@ -252,12 +252,14 @@ class Answer(NamedTuple):
     """What a worker is told of the trials that it has reported: all others have ended.
 
     `undecided` are to be saved and left: another worker takes them up, if they go on. Of a trial something
-    may be decided after its epoch `due`, and not before; of one that is not named there, after each.
+    may be decided after its epoch `due`, and not before; of one that is not named there, after each. If
+    nobody goes on, the `next` cohort's trials may come with that.
     """
 
     on: list[int]
     undecided: Sequence[int] = ()
     due: Mapping[int, int] = {}
+    next: Hand | None = None
 
 
 class Choice(NamedTuple):

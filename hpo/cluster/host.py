@@ -161,8 +161,13 @@ class Host:
         self._watch.hear(shift_of(cohort))
         await self._durable()
 
-    async def report(self, reports: list[Point | Divergence], waited: bool = True) -> Answer:  # noqa: FBT001, FBT002
-        """Return which trials go on, and which are undecided.
+    async def report(
+        self,
+        reports: list[Point | Divergence],
+        then: Sequence[Any] = (),
+        waited: bool = True,  # noqa: FBT001, FBT002
+    ) -> Answer:
+        """Return which trials go on, and which are undecided; if none goes on, `then` is taken up.
 
         A worker that has not `waited` trains on; in a pause it is not told when it is due, and so asks again.
 
@@ -179,6 +184,8 @@ class Host:
         if self._stopping:
             await self._durable()
             raise Stopped
+        if then and not answer.on:
+            return answer._replace(next=await self.take_up(*then))
         if len(answer.on) < len({report.trial for report in reports}):
             await self._durable()  # a worker will not speak of that trial again
         return answer
@@ -188,10 +195,15 @@ class Host:
             raise Stopped
         return answer._replace(due={}) if self._referee.paused else answer
 
-    async def tell(self, endings: list[Ending], reports: list[Point | Divergence]) -> None:
-        """Take in the last reports, and how trials ended."""
+    async def tell(
+        self, endings: list[Ending], reports: list[Point | Divergence], then: Sequence[Any] = ()
+    ) -> Hand | None:
+        """Take in the last reports, and how trials ended; then, what is to be taken up with that is."""
         self._referee.tell(endings, reports)
+        if then:
+            return await self.take_up(*then)
         await self._durable()
+        return None
 
     async def lost(self, cohort: str, reason: str = "") -> bool:
         """Take in that the worker of a shift or cohort died, and find out why; return if it had trials."""

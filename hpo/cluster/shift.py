@@ -22,13 +22,23 @@ def length(workers: int) -> float:
     return max(_SECONDS, workers * _TUNE_SECONDS / _SHARE)
 
 
-def cohorts(shift: str, seconds: float, clock: Callable[[], float] = time.monotonic) -> Iterator[str]:
-    """Yield the names of a shift's cohorts, one at least, until so many seconds are over."""
-    until = clock() + seconds
-    for number in count():
-        yield f"{shift}.{number}"
-        if clock() >= until:
-            return
+class Cohorts:
+    """The names of a shift's cohorts, one at least, until so many seconds are over."""
+
+    def __init__(self, shift: str, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._names = (f"{shift}.{number}" for number in count())
+        self._next, self._clock, self._until = next(self._names), clock, clock() + seconds
+
+    def __iter__(self) -> Iterator[str]:
+        while name := self.following():
+            self._next = ""
+            yield name
+
+    def following(self) -> str:
+        """Return the cohort that comes next, which then does come; "" if the shift is over."""
+        if not self._next and self._clock() < self._until:
+            self._next = next(self._names)
+        return self._next
 
 
 def shift_of(cohort: str) -> str:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from hpo.cluster.shift import Cohorts, shift_of
 from hpo.history import History, State
 from hpo.ledger import Ledger
 from hpo.line import Line
@@ -125,8 +126,9 @@ class Perils:
     """Workers and a referee that die at random, placed as Ray Tune places them.
 
     What the referee has answered but not committed dies with it; committed is what its host commits before
-    it answers. The driver lives, and knows which cohorts have a worker. What a worker has reported in passing
-    may get there after its death, or not at all.
+    it answers. The driver lives, and knows which shifts go on. What a worker has reported in passing may get
+    there after its death, or not at all. In a shift it takes up a few cohorts, often with the last word of
+    the one before.
     """
 
     def __init__(
@@ -141,7 +143,7 @@ class Perils:
         self.make, self.epochs, self.session, self.size = make, epochs, session, size
         self.random, self.deaths = chance, deaths
         self.judge = make()
-        self.cohorts, self.now = 0, 0.0
+        self.shifts, self.now = 0, 0.0
         self.alive: dict[str, Iterator[None]] = {}
         self.passing: dict[str, Passing] = {}
 
@@ -150,51 +152,66 @@ class Perils:
         for _ in range(turns):
             reclaim(self.judge, self.alive)
             if len(self.alive) < workers and self.judge.ready:
-                self.cohorts += 1
-                cohort = f"cohort-{self.session}-{self.cohorts}"
-                self.alive[cohort] = self.work(cohort)
+                self.shifts += 1
+                shift = f"shift-{self.session}-{self.shifts}"
+                self.alive[shift] = self.work(shift)
             elif self.alive:
                 self.turn(self.random.choice(sorted(self.alive)))
             elif self.judge.exhausted:
                 return True
         return False
 
-    def turn(self, cohort: str) -> None:
+    def turn(self, shift: str) -> None:
         if self.dies():
-            del self.alive[cohort]
-            late = self.passing.pop(cohort, None)
-            self.call("lost", cohort, "its worker died")
+            del self.alive[shift]
+            late = self.passing.pop(shift, None)
+            for cohort in self.judge.cohorts:
+                if shift_of(cohort) == shift:
+                    self.call("lost", cohort, "its worker died")
             if late:
                 late.answered(0)
-        elif next(self.alive[cohort], "done") == "done":
-            del self.alive[cohort]
+        elif next(self.alive[shift], "done") == "done":
+            del self.alive[shift]
 
-    def work(self, cohort: str) -> Iterator[None]:
+    def work(self, shift: str) -> Iterator[None]:
         """A worker, which can die wherever it yields."""
-        line = Line(self.call, start=functools.partial(self.start, cohort), clock=self.clock)
-        trials = {trial.number: trial for trial in line.take_up(cohort, self.size, cohort, "")}
-        for epoch in range(1, self.epochs + 1):
+        cohorts = Cohorts(shift, self.epochs, self.clock)
+        line = Line(self.call, start=functools.partial(self.start, shift), clock=self.clock)
+        line.following = cohorts.following
+        for cohort in cohorts:
+            taken = line.take_up(cohort, self.size, shift, "", alike=self.random.random() < 0.7)
+            if not taken:
+                break
+            trials = {trial.number: trial for trial in taken}
+            for epoch in range(1, self.epochs + 1):
+                yield
+                kept = line.report([of(trial, epoch) for trial in trials.values()]).on
+                trials = {number: trials[number] for number in kept}
+                if not trials:
+                    break
             yield
-            kept = line.report([of(trial, epoch) for trial in trials.values()]).on
-            trials = {number: trials[number] for number in kept}
-        yield
-        line.tell([Ending(number, Outcome.FINISHED) for number in trials])
+            line.tell([Ending(number, Outcome.FINISHED) for number in trials])
 
-    def start(self, cohort: str, method: str, reports: list[Any], waited: bool) -> Passing:
+    def start(self, shift: str, method: str, reports: list[Any], then: tuple[()], waited: bool) -> Passing:
         """Let a report be under way."""
+        assert not then
         assert not waited
-        self.passing[cohort] = Passing(lambda: self.call(method, reports), self.random)
-        return self.passing[cohort]
+        self.passing[shift] = Passing(lambda: self.call(method, reports), self.random)
+        return self.passing[shift]
 
-    def call(self, method: str, *arguments: Any) -> Any:
+    def call(self, method: str, *words: Any) -> Any:
         """Ask the referee, which may be dead by then, or die of it."""
         if self.dies():
             self.judge = self.make()
-        answer = getattr(self.judge, method)(*arguments)
-        ended = method == "report" and len(answer.on) < len({it.trial for it in arguments[0]})
+        words, then = _then(method, words)
+        answer = getattr(self.judge, method)(*words)
+        ended = method == "report" and len(answer.on) < len({it.trial for it in words[0]})
+        hand = None
+        if then and not (method == "report" and answer.on):
+            hand = self.judge.take_up(*then)
         if ended or method in ("take_up", "attempt", "tell", "lost") or self.random.random() < 0.3:
             self.judge.flush()
-        return answer
+        return answer._replace(next=hand) if method == "report" else hand or answer
 
     def clock(self) -> float:
         """Tell the seconds, any of which may be long or short: a run depends on its dice alone."""
@@ -207,10 +224,16 @@ class Perils:
         return dies
 
 
+def _then(method: str, words: tuple[Any, ...]) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    """Part the words of a question from what is to be taken up after it."""
+    own = {"report": 1, "tell": 2}.get(method, len(words))
+    return words[:own], next(iter(words[own:]), ())
+
+
 def reclaim(judge: Referee, alive: Collection[str]) -> None:
-    """Tell the referee that only these cohorts have a worker, as its host does."""
+    """Tell the referee that only these shifts go on, as its host does."""
     for cohort in judge.cohorts:
-        if cohort not in alive:
+        if shift_of(cohort) not in alive:
             judge.lost(cohort, "its worker died")
 
 

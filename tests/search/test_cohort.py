@@ -49,7 +49,7 @@ class Listening:
             Proposal(number, complete(Config(own.baseline | value)), "tpe")
             for number, value in enumerate(values)
         ]
-        self.told, self.sizes, self.points, self.asked = [], [], [], []
+        self.told, self.sizes, self.alike, self.points, self.asked = [], [], [], [], []
         self.sizing, self.choice = sizing or Sizing(None, yours=True), None
 
     def size(self, cohort, machine):
@@ -59,8 +59,9 @@ class Listening:
     def sized(self, machine, choice):
         self.choice = choice
 
-    def take_up(self, cohort, size, worker, because):
+    def take_up(self, cohort, size, worker, because, *, alike):
         self.sizes.append(size)
+        self.alike.append(alike)
         return self.trials
 
     def attempt(self, trials, worker, notes):
@@ -144,6 +145,16 @@ def test_a_worker_asks_for_as_many_as_it_is_told_to():
     referee = Listening({}, {})
     cohort.train(job(at_once=16), "c", referee)
     assert referee.sizes == [16]
+
+
+def test_the_next_cohort_is_alike_once_it_is_settled_how_many_train_at_once():
+    settled, open_yet = Listening({}), Listening({}, sizing=Sizing(Choice(4, 2, "as told"), yours=False))
+    cohort.train(job(at_once=1), "c", settled)
+    assert settled.alike == [True]
+    own = job(at_once=None, most=8, seed=77)
+    for name in "cd":
+        cohort.train(own, name, open_yet)
+    assert (open_yet.sizes, open_yet.alike) == ([1, 4], [False, True])
 
 
 @pytest.mark.parametrize(("going", "told"), [(True, ["tell"]), (False, [])])

@@ -46,7 +46,7 @@ class FarEnd:
     """
 
     def __init__(self, due=4, quick=False, seconds=0.0):
-        self.due, self.quick, self.seconds, self.now = due, quick, seconds, 0.0
+        self.due, self.quick, self.seconds, self.now, self.trials = due, quick, seconds, 0.0, 1
         self.heard, self.passing = [], []
         self.ended, self.stopping, self.missing = set(), False, 0
 
@@ -66,11 +66,12 @@ class FarEnd:
         self.now += self.seconds
         self.heard.append((method, [it.epoch for it in words[-1]] if method in ("report", "tell") else None))
         if method == "take_up":
-            return Hand([Proposal(0, Config({}), "random")], {0: self.due, 1: self.due})
+            trials = [Proposal(number, Config({}), "random") for number in range(self.trials)]
+            return Hand(trials, {0: self.due, 1: self.due})
         return self.take(words[0]) if method == "report" else None
 
-    def start(self, method, reports, waited):
-        assert (method, waited) == ("report", False)
+    def start(self, method, reports, then, waited):
+        assert (method, then, waited) == ("report", (), False)
         self.passing.append(Question(self, reports))
         return self.passing[-1]
 
@@ -228,6 +229,81 @@ def test_a_cohort_takes_nothing_along_of_the_one_before():
     line.take_up("d", 1, "host/1", "")
     line.report([point(2)])
     assert end.waited == [[2]]
+
+
+class Generous(FarEnd):
+    """A far end that hands on what is asked for with the last word of a cohort, and notes which that is."""
+
+    def __init__(self, **how):
+        super().__init__(**how)
+        self.asked = []
+
+    def call(self, method, *words):
+        *words, then = words if method != "take_up" and isinstance(words[-1], tuple) else (*words, ())
+        answer = super().call(method, *words)
+        if not then or (method == "report" and answer.on):
+            return answer
+        self.asked.append(then)
+        hand = Hand([Proposal(7, Config({}), "random")], {7: self.due})
+        return answer._replace(next=hand) if method == "report" else hand
+
+
+class TestTheNextCohort:
+    """Is taken up with the last word of the one before, if that is certain to be wanted."""
+
+    def cohorts(self, end, following="d", *, alike=True):
+        end.due = 2
+        line = Line(end.call, ["here"], end.start, clock=end.clock)
+        line.following = lambda: following
+        line.take_up("c", 2, "host/1", "why", alike=alike)
+        return line
+
+    def test_with_the_end_of_the_last_trial(self):
+        end = Generous()
+        line = self.cohorts(end)
+        line.tell([Ending(0, Outcome.FINISHED)])
+        assert end.asked == [("d", 2, "host/1", "why", "here")]
+        assert [trial.number for trial in line.take_up("d", 2, "host/1", "why")] == [7]
+        assert [method for method, _ in end.heard] == ["take_up", "tell"]
+
+    def test_with_the_report_after_which_nobody_goes_on(self):
+        end = Generous(quick=True)
+        line = self.cohorts(end)
+        end.ended.add(0)
+        assert line.report([point(2)]).on == []
+        assert [trial.number for trial in line.take_up("d", 2, "host/1", "why")] == [7]
+        assert line.report([point(1, trial=7)]).on == [7]  # which is not due before its second epoch
+        assert (end.passed, end.waited) == ([[1]], [[2]])
+
+    def test_not_where_the_trial_goes_on(self):
+        end = Generous()
+        line = self.cohorts(end)
+        assert line.report([point(2)]).on == [0]
+        line.take_up("d", 2, "host/1", "why")
+        assert [method for method, _ in end.heard] == ["take_up", "report", "take_up"]
+
+    def test_not_before_those_of_the_cohort_that_wait_have_had_their_turn(self):
+        end = Generous()
+        end.trials = 2
+        line = self.cohorts(end)
+        line.tell([Ending(1, Outcome.FAILED)])
+        assert end.asked == []
+        line.tell([Ending(0, Outcome.FAILED)])
+        assert len(end.asked) == 1
+
+    @pytest.mark.parametrize("how", [{"following": ""}, {"alike": False}])
+    def test_not_where_the_shift_is_over_or_the_next_may_be_of_another_size(self, how):
+        end = Generous()
+        self.cohorts(end, **how).tell([Ending(0, Outcome.FINISHED)])
+        assert end.asked == []
+
+    def test_once_for_each(self):
+        end = Generous()
+        line = self.cohorts(end)
+        line.tell([Ending(0, Outcome.FINISHED)])
+        line.take_up("d", 2, "host/1", "why")
+        line.take_up("e", 2, "host/1", "why")
+        assert [method for method, _ in end.heard] == ["take_up", "tell", "take_up"]
 
 
 class TestWithAReferee:

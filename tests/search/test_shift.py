@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import closing
+from dataclasses import replace
 from itertools import count
 
 import pytest
@@ -10,22 +11,23 @@ from simulation import history_of, referee, started
 from hpo import cluster
 from hpo.cluster.host import Host
 from hpo.cluster.node import Place
-from hpo.cluster.shift import cohorts, length, shift_of
+from hpo.cluster.shift import Cohorts, length, shift_of
 from hpo.hardware import Share
 from hpo.ledger import Ledger
 from hpo.referee import Referee
-from hpo.trial import Choice, Ending, Outcome, Point, Sizing
+from hpo.trial import Choice, Divergence, Ending, Hand, Outcome, Point, Sizing, Stopped
 
 PLACE = Place("", 0, 0)
+POINT = Point(0, 1, 1.0, 1.0, 1.0, 0.1, 1.0, 1.0, 0.01)
 
 
 def test_it_takes_up_one_cohort_after_another_until_its_time_is_over():
     clock = count(100, 4)
-    assert list(cohorts("a_1", 10, lambda: next(clock))) == ["a_1.0", "a_1.1", "a_1.2"]
+    assert list(Cohorts("a_1", 10, lambda: next(clock))) == ["a_1.0", "a_1.1", "a_1.2"]
 
 
 def test_however_short_there_is_one_cohort():
-    assert list(cohorts("a", 0)) == ["a.0"]
+    assert list(Cohorts("a", 0)) == ["a.0"]
 
 
 @pytest.mark.parametrize("name", ["a_1", "a_1.0", "a_1.12"])
@@ -81,6 +83,61 @@ def test_a_worker_that_dies_loses_what_it_has_in_its_last_cohort(url):
     assert [trial.tries for trial in hosted(url, story).trials.values()] == [1, 2]
 
 
+def test_one_that_was_named_does_come_though_the_time_is_over():
+    clock = count(100, 4)
+    cohorts = Cohorts("a", 5, lambda: next(clock))
+    assert [(name, cohorts.following(), cohorts.following()) for name in cohorts] == [
+        ("a.0", "a.1", "a.1"),
+        ("a.1", "", ""),
+    ]
+
+
+@pytest.mark.parametrize("word", ["report", "tell"])
+def test_with_the_last_word_of_a_cohort_a_worker_has_the_next(url, word):
+    """And loses that, if it dies before it has begun."""
+
+    async def story(here, _):
+        then, reports = ("a.1", 1, "host/1", "", PLACE), [Divergence(0, 1, 3, 1.0, 1.0)]
+        await here.take_up("a.0", 1, "host/1", "", PLACE)
+        if word == "report":
+            hand = (await here.report(reports, then)).next
+        else:
+            hand = await here.tell([Ending(0, Outcome.FAILED)], [], then)
+        assert [it.number for it in hand.trials] == [1]
+        assert await here.take_up("a.1", 1, "host/1", "", PLACE) == hand  # who asks again has the same
+        assert await here.lost("a", "it was killed")
+
+    trials = hosted(url, story).trials
+    assert (trials[0].outcome is not None, trials[1].cohort, trials[1].outcome) == (True, "a.1", None)
+
+
+def test_who_goes_on_has_no_other_trial_yet(url):
+    async def story(here, _):
+        await here.take_up("a.0", 1, "host/1", "", PLACE)
+        answer = await here.report([POINT], ("a.1", 1, "host/1", "", PLACE))
+        assert (answer.on, answer.next) == ([0], None)
+
+    assert len(hosted(url, story).trials) == 1
+
+
+@pytest.mark.parametrize("word", ["report", "tell"])
+def test_when_the_search_stops_nobody_has_another_trial(url, word):
+    async def story(here, _):
+        then = ("a.1", 1, "host/1", "", PLACE)
+        await here.take_up("a.0", 1, "host/1", "", PLACE)
+        stopping = asyncio.create_task(here.stop())
+        await asyncio.sleep(0)
+        if word == "report":
+            with pytest.raises(Stopped):
+                await here.report([Divergence(0, 1, 3, 1.0, 1.0)], then)
+        else:
+            assert await here.tell([Ending(0, Outcome.FAILED)], [], then) == Hand([], {})
+        await here.leave("a")
+        await stopping
+
+    assert len(hosted(url, story).trials) == 1
+
+
 def test_one_worker_of_a_machine_measures_and_the_others_hear_of_it(url):
     choice = Choice(8, 2, "8 at a time: 2.0x as fast")
 
@@ -110,13 +167,13 @@ def test_if_who_measures_dies_another_one_does(url, heard):
 def test_on_ray_a_worker_takes_up_all_that_there_is_in_one_shift(url):
     name = started(url, "trials=5", "epochs=2", "pruner=none", "confirm=0")
     with closing(Ledger(url)) as ledger:
-        session = ledger.open_session(ledger.search(name))
+        session, point = ledger.open_session(ledger.search(name)), POINT
 
     def work(cohort, line, _crew):
-        trials = line.take_up(cohort, 1, "host/1", "")
+        trials = line.take_up(cohort, 1, "host/1", "", alike=True)
         for trial in trials:
             for epoch in (1, 2):
-                line.report([Point(trial.number, epoch, 1.0, 1.0, 1.0, 0.1, 1.0, 1.0, 0.01)])
+                line.report([replace(point, trial=trial.number, epoch=epoch)])
         line.tell([Ending(trial.number, Outcome.FINISHED) for trial in trials])
         return bool(trials)
 

@@ -14,7 +14,7 @@ from hpo.cluster.node import Place
 from hpo.cluster.watch import Watch
 from hpo.history import State
 from hpo.ledger import Ledger
-from hpo.trial import Ending, Outcome
+from hpo.trial import Answer, Ending, Outcome
 from hpo.wish import Wish
 
 
@@ -127,12 +127,12 @@ def test_who_does_not_wait_hears_of_a_pause_and_of_the_end_at_once(url):
         here = Host(lambda: judge)
         (trial,), due = await here.take_up("c", 1, "host/1", "", Place("", 0, 0))
         reports = [measured(trial.number, trial.config, epoch) for epoch in (1, 2, 3)]
-        assert (await here.report(reports[:1], False)).due == due
+        assert (await here.report(reports[:1], waited=False)).due == due
         judge.heed(Wish(paused=True))
-        assert (await here.report(reports[1:2], False)) == ([trial.number], [], {})
+        assert (await here.report(reports[1:2], waited=False)) == Answer([trial.number], [])
         here._stopping = True
         with pytest.raises(host.Stopped):
-            await here.report(reports[2:], False)
+            await here.report(reports[2:], waited=False)
         await here.flush()
         here._looking.cancel()
 
