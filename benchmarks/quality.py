@@ -25,7 +25,7 @@ import os
 import statistics
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -94,6 +94,10 @@ class Counting:
         answer = self.referee.report(reports)
         over = {it.trial for it in reports if self.spent and it.epoch < self.course.full}
         return Answer([number for number in answer.on if number not in over], answer.undecided)
+
+    def saved(self, trials: Collection[int]) -> None:
+        """Pass it on."""
+        self.referee.saved(trials)
 
     def tell(self, endings: Sequence[Ending]) -> None:
         """Note a finished trial that is the best so far."""

@@ -112,17 +112,17 @@ def trials(account: Account, study: Study) -> Iterator[Trial]:
     rungs, epochs = rungs_of("ladder", account.table.epochs), account.table.epochs
     undecided, places = Undecided(rungs, epochs, study.judge), dict[int, int]()
     while len(account.seen) < len(account.table.curves):
-        stops, trial = undecided.decide(account.paid)
+        stops, on = undecided.decide(account.paid, 1)
         for it in stops:
             yield _ended(study, it, Outcome.PRUNED)
-        if trial is None:
-            trial = Trial(study.propose())
+        trial = on[0] if on else Trial(study.propose())
+        if not on:
             places[trial.number] = account.take(_point(account.table, trial.proposal))
         outcome = _trained(account, study, trial, places[trial.number])
         if outcome:
             yield _ended(study, trial, outcome)
         else:
-            undecided.add(trial, account.paid)
+            undecided.add(trial, account.paid, saved=True)
     raise Spent
 
 

@@ -25,6 +25,8 @@ from hpo.training.fused import probe
 from hpo.training.memory import available
 from hpo.training.snapshot import STACK, Snapshot
 from hpo.trial import (
+    AT_MOST,
+    AT_ONCE,
     COSTS,
     WARNING,
     Answer,
@@ -68,6 +70,9 @@ class Judge(Protocol):
 
     def report(self, reports: Sequence[Point | Divergence]) -> Answer:
         """Return which trials go on, and which are undecided."""
+
+    def saved(self, trials: Collection[int]) -> None:
+        """Say that these, which are undecided, are saved."""
 
     def tell(self, endings: Sequence[Ending]) -> None:
         """Return once the endings are durable."""
@@ -121,7 +126,8 @@ def run(
     """Train these trials to their end, saved ones from where they are; return, in halves, those cut short."""
     way = way or Way()
     past, complaints = way.found or find(job, trials)
-    notes = {"at once": len(trials), "because": way.choice.reason, "from": _epochs(past)}
+    most = way.choice.size if way.noted else len(trials)  # and no more again, where it was halved
+    notes = {AT_ONCE: len(trials), AT_MOST: most, "because": way.choice.reason, "from": _epochs(past)}
     log = _Log(referee, [trial.number for trial in trials], notes)
     if past or complaints or not way.noted:
         log.note("\n".join(complaints))
@@ -148,7 +154,7 @@ def _weighed(job: Job, trials: Sequence[Proposal], log: _Log) -> list[Proposal]:
         return [*trials]
     found = weigh(job, trials)
     left = [trial for trial in trials if trial.number not in found.refused]
-    log.notes |= {COSTS: found.costs, "at once": len(left)}
+    log.notes |= {COSTS: found.costs, AT_ONCE: len(left)}
     log.note("\n".join(dict.fromkeys(found.complaints)))
     log.referee.tell([*found.refused.values()])
     return left
@@ -201,6 +207,12 @@ class _Cohort:
             if it.number not in left_out
         ]
 
+    def leave(self, trials: Collection[int]) -> None:
+        """Save trials for others, and say so."""
+        if trials:
+            self.log.warn(self.keeper.leave(trials))
+            self.log.referee.saved(trials)
+
     def _snapshot(self, trial: int) -> Snapshot | None:
         return self.past[trial].snapshot if trial in self.past else None
 
@@ -229,7 +241,7 @@ def _train(job: Job, cohort: _Cohort) -> tuple[list[Proposal], Cause | None]:
             keeper.hear(reports)
             answer = referee.report(reports)
             live |= set(answer.on)
-            cohort.log.warn(keeper.leave(answer.undecided))
+            cohort.leave(answer.undecided)
             keeper.drop({report.trial for report in reports} - {*answer.on, *answer.undecided})
             if keeper.due:
                 cohort.log.warn(keeper.save())

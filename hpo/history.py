@@ -17,6 +17,8 @@ from hpo.front import front, knee
 from hpo.recipe import Objective
 from hpo.trial import (
     ALONE,
+    AT_MOST,
+    AT_ONCE,
     COSTS,
     GIVEN,
     SPENT,
@@ -127,8 +129,13 @@ class Trial:
 
     @property
     def at_once(self) -> int:
-        """How many trials its worker trained at once."""
-        return int(self.attempts[-1].notes.get("at once", 1)) if self.attempts and not self.alone else 1
+        """How many trials its workers trained at once, at most."""
+        return max((int(it.notes.get(AT_ONCE, 1)) for it in self.attempts if not self.alone), default=1)
+
+    @property
+    def at_most(self) -> int:
+        """How many trials its worker would train at once."""
+        return int(self.attempts[-1].notes.get(AT_MOST, 1)) if self.attempts else 1
 
     @property
     def alone(self) -> str:

@@ -33,6 +33,9 @@ class Referee(Protocol):
     def report(self, reports: Sequence[Point | Divergence]) -> Answer:
         """Return which trials go on, and which are undecided."""
 
+    def saved(self, trials: Collection[int]) -> None:
+        """Take in that undecided ones are saved."""
+
     def tell(self, endings: Sequence[Ending], reports: Sequence[Point | Divergence]) -> None:
         """Take in the last reports, and how trials ended."""
 

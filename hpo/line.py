@@ -145,6 +145,10 @@ class Line:
         self._live -= {*trials} - {*on}
         return Answer(on, undecided)
 
+    def saved(self, trials: Collection[int]) -> None:
+        """Say that these, which are undecided, are saved; nobody waits for that."""
+        (self._start or self._call)("saved", [*trials])
+
     def tell(self, endings: Sequence[Ending]) -> None:
         """Return once the endings are durable; where there are none, nobody is asked."""
         if endings:

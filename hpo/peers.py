@@ -80,6 +80,10 @@ class Leader:
         self.team.agree(yes=bool(answer.on))
         return answer
 
+    def saved(self, trials: Collection[int]) -> None:
+        """Say that these are saved."""
+        self.referee.saved(trials)
+
     def tell(self, endings: Sequence[Ending]) -> None:
         """Pass on how the trial ended; if it failed, with the first cause, which may be a peer's."""
         if any(ending.outcome is Outcome.FAILED for ending in endings):
@@ -111,6 +115,9 @@ class Follower:
         """Wait to hear whether to go on."""
         goes_on = self.team.agree(yes=False)
         return Answer([report.trial for report in reports if goes_on])
+
+    def saved(self, trials: Collection[int]) -> None:
+        """Leave that to the first worker."""
 
     def tell(self, endings: Sequence[Ending]) -> None:
         """If this worker failed, say why. If it did so alone, end its process, for which the others wait."""

@@ -144,7 +144,8 @@ class Plan:
         that cost no more, of which none may ever come. Shards of a model are not saved.
         """
         sharded = self.setting("workers_per_trial") > 1 and self.setting("parallel") == "fsdp"
-        return not (self.search.lag or self.search.objective.beside or sharded)
+        impatient = self.search.lag or self.search.objective.beside or sharded
+        return self.setting("pruner") == "ladder" and not impatient
 
     @property
     def confirm(self) -> int:

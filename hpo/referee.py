@@ -10,7 +10,9 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from itertools import groupby
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hpo.config import Config
 from hpo.custody import Custody
@@ -23,6 +25,8 @@ from hpo.single import Single
 from hpo.spending import Spending, differs
 from hpo.trial import (
     AFTER,
+    AT_MOST,
+    AT_ONCE,
     BUDGET,
     COSTS,
     PROOF,
@@ -40,7 +44,7 @@ from hpo.trial import (
     Proposal,
     R,
 )
-from hpo.undecided import Undecided
+from hpo.undecided import Undecided, thin, worth_company
 from hpo.wish import Wish
 
 if TYPE_CHECKING:
@@ -54,6 +58,14 @@ def proposer(plan: Plan) -> Study | Single:
     from hpo.study import Study
 
     return Study(plan)
+
+
+class _Verdict(NamedTuple):
+    """What becomes of a trial after an epoch, what the pruner notes of it, and whether the epoch is `new`."""
+
+    judgment: Judgment
+    notes: Mapping[str, Any] = MappingProxyType({})
+    new: bool = False
 
 
 class Referee:
@@ -82,7 +94,7 @@ class Referee:
         self._undecided = Undecided(self._rungs, self._plan.epochs, self._study.judge)
         for trial in self._history.running:
             if trial.undecided is not None:
-                self._undecided.add(trial, trial.undecided)
+                self._undecided.add(trial, trial.undecided, saved=True)
         self._custody = Custody(self._history.under_way)
         self.paused = False
 
@@ -106,12 +118,14 @@ class Referee:
         with self._writer.together():
             trials = self.ask(cohort, size)
             if fresh:
-                notes = {"at once": len(trials), "because": because}
+                notes = {AT_ONCE: len(trials), AT_MOST: size, "because": because}
                 self.attempt(cohort, [trial.number for trial in trials], worker, notes)
         return Hand(trials, self._due(trial.number for trial in trials))
 
     def _several(self, cohort: str, size: int) -> list[Trial]:
-        trials: list[Trial] = []
+        trials = [] if self._custody.next else self._together(size)
+        if trials:
+            return trials
         while len(trials) < size and self._fits(trials):
             trial = self._take(cohort)
             if trial is None:
@@ -130,7 +144,7 @@ class Referee:
         if self._custody.next:
             return self._custody.take()
         self._look_ahead()
-        return self._decide() or self._begin(cohort)
+        return self._begin(cohort)
 
     def _begin(self, cohort: str) -> Trial | None:
         """Begin what comes next of the search, of its rounds with fresh seeds, or the proof."""
@@ -147,17 +161,18 @@ class Referee:
             return self._propose(Proposal(len(self._history.trials), config, PROOF, cohort=cohort))
         return None
 
-    def _decide(self) -> Trial | None:
-        """Take one that goes on of the undecided; end those that are beaten, or that nothing is left for."""
-        stops, on = self._undecided.decide(self._history.epochs if self._proposes else math.inf)
+    def _together(self, size: int) -> list[Trial]:
+        """Take those of the undecided that go on; end who is beaten, or for whom nothing is left."""
+        trained: float = self._history.epochs
+        if not self._proposes:  # nobody will come with whom to share a stack
+            trained, size = math.inf, min(size, math.ceil(len(self._undecided) / self._plan.at_work))
+        stops, on = self._undecided.decide(trained, size)
         for trial in stops:
             self._end(trial, Outcome.PRUNED)
-        if on is None:
-            return None
-        if self._spending.ends(on):
-            self._end(on, Outcome.PRUNED, self._limited_by)
-            return self._decide()
-        return on
+        spent = [trial for trial in on if self._spending.ends(trial)]
+        for trial in spent:
+            self._end(trial, Outcome.PRUNED, self._limited_by)
+        return self._together(size) if on and on == spent else [it for it in on if it not in spent]
 
     def _open_round(self) -> list[Trial]:
         with self._writer.together():  # half a round would compare some of the best with none of the others
@@ -273,7 +288,10 @@ class Referee:
             MissingEpochError: an earlier epoch of theirs is not known; nothing was taken in.
         """
         self._check_known(reports)
-        judged = {report.trial: self._take_in(report) for report in reports}
+        latest, judged = {report.trial: report.epoch for report in reports}, dict[int, Judgment]()
+        for epoch, alike in groupby(sorted(reports, key=_epoch), _epoch):
+            own = {report.trial: report for report in alike}
+            judged |= self._take_in([*own.values()], {it for it, last in latest.items() if last > epoch})
         on = [trial for trial, judgment in judged.items() if judgment is Judgment.GOES_ON]
         undecided = [trial for trial, judgment in judged.items() if judgment is Judgment.UNDECIDED]
         return Answer(on, undecided, self._due(on))
@@ -300,37 +318,64 @@ class Referee:
                 raise MissingEpochError(f"trial {number} has {epochs} epochs of {epoch - 1}")
             known[number] = max(epochs, epoch)
 
-    def _take_in(self, report: Point | Divergence) -> Judgment:
+    def _take_in(
+        self, reports: Sequence[Point | Divergence], gone_on: Collection[int]
+    ) -> dict[int, Judgment]:
+        """Take in what one epoch of some trials measured, of which these have gone on already.
+
+        All are judged before it is written down, since how many go on decides whether they do so now; who has
+        diverged comes first, as a rival to the others.
+        """
+        verdicts = {it.trial: self._judge(it) for it in sorted(reports, key=_measured)}
+        new = [it for it in reports if isinstance(it, Point) and verdicts[it.trial].new]
+        going = [it for it in new if verdicts[it.trial].judgment is Judgment.GOES_ON]
+        thinned = self._thinned(going, len(reports))
+        judged = {number: verdict.judgment for number, verdict in verdicts.items()}
+        for point in new:
+            judgment, notes, _ = verdicts[point.trial]
+            if judgment is not Judgment.STOPS:
+                waits = (thinned or judgment is Judgment.UNDECIDED) and point.trial not in gone_on
+                judgment = Judgment.UNDECIDED if waits and self._proposes else Judgment.GOES_ON
+            judged[point.trial] = self._note(point, judgment, notes)
+        return judged
+
+    def _judge(self, report: Point | Divergence) -> _Verdict:
         trial = self._history.trials[report.trial]
         if trial.ending:
-            return Judgment.STOPS
+            return _Verdict(Judgment.STOPS)
         if isinstance(report, Divergence):
             self._end(trial, Outcome.DIVERGED, report.reason, report.notes)
-            return Judgment.STOPS
+            return _Verdict(Judgment.STOPS)
         self._noted[trial.number] = report.notes
         if report.epoch <= trial.epochs:  # trained again after an interruption; the first measurement stands
             waits = report.epoch == trial.epochs and trial.number in self._undecided
-            return Judgment.UNDECIDED if waits else Judgment.GOES_ON
-        judgment, notes = self._judge(trial, report)
+            return _Verdict(Judgment.UNDECIDED if waits else Judgment.GOES_ON)
+        if not trial.proposal.searched:
+            return _Verdict(Judgment.GOES_ON, new=True)
+        return _Verdict(*self._study.report(trial.number, report.epoch, report.score), new=True)
+
+    def _thinned(self, going: Sequence[Point], of: int) -> bool:
+        """Whether a rung leaves so few of a stack that they wait for others to train on with."""
+        if not going or not self._plan.patient or going[0].epoch not in self._rungs.at:
+            return False
+        trials, epoch = [self._history.trials[it.trial] for it in going], going[0].epoch
+        seconds = going[0].seconds * (min(self._rungs.next(epoch), self._plan.epochs) - epoch)
+        few = thin(len(going), trials[0].at_most) and worth_company(len(going), of, seconds)
+        return few and all(trial.proposal.searched for trial in trials)
+
+    def _note(self, point: Point, judgment: Judgment, notes: Mapping[str, Any]) -> Judgment:
+        """Write down an epoch and what follows from it; return what becomes of the trial."""
+        trial, waits = self._history.trials[point.trial], judgment is Judgment.UNDECIDED
+        notes = {**notes, UNDECIDED: self._history.epochs + 1} if waits else notes
         with self._writer.together():  # a verdict that is durable without what follows from it would be lost
-            self._record(report if report.notes == notes else replace(report, notes=notes))
+            self._record(point if point.notes == notes else replace(point, notes=notes))
             if judgment is Judgment.STOPS or self._out_of_budget(trial):
                 self._end(trial, Outcome.PRUNED, "" if judgment is Judgment.STOPS else self._limited_by)
                 return Judgment.STOPS
-        if UNDECIDED in notes:
-            self._undecided.add(trial, self._history.epochs)
+        if waits:
+            self._undecided.add(trial, self._history.epochs, saved=False)
             self._custody.part(trial)
         return judgment
-
-    def _judge(self, trial: Trial, point: Point) -> tuple[Judgment, dict[str, Any]]:
-        if not trial.proposal.searched:
-            return Judgment.GOES_ON, {}
-        judgment, notes = self._study.report(trial.number, point.epoch, point.score)
-        if judgment is not Judgment.UNDECIDED:
-            return judgment, notes
-        if not self._proposes:
-            return Judgment.GOES_ON, notes  # no rivals will come
-        return judgment, {**notes, UNDECIDED: self._history.epochs + 1}
 
     def _out_of_budget(self, trial: Trial) -> bool:
         return trial.epochs < self._plan.epochs and self._spending.ends(trial)
@@ -338,6 +383,10 @@ class Referee:
     @property
     def _limited_by(self) -> str:
         return BUDGET if self._plan.frugal else TIMEOUT
+
+    def saved(self, trials: Collection[int]) -> None:
+        """Take in that undecided ones are saved, so that others can take them up."""
+        self._undecided.saved(trials)
 
     def tell(self, endings: Collection[Ending], reports: Sequence[Point | Divergence] = ()) -> None:
         """Take in the last reports and how trials ended; one that has ended already stays as it is.
@@ -364,6 +413,7 @@ class Referee:
         Returns whether the cohort had any trials.
         """
         trials = self._custody.let_go(cohort)
+        self._undecided.saved(self._undecided.left_by(cohort))  # as far as they ever will be
         for trial in trials:
             if not trial.ending:
                 self._lose(trial, reason)
@@ -390,6 +440,14 @@ class Referee:
         written = self._writer.append(record)
         self._history.add(written)
         return written
+
+
+def _epoch(report: Point | Divergence) -> int:
+    return report.epoch
+
+
+def _measured(report: Point | Divergence) -> bool:
+    return isinstance(report, Point)
 
 
 def _by_shape(history: History) -> dict[Config, Mapping[str, float]]:

@@ -53,8 +53,11 @@ WARNING: Final = "warning"
 """The note of an attempt that a person should read at once."""
 COSTS: Final = "costs"
 """The note of an attempt that tells what the trial takes, as far as that is a goal (`hpo.recipe.COSTS`)."""
+AT_ONCE: Final = "at once"
+AT_MOST: Final = "at most"
+"""The notes of an attempt that tell how many trials its worker trains at once, and how many it would."""
 UNDECIDED: Final = "undecided"
-"""The note of a point after which its trial waits, with no worker, until more rivals have got there.
+"""The note of a point after which its trial waits, with no worker, until more have got there.
 
 It says how many epochs the search had trained by then.
 """

@@ -45,6 +45,9 @@ class Referee(Protocol):
     def report(self, reports: Sequence[Point | Divergence]) -> Answer:
         """Return which trials go on, and which are undecided."""
 
+    def saved(self, trials: Collection[int]) -> None:
+        """Take in that undecided ones are saved, so that others can take them up."""
+
     def tell(self, endings: Sequence[Ending], reports: Sequence[Point | Divergence]) -> None:
         """Take in the last reports, and how trials ended."""
 
@@ -194,6 +197,10 @@ class Host:
         if self._stopping:
             raise Stopped
         return answer._replace(due={}) if self._referee.paused else answer
+
+    async def saved(self, trials: list[int]) -> None:
+        """Take in that undecided ones are saved, so that others can take them up."""
+        self._referee.saved(trials)
 
     async def tell(
         self, endings: list[Ending], reports: list[Point | Divergence], then: Sequence[Any] = ()

@@ -164,8 +164,8 @@ class _Walk:
     def _judge(self, point: Point) -> Iterator[Difference]:
         before = self._recorded(point)
         now, notes = self._study.report(point.trial, point.epoch, point.score)
-        need_not_wait = before is Judgment.GOES_ON and now is Judgment.UNDECIDED  # since no rivals would come
-        if before is not now and not need_not_wait:
+        stopped = Judgment.STOPS in (before, now)  # or else it waited, or not: for rivals, or for a stack
+        if before is not now and stopped:
             yield Difference(point.trial, point.epoch, "verdict", before.value, now.value)
         noted = {name: it for name, it in point.notes.items() if name != UNDECIDED}
         if _plain(noted) != _plain(notes):

@@ -145,6 +145,9 @@ class _Again:
         """The epochs to train: into one more where that one was cut short."""
         return self._trial.epochs + (self._trial.outcome in _BROKEN)
 
+    def saved(self, trials: Collection[int]) -> None:
+        """Take that in: nobody else would take them up."""
+
     def report(self, reports: Sequence[Point | Divergence]) -> Answer:
         """Take in an epoch, and end where the recorded training did."""
         (report,) = reports

@@ -20,15 +20,27 @@ from hpo.ordering import order
 from hpo.referee import Referee
 from hpo.settings import SearchSettings
 from hpo.tracking import sync
-from hpo.trial import COSTS, Answer, Divergence, Ending, MissingEpochError, Outcome, Point, Proposal
+from hpo.trial import (
+    AT_MOST,
+    AT_ONCE,
+    COSTS,
+    Answer,
+    Divergence,
+    Ending,
+    MissingEpochError,
+    Outcome,
+    Point,
+    Proposal,
+)
 
 
-def started(url: str, *words: str, lag: int = 0) -> str:
+def started(url: str, *words: str, lag: int = 0, at_work: int = 1) -> str:
     """Write down a new search, with what the machine would have decided, and return its name."""
     settings = SearchSettings.from_words(["recipe=cnn", f"store={url}", *words])
     ledger = Ledger(url)
     search = order(settings)
-    name = ledger.create_search(replace(search, settings={**search.settings, "lag": lag})).name
+    decided = {"lag": lag, "at_work": at_work}
+    name = ledger.create_search(replace(search, settings={**search.settings, **decided})).name
     ledger.close()
     return name
 
@@ -74,7 +86,8 @@ class Workers:
             self.hands[hand] = self._take(judge, hand)
             return self.hands[hand] is not None
         trials, epoch = held
-        kept = judge.report([of(trial, epoch) for trial in trials.values()]).on
+        kept, undecided, *_ = judge.report([of(trial, epoch) for trial in trials.values()])
+        judge.saved(undecided)
         if epoch == self.epochs:
             judge.tell([Ending(number, Outcome.FINISHED) for number in kept])
             kept = []
@@ -88,7 +101,7 @@ class Workers:
         if not trials:
             return None
         numbers = [trial.number for trial in trials]
-        notes = {"at once": len(trials)}
+        notes = {AT_ONCE: len(trials), AT_MOST: self.size}
         judge.attempt(cohort, numbers, f"worker-{hand}", notes)
         if self.weigh:
             costs = {str(trial.number): self.weigh(trial.config) for trial in trials}
@@ -185,17 +198,22 @@ class Perils:
             trials = {trial.number: trial for trial in taken}
             for epoch in range(1, self.epochs + 1):
                 yield
-                kept = line.report([of(trial, epoch) for trial in trials.values()]).on
+                kept, undecided, *_ = line.report([of(trial, epoch) for trial in trials.values()])
+                if undecided:
+                    line.saved(undecided)
                 trials = {number: trials[number] for number in kept}
                 if not trials:
                     break
             yield
             line.tell([Ending(number, Outcome.FINISHED) for number in trials])
 
-    def start(self, shift: str, method: str, reports: list[Any], then: tuple[()], waited: bool) -> Passing:
-        """Let a report be under way."""
-        assert not then
-        assert not waited
+    def start(self, shift: str, method: str, *words: Any) -> Passing:
+        """Let a question be under way; that something is saved gets there at once."""
+        if method == "saved":
+            self.judge.saved(*words)
+            return Passing(list, self.random)
+        reports, *how = words
+        assert how == [(), False]
         self.passing[shift] = Passing(lambda: self.call(method, reports), self.random)
         return self.passing[shift]
 

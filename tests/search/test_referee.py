@@ -220,7 +220,7 @@ def test_who_takes_trials_up_is_noted_with_them_and_once(url):
     for trial in history_of(url, name).trials.values():
         (attempt,) = trial.attempts
         assert (attempt.worker, attempt.cohort) == ("host/1", "c")
-        assert attempt.notes == {"at once": 2, "because": "2 at a time, as asked for"}
+        assert attempt.notes == {"at once": 2, "at most": 2, "because": "2 at a time, as asked for"}
 
 
 def test_a_trial_that_is_taken_up_again_is_no_longer_the_other_cohorts(url):

@@ -28,9 +28,10 @@ NEXT = 4
 class Search:
     """A search whose trials measure what a test says, one after the other; a third passes at a rung."""
 
-    def __init__(self, url, *words):
+    def __init__(self, url, *words, at_work=1):
         self.url = url
-        self.name = started(url, f"epochs={EPOCHS}", "sampler=random", "confirm=0", *words)
+        words = (f"epochs={EPOCHS}", "sampler=random", "confirm=0", *words)
+        self.name = started(url, *words, at_work=at_work)
         self.judge = new_referee(url, self.name)
         self.cohorts = 0
 
@@ -47,6 +48,7 @@ class Search:
         for epoch in range(1, until + 1):
             answer = self.judge.report([Point(number, epoch, cost, cost, cost, 0.1, 1.0, 1.0, 0.01)])
             if number not in answer.on:
+                self.judge.saved(answer.undecided)
                 return number, epoch, number in answer.undecided
         if until == EPOCHS:
             self.judge.tell([Ending(number, Outcome.FINISHED)])
@@ -187,6 +189,156 @@ def test_where_rivals_may_never_come_or_must_not_be_known_nobody_waits(url, word
     assert bool(waited) == (not words)
 
 
+class Stacked(Search):
+    """A search whose workers would train eight at once; so far it knows the baseline and six that are bad."""
+
+    SIZE = 8
+
+    def __init__(self, url, *words, at_work=1):
+        super().__init__(url, *words, at_work=at_work)
+        self.train(5.0)
+        for number in range(6):
+            self.train(9.0 + number)
+
+    def take_up(self, size=SIZE):
+        self.cohorts += 1
+        hand = self.judge.take_up(f"cohort {self.cohorts}", size, "host/1", "")
+        return [trial.number for trial in hand.trials]
+
+    def rung(self, trials, good, epochs=(1, RUNG), seconds=0.01):
+        """Train these to a rung, where so many of them are the best; return the last answer."""
+        for epoch in epochs:
+            costs = {number: 1.0 if place < good else 20.0 for place, number in enumerate(trials)}
+            points = [Point(it, epoch, cost, cost, cost, 0.1, 1, 1, seconds) for it, cost in costs.items()]
+            answer = self.judge.report(points)
+        return answer
+
+    def thinned(self, good):
+        """Train another stack to its first rung, and save those who are left of it."""
+        trials = self.take_up()
+        answer = self.rung(trials, good)
+        self.judge.saved(answer.undecided)
+        return [*answer.on], [*answer.undecided]
+
+
+class TestStacks:
+    """Who is left of a thin stack trains on with others that have come as far."""
+
+    @pytest.fixture
+    def stacks(self, url, space):
+        return lambda *words: Stacked(url, space, *(words or ("trials=100",)))
+
+    def test_who_is_left_of_a_thin_stack_waits_until_there_are_enough_for_another(self, stacks):
+        it = stacks()
+        on, first = it.thinned(2)
+        assert (on, len(first)) == ([], 2)
+        on, second = it.thinned(2)
+        assert (on, len(second)) == ([], 2)
+        assert it.take_up() == first + second
+        assert it.history.trials[first[0]].undecided is None
+        assert len(it.take_up()) == it.SIZE
+
+    def test_where_it_takes_longer_to_save_them_than_to_train_they_go_on(self, stacks):
+        it = stacks()
+        trials = it.take_up()
+        assert len(it.rung(trials, 2, seconds=0.0001).on) == 2
+
+    def test_half_of_a_stack_goes_on(self, stacks):
+        on, undecided = stacks().thinned(4)
+        assert (len(on), undecided) == (4, [])
+
+    def test_who_trains_one_at_a_time_goes_on(self, stacks):
+        it = stacks()
+        trials = it.take_up(1)
+        assert it.rung(trials, 1).on == trials
+
+    def test_those_of_different_epochs_do_not_train_together(self, stacks):
+        it = stacks()
+        _, first = it.thinned(2)
+        _, second = it.thinned(3)
+        assert it.take_up() == first + second
+        answer = it.rung(first + second, 3, range(RUNG + 1, NEXT + 1))
+        it.judge.saved(answer.undecided)
+        assert answer.undecided == (first + second)[:3]
+        _, third = it.thinned(3)
+        assert len(it.take_up()) == it.SIZE
+        _, fourth = it.thinned(3)
+        assert it.take_up() == third + fourth
+
+    def test_nobody_is_handed_on_who_is_not_saved_yet(self, stacks):
+        it = stacks()
+        trials = [it.take_up(), it.take_up()]
+        waiting = [it.rung(own, 2).undecided for own in trials]
+        assert len(it.take_up()) == it.SIZE
+        it.judge.saved(waiting[0])
+        assert len(it.take_up()) == it.SIZE
+        it.judge.saved(waiting[1])
+        assert it.take_up() == waiting[0] + waiting[1]
+
+    def test_if_its_worker_dies_before_it_is_saved_it_is_handed_on_all_the_same(self, stacks):
+        it = stacks()
+        first = it.rung(it.take_up(), 4 - 1).undecided
+        cohort = it.history.trials[first[0]].cohort
+        it.judge.lost(cohort, "it was killed")
+        _, second = it.thinned(2)
+        assert it.take_up() == first + second
+        assert it.history.trials[first[0]].outcome is None
+
+    def test_they_are_judged_again_by_whoever_came_meanwhile(self, stacks):
+        it = stacks()
+        _, first = it.thinned(3)
+        better = it.take_up()
+        for epoch in (1, RUNG):
+            answer = it.judge.report([Point(n, epoch, 0.1, 0.1, 0.1, 0.1, 1.0, 1.0, 0.01) for n in better])
+        assert answer.on
+        it.take_up()
+        assert {it.history.trials[number].outcome for number in first} == {Outcome.PRUNED}
+
+    def test_they_wait_no_longer_than_a_whole_stack_would_train_twice(self, stacks):
+        it = stacks()
+        _, first = it.thinned(2)
+        until = it.history.trials[first[0]].undecided + 2 * (NEXT - RUNG) * it.SIZE
+        while it.history.epochs < until:
+            trials = it.take_up()
+            assert not {*trials} & {*first}
+            it.rung(trials, 0)
+        assert it.take_up() == first
+
+    @pytest.mark.parametrize(("workers", "shares"), [(1, [3]), (2, [2, 1])])
+    def test_when_no_others_will_come_the_workers_share_those_who_wait(self, url, space, workers, shares):
+        it = Stacked(url, space, "trials=23", at_work=workers)
+        it.thinned(3)
+        last = it.take_up()
+        assert len(last) == it.SIZE
+        assert len(it.rung(last, 2).on) == 2  # for whom no others will come, either
+        assert [len(it.take_up()) for _ in shares] == shares
+
+    def test_a_referee_made_again_knows_who_waits_and_how_many_would_train_at_once(self, stacks):
+        it = stacks()
+        _, first = it.thinned(2)
+        second = it.take_up()
+        it.judge.flush()
+        it.judge = new_referee(it.url, it.name)
+        answer = it.rung(second, 2)
+        it.judge.saved(answer.undecided)
+        assert answer.on == []
+        assert it.take_up() == [*first, *answer.undecided]
+
+    def test_who_has_gone_on_since_is_not_made_to_wait(self, stacks):
+        """A referee that died may have known of fewer rivals, or of none that trained beside it."""
+        it = stacks()
+        trials = it.take_up()
+        points = [
+            Point(number, epoch, cost, cost, cost, 0.1, 1.0, 1.0, 0.01)
+            for epoch in (1, RUNG, RUNG + 1)
+            for number, cost in zip(trials, [1.0, 1.0, *[20.0] * 6], strict=True)
+            if epoch <= RUNG or cost < 2
+        ]
+        assert it.judge.report(points).on == trials[:2]
+        assert it.judge.ready
+        assert not {*it.take_up()} & {*trials}
+
+
 def search_of(folder, *words):
     settings = SearchSettings.from_words(
         [f"recipe={TINY}", f"store=sqlite:///{folder}/hpo.db", "sampler=random", *words]
@@ -202,7 +354,7 @@ def search_of(folder, *words):
 def trained(folder, at_once, *words):
     """Train a search's trials cohort by cohort, as one worker does; return its history."""
     folder.mkdir()
-    ledger, found = search_of(folder, f"epochs={EPOCHS}", "trials=8", "confirm=0", *words)
+    ledger, found = search_of(folder, f"epochs={EPOCHS}", f"trials={8 * at_once}", "confirm=0", *words)
     plan = Plan.of(found)
     judge = Referee(ledger.url, found.name, ledger.open_session(found))
     job = replace(Job.of(plan, Shelf.of(plan, ledger.url)), at_once=at_once)
@@ -220,7 +372,7 @@ def curve(trial):
     return [replace(point, at=0, seq=0, seconds=0, notes={}) for point in trial.points]
 
 
-@pytest.mark.parametrize("at_once", [1, 2])
+@pytest.mark.parametrize("at_once", [1, 2, 4])
 def test_it_goes_on_from_where_it_was_saved_as_if_it_had_not_waited(tmp_path, monkeypatch, at_once):
     # A bias before batch normalization has no gradient but rounding, of which Adam makes whole steps.
     (tmp_path / "plain.yaml").write_text(
