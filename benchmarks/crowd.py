@@ -90,6 +90,8 @@ def train(line: Any, cohort: str, given: argparse.Namespace, tally: Tally) -> No
         tally.trained += EPOCH_SECONDS
         reports = [measured(number, config, epoch) for number, config in live.items()]
         answer = tally.hear(line.report, reports)
+        if answer.undecided:
+            tally.wait(line.saved, answer.undecided)
         tally.points += len(reports)
         live = {number: live[number] for number in answer.on}
         if not live:
@@ -197,6 +199,7 @@ def idling(make: Callable[[], Any]) -> Any:
             return self._busy - before
 
         async def leave(self, *_: Any) -> None: ...
+        async def saved(self, *_: Any) -> None: ...
         async def tell(self, *_: Any) -> None: ...
 
         async def take_up(self, _: str, size: int, *__: Any) -> Any:

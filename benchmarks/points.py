@@ -54,7 +54,8 @@ class Cohorts:
 
         kind = "rung" if epoch in self._rungs else "between"
         reports = [measured(number, config, epoch) for number, config in live.items()]
-        kept = self.clocks[kind](lambda: self._judge.report(reports).on)
+        kept, undecided, *_ = self.clocks[kind](lambda: self._judge.report(reports))
+        self._judge.saved(undecided)
         self.counts[kind] += len(reports)
         if epoch == self._epochs and kept:
             self.counts["tell"] += len(kept)

@@ -11,6 +11,7 @@ import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import groupby
+from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -289,7 +290,8 @@ class Referee:
         """
         self._check_known(reports)
         latest, judged = {report.trial: report.epoch for report in reports}, dict[int, Judgment]()
-        for epoch, alike in groupby(sorted(reports, key=_epoch), _epoch):
+        of = attrgetter("epoch")
+        for epoch, alike in groupby(sorted(reports, key=of), of):
             own = {report.trial: report for report in alike}
             judged |= self._take_in([*own.values()], {it for it, last in latest.items() if last > epoch})
         on = [trial for trial, judgment in judged.items() if judgment is Judgment.GOES_ON]
@@ -326,7 +328,8 @@ class Referee:
         All are judged before it is written down, since how many go on decides whether they do so now; who has
         diverged comes first, as a rival to the others.
         """
-        verdicts = {it.trial: self._judge(it) for it in sorted(reports, key=_measured)}
+        diverged_first = sorted(reports, key=lambda it: isinstance(it, Point))
+        verdicts = {it.trial: self._judge(it) for it in diverged_first}
         new = [it for it in reports if isinstance(it, Point) and verdicts[it.trial].new]
         going = [it for it in new if verdicts[it.trial].judgment is Judgment.GOES_ON]
         thinned = self._thinned(going, len(reports))
@@ -440,14 +443,6 @@ class Referee:
         written = self._writer.append(record)
         self._history.add(written)
         return written
-
-
-def _epoch(report: Point | Divergence) -> int:
-    return report.epoch
-
-
-def _measured(report: Point | Divergence) -> bool:
-    return isinstance(report, Point)
 
 
 def _by_shape(history: History) -> dict[Config, Mapping[str, float]]:

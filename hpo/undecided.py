@@ -25,8 +25,8 @@ _PATIENCE: Final = 2
 """So many times as long as its stack would train to its next rung, a trial waits at most."""
 _THIN: Final = 0.5
 """Of the trials that a worker would train at once; with fewer, a stack is thin."""
-_WORTH: Final = 0.005
-"""The seconds that a trial must gain by company at the most; half of that takes it to be saved and read."""
+_WORTH: Final = 0.02
+"""The seconds that a trial must gain by company, at the most: to be saved, taken up and read takes half."""
 
 
 def thin(trials: int, size: int) -> bool:

@@ -10,6 +10,7 @@ from hpo.config import Config
 from hpo.errors import LedgerError
 from hpo.job import Job
 from hpo.line import Line
+from hpo.shelf import Shelf
 from hpo.training.words import VOCABULARY
 from hpo.trial import Answer, Choice, Hand, Outcome, Point, Proposal, Sizing
 
@@ -212,6 +213,22 @@ def test_a_baseline_that_fails_where_others_do_not_leaves_one_at_a_time():
     cohort.train(own, "d", referee)
     assert referee.choice.size == 1
     assert "could not be measured (TypeError" in referee.choice.reason
+
+
+def test_of_who_is_undecided_it_says_so_when_others_can_take_it_up(tmp_path):
+    shelf = Shelf(str(tmp_path), "search", 60.0)
+
+    class Waiting(Listening):
+        def report(self, reports):
+            super().report(reports)
+            return Answer([], [report.trial for report in reports])
+
+        def saved(self, trials):
+            self.kept = {number: shelf.find(self.trials[number])[0].snapshot.epoch for number in trials}
+
+    referee = Waiting({}, {})
+    cohort.train(job(at_once=2, shelf=shelf), "c", referee)
+    assert (referee.kept, referee.told) == ({0: 1, 1: 1}, [])
 
 
 def test_it_says_whether_there_was_a_trial():

@@ -222,6 +222,15 @@ def test_a_referee_that_missed_something_in_passing_is_told_all_again():
     assert end.waited == [[2, 3], [1, 2, 3]]
 
 
+def test_that_a_trial_is_saved_is_said_and_not_waited_for():
+    said, end = [], FarEnd()
+    line = Line(end.call, start=lambda *words: said.append(words))
+    line.saved({3})
+    assert (said, end.heard) == ([("saved", [3])], [])
+    Line(end.call).saved({3})
+    assert end.heard == [("saved", None)]
+
+
 def test_a_cohort_takes_nothing_along_of_the_one_before():
     end = FarEnd(due=2)
     line = line_to(end)
