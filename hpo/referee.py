@@ -45,7 +45,7 @@ from hpo.trial import (
     Proposal,
     R,
 )
-from hpo.undecided import Undecided, thin, worth_company
+from hpo.undecided import Undecided
 from hpo.wish import Wish
 
 if TYPE_CHECKING:
@@ -164,9 +164,11 @@ class Referee:
 
     def _together(self, size: int) -> list[Trial]:
         """Take those of the undecided that go on; end who is beaten, or for whom nothing is left."""
+        self._look_ahead()
         trained: float = self._history.epochs
         if not self._proposes:  # nobody will come with whom to share a stack
-            trained, size = math.inf, min(size, math.ceil(len(self._undecided) / self._plan.at_work))
+            left = sum(trial.proposal.searched for trial in self._history.running)
+            trained, size = math.inf, min(size, math.ceil(left / self._plan.at_work))
         stops, on = self._undecided.decide(trained, size)
         for trial in stops:
             self._end(trial, Outcome.PRUNED)
@@ -359,12 +361,10 @@ class Referee:
 
     def _thinned(self, going: Sequence[Point], of: int) -> bool:
         """Whether a rung leaves so few of a stack that they wait for others to train on with."""
-        if not going or not self._plan.patient or going[0].epoch not in self._rungs.at:
+        trials = [self._history.trials[it.trial] for it in going]
+        if not trials or not self._plan.patient or not all(it.proposal.searched for it in trials):
             return False
-        trials, epoch = [self._history.trials[it.trial] for it in going], going[0].epoch
-        seconds = going[0].seconds * (min(self._rungs.next(epoch), self._plan.epochs) - epoch)
-        few = thin(len(going), trials[0].at_most) and worth_company(len(going), of, seconds)
-        return few and all(trial.proposal.searched for trial in trials)
+        return self._undecided.want_company(trials, of, going[0])
 
     def _note(self, point: Point, judgment: Judgment, notes: Mapping[str, Any]) -> Judgment:
         """Write down an epoch and what follows from it; return what becomes of the trial."""

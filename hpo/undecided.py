@@ -12,14 +12,14 @@ wait, too, and then train with others of the same epoch.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, NamedTuple
 
 from hpo.history import Trial
 from hpo.rungs import Rungs
-from hpo.trial import Judgment
+from hpo.trial import Judgment, Point
 
 _PATIENCE: Final = 2
 """So many times as long as its stack would train to its next rung, a trial waits at most."""
@@ -27,20 +27,6 @@ _THIN: Final = 0.5
 """Of the trials that a worker would train at once; with fewer, a stack is thin."""
 _WORTH: Final = 0.02
 """The seconds that a trial must gain by company, at the most: to be saved, taken up and read takes half."""
-
-
-def thin(trials: int, size: int) -> bool:
-    """Whether so many trials are too few for a worker that would train `size` at once."""
-    return trials < _THIN * size
-
-
-def worth_company(left: int, of: int, seconds: float) -> bool:
-    """Whether it is worth it to save those that are left of a stack, for others to join them.
-
-    They train so many `seconds` each to their next rung, in a stack of as many as they were; in what is left
-    of it as many times longer as there are fewer, at the most: where steps take what a single trial's take.
-    """
-    return seconds * (of / left - 1) >= _WORTH
 
 
 class Decided(NamedTuple):
@@ -81,9 +67,28 @@ class Undecided:
 
     def add(self, trial: Trial, trained: int, *, saved: bool) -> None:
         """Let a trial wait, as many epochs as the search has `trained` by now."""
-        stretch = min(rung for rung in self._rungs if rung > trial.epochs) - trial.epochs
-        until = trained + _PATIENCE * stretch * trial.at_most
+        until = trained + _PATIENCE * self._stretch(trial.epochs) * trial.at_most
         self._waiting[trial.number] = _Waiting(trial, until, saved)
+
+    def want_company(self, left: Sequence[Trial], of: int, point: Point) -> bool:
+        """Whether a rung leaves so few of a stack that it is worth it to save them, for others to join them.
+
+        They go on for a while, in a stack of as many as they were; in what is left of it as many times longer
+        as there are fewer, at the most: where a step takes what a single trial's takes.
+
+        Args:
+            left: who is to go on of a stack.
+            of: how many these were in their last epoch.
+            point: what one of them measured in that.
+        """
+        if point.epoch not in self._rungs or not _thin(len(left), left[0].at_most):
+            return False
+        seconds = self._stretch(point.epoch) * point.seconds
+        return seconds * (of / len(left) - 1) >= _WORTH
+
+    def _stretch(self, epoch: int) -> int:
+        """Return how many epochs there are from this one to the next rung, or the end."""
+        return min((rung for rung in self._rungs if rung > epoch), default=epoch) - epoch
 
     def saved(self, trials: Collection[int]) -> None:
         """Take in that these can be taken up from now on."""
@@ -122,10 +127,15 @@ class Undecided:
         return Decided(stops, on)
 
 
+def _thin(trials: int, size: int) -> bool:
+    """Whether so many trials are too few for a worker that would train `size` at once."""
+    return trials < _THIN * size
+
+
 def _together(waiting: list[_Waiting], trained: float, size: int) -> list[Trial]:
     """Return the first of these that go on together."""
     for _, alike in groupby(waiting, key=lambda it: it.trial.epochs):
         group = [*alike]
-        if not thin(len(group), size) or any(it.until <= trained for it in group):
+        if not _thin(len(group), size) or any(it.until <= trained for it in group):
             return [it.trial for it in group[:size]]
     return []

@@ -304,13 +304,13 @@ class TestStacks:
             it.rung(trials, 0)
         assert it.take_up() == first
 
-    @pytest.mark.parametrize(("workers", "shares"), [(1, [3]), (2, [2, 1])])
-    def test_when_no_others_will_come_the_workers_share_those_who_wait(self, url, space, workers, shares):
+    @pytest.mark.parametrize(("workers", "last", "shares"), [(1, 2, [3]), (2, 0, [2, 1]), (2, 2, [3])])
+    def test_when_no_others_will_come_each_worker_has_its_share(self, url, space, workers, last, shares):
         it = Stacked(url, space, "trials=23", at_work=workers)
         it.thinned(3)
-        last = it.take_up()
-        assert len(last) == it.SIZE
-        assert len(it.rung(last, 2).on) == 2  # for whom no others will come, either
+        trials = it.take_up()
+        assert len(trials) == it.SIZE
+        assert len(it.rung(trials, last).on) == last  # for whom no others will come, either
         assert [len(it.take_up()) for _ in shares] == shares
 
     def test_a_referee_made_again_knows_who_waits_and_how_many_would_train_at_once(self, stacks):
