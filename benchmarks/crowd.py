@@ -65,16 +65,14 @@ class Tally:
 def work(wire: Any, name: str, given: argparse.Namespace, tally: Tally) -> None:
     """Work shift after shift, as hpo.cluster.placement does in a process that is not new."""
     from hpo.cluster.node import Place
-    from hpo.cluster.shift import Cohorts, length
+    from hpo.cluster.shift import cohorts, length
     from hpo.line import Line
 
     time.sleep(random.random() * EPOCH_SECONDS)
     for count in itertools.count():
         shift = f"{name}-{count}"
-        cohorts = Cohorts(shift, length(given.workers))
         line = Line(wire.call, [Place("", 0, 0)], wire.start)
-        line.following = cohorts.following
-        for cohort in cohorts:
+        for cohort in cohorts(shift, length(given.workers), line):
             train(line, cohort, given, tally)
         tally.wait(wire.start, "leave", shift)
 

@@ -145,6 +145,11 @@ class Line:
         self._live -= {*trials} - {*on}
         return Answer(on, undecided)
 
+    @property
+    def handed(self) -> bool:
+        """Whether the next cohort's trials were handed ahead."""
+        return self._next is not None
+
     def saved(self, trials: Collection[int]) -> None:
         """Say that these, which are undecided, are saved; nobody waits for that."""
         (self._start or self._call)("saved", [*trials])

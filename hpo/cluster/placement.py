@@ -24,7 +24,7 @@ from hpo.cluster.host import Host, Referee
 from hpo.cluster.last_words import leave_last_words
 from hpo.cluster.node import Place, pinned, this_node
 from hpo.cluster.order import Order
-from hpo.cluster.shift import Cohorts, length
+from hpo.cluster.shift import cohorts, length
 from hpo.cluster.wire import Wire
 from hpo.errors import HpoError, SearchError
 from hpo.line import Line
@@ -156,11 +156,9 @@ def _trainable() -> type:
             return True
 
         def step(self) -> dict[str, Any]:
-            cohorts, here = Cohorts(self.shift, self.seconds), [Place.of(os.getpid())]
-            line = Line(self.wire.call, here, self.wire.start, self.within)
-            line.following = cohorts.following
+            line = Line(self.wire.call, [Place.of(os.getpid())], self.wire.start, self.within)
             with suppress(Stopped):
-                for cohort in cohorts:
+                for cohort in cohorts(self.shift, self.seconds, line):
                     if not self.work(cohort, line, self.crew):
                         break
             self.wire.start("leave", self.shift)

@@ -9,8 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from itertools import count
+from functools import partial
+from itertools import count, pairwise
 from typing import Final
+
+from hpo.line import Line
 
 _SECONDS: Final = 10.0
 _TUNE_SECONDS: Final = 0.05
@@ -22,23 +25,23 @@ def length(workers: int) -> float:
     return max(_SECONDS, workers * _TUNE_SECONDS / _SHARE)
 
 
-class Cohorts:
-    """The names of a shift's cohorts, one at least, until so many seconds are over."""
+def cohorts(
+    shift: str, seconds: float, line: Line, clock: Callable[[], float] = time.monotonic
+) -> Iterator[str]:
+    """Yield the names of a shift's cohorts, one at least, until so many seconds are over.
 
-    def __init__(self, shift: str, seconds: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._names = (f"{shift}.{number}" for number in count())
-        self._next, self._clock, self._until = next(self._names), clock, clock() + seconds
+    Before that the line may ask for the next one's trials ahead; if it has them, that one comes in any case.
+    """
+    until, names = clock() + seconds, (f"{shift}.{number}" for number in count())
+    for name, following in pairwise(names):
+        line.following = partial(_in_time, following, until, clock)
+        yield name
+        if not line.handed and clock() >= until:
+            return
 
-    def __iter__(self) -> Iterator[str]:
-        while name := self.following():
-            self._next = ""
-            yield name
 
-    def following(self) -> str:
-        """Return the cohort that comes next, which then does come; "" if the shift is over."""
-        if not self._next and self._clock() < self._until:
-            self._next = next(self._names)
-        return self._next
+def _in_time(name: str, until: float, clock: Callable[[], float]) -> str:
+    return name if clock() < until else ""
 
 
 def shift_of(cohort: str) -> str:

@@ -12,7 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from hpo.cluster.shift import Cohorts, shift_of
+from hpo.cluster.shift import cohorts, shift_of
 from hpo.history import History, State
 from hpo.ledger import Ledger
 from hpo.line import Line
@@ -188,10 +188,8 @@ class Perils:
 
     def work(self, shift: str) -> Iterator[None]:
         """A worker, which can die wherever it yields."""
-        cohorts = Cohorts(shift, self.epochs, self.clock)
         line = Line(self.call, start=functools.partial(self.start, shift), clock=self.clock)
-        line.following = cohorts.following
-        for cohort in cohorts:
+        for cohort in cohorts(shift, self.epochs, line, self.clock):
             taken = line.take_up(cohort, self.size, shift, "", alike=self.random.random() < 0.7)
             if not taken:
                 break

@@ -272,6 +272,7 @@ class TestTheNextCohort:
         line = self.cohorts(end)
         line.tell([Ending(0, Outcome.FINISHED)])
         assert end.asked == [("d", 2, "host/1", "why", "here")]
+        assert line.handed
         assert [trial.number for trial in line.take_up("d", 2, "host/1", "why")] == [7]
         assert [method for method, _ in end.heard] == ["take_up", "tell"]
 
@@ -288,6 +289,7 @@ class TestTheNextCohort:
         end = Generous()
         line = self.cohorts(end)
         assert line.report([point(2)]).on == [0]
+        assert not line.handed
         line.take_up("d", 2, "host/1", "why")
         assert [method for method, _ in end.heard] == ["take_up", "report", "take_up"]
 

@@ -11,7 +11,7 @@ from simulation import history_of, referee, started
 from hpo import cluster
 from hpo.cluster.host import Host
 from hpo.cluster.node import Place
-from hpo.cluster.shift import Cohorts, length, shift_of
+from hpo.cluster.shift import cohorts, length, shift_of
 from hpo.hardware import Share
 from hpo.ledger import Ledger
 from hpo.referee import Referee
@@ -21,13 +21,36 @@ PLACE = Place("", 0, 0)
 POINT = Point(0, 1, 1.0, 1.0, 1.0, 0.1, 1.0, 1.0, 0.01)
 
 
+class Told:
+    """A line that was handed nothing ahead, unless a test says so."""
+
+    handed, following = False, str
+
+
 def test_it_takes_up_one_cohort_after_another_until_its_time_is_over():
     clock = count(100, 4)
-    assert list(Cohorts("a_1", 10, lambda: next(clock))) == ["a_1.0", "a_1.1", "a_1.2"]
+    assert list(cohorts("a_1", 10, Told(), lambda: next(clock))) == ["a_1.0", "a_1.1", "a_1.2"]
 
 
 def test_however_short_there_is_one_cohort():
-    assert list(Cohorts("a", 0)) == ["a.0"]
+    assert list(cohorts("a", 0, Told())) == ["a.0"]
+
+
+def test_before_its_time_is_over_the_line_may_ask_for_the_next_one_ahead():
+    line, clock = Told(), iter([0, 6, 6, 12, 12])
+    asked = [line.following() for _ in cohorts("a", 10, line, lambda: next(clock))]
+    assert asked == ["a.1", ""]
+
+
+@pytest.mark.parametrize(("handed", "names"), [(True, ["a.0", "a.1"]), (False, ["a.0"])])
+def test_what_the_line_was_handed_ahead_does_come_and_what_it_has_only_asked_for_does_not(handed, names):
+    """Who trains for an hour after it has asked goes back to Tune after that."""
+    line, clock, found = Told(), iter([0, 0, 3600, 3600]), []
+    for name in cohorts("a", 10, line, lambda: next(clock)):
+        found.append(name)
+        line.following()
+        line.handed = handed and len(found) == 1
+    assert found == names
 
 
 @pytest.mark.parametrize("name", ["a_1", "a_1.0", "a_1.12"])
@@ -81,15 +104,6 @@ def test_a_worker_that_dies_loses_what_it_has_in_its_last_cohort(url):
         assert [it.number for it in taken.trials] == [1]
 
     assert [trial.tries for trial in hosted(url, story).trials.values()] == [1, 2]
-
-
-def test_one_that_was_named_does_come_though_the_time_is_over():
-    clock = count(100, 4)
-    cohorts = Cohorts("a", 5, lambda: next(clock))
-    assert [(name, cohorts.following(), cohorts.following()) for name in cohorts] == [
-        ("a.0", "a.1", "a.1"),
-        ("a.1", "", ""),
-    ]
 
 
 @pytest.mark.parametrize("word", ["report", "tell"])
