@@ -140,8 +140,9 @@ class Plan:
     def patient(self) -> bool:
         """Whether a trial may wait, saved, for rivals to be judged by.
 
-        A deterministic search judges by what it knew at the proposal, and one with several goals by rivals
-        that cost no more, of which none may ever come. Shards of a model are not saved.
+        Only the ladder leaves any undecided. A deterministic search judges by what it knew at the proposal,
+        and one with several goals by rivals that cost no more, of which none may ever come. Shards of a model
+        are not saved.
         """
         sharded = self.setting("workers_per_trial") > 1 and self.setting("parallel") == "fsdp"
         impatient = self.search.lag or self.search.objective.beside or sharded

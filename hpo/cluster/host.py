@@ -177,13 +177,14 @@ class Host:
         Raises:
             Stopped: what was reported is taken in, and nobody goes on.
         """
-        for shift in {self._shift_of[it.trial] for it in reports if it.trial in self._shift_of}:
+        shifts = {self._shift_of[it.trial] for it in reports if it.trial in self._shift_of}
+        for shift in shifts:
             self._watch.hear(shift)
         answer = self._referee.report(reports)
         self._soon()
         if not waited:
             return self._in_passing(answer)
-        await self._going(*{self._shift_of[number] for number in answer.on if number in self._shift_of})
+        await self._going(*shifts)
         if self._stopping:
             await self._durable()
             raise Stopped

@@ -14,7 +14,7 @@ from hpo.cluster.node import Place
 from hpo.cluster.watch import Watch
 from hpo.history import State
 from hpo.ledger import Ledger
-from hpo.trial import Answer, Ending, Outcome
+from hpo.trial import Answer, Divergence, Ending, Outcome
 from hpo.wish import Wish
 
 
@@ -114,6 +114,32 @@ def test_workers_wait_in_a_pause_and_do_not_hang(url, monkeypatch):
         here._stopping = True
         with pytest.raises(host.Stopped):
             await asyncio.wait_for(waiting, 20)
+        here._looking.cancel()
+
+    asyncio.run(story())
+    ledger.close()
+
+
+def test_in_a_pause_who_has_nothing_left_to_train_is_not_taken_for_hung(url):
+    name = started(url)
+    judge, ledger = referee(url, name), Ledger(url)
+
+    async def story():
+        here = Host(lambda: judge)
+        here._watch = Watch(0.3, count(0, 0.01).__next__)
+        (trial,) = (await here.take_up("c", 1, "host/1", "", Place("", 0, 0))).trials
+        ledger.note_wish(ledger.search(name), Wish(paused=True))
+        while not judge.paused:
+            await asyncio.sleep(0.01)
+        diverged = Divergence(trial.number, 1, 3, 1.0, 1.0)
+        waiting = asyncio.create_task(here.report([diverged]))
+        for _ in range(20):  # of thirty looks and more
+            await asyncio.sleep(0.04)
+            assert [here._watch.look() for _ in range(2)] == [[], []]
+        assert not waiting.done()
+        ledger.note_wish(ledger.search(name), Wish())
+        assert (await asyncio.wait_for(waiting, 20)).on == []
+        await here.flush()
         here._looking.cancel()
 
     asyncio.run(story())
