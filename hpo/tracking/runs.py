@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 import json
-import random
 import tempfile
 import time
 from collections.abc import Mapping
@@ -28,6 +27,13 @@ PICTURES: Final = "hpo.pictures"
 NOTE: Final = "mlflow.note.content"
 PARENT: Final = "mlflow.parentRunId"
 TRANSCRIPT: Final = "ledger.jsonl.gz"
+
+# Seconds in which one that has made a run too, and sees another, takes its own back.
+_PATIENCE: Final = 5.0
+
+
+def _id(run: Run) -> str:
+    return str(run.info.run_id)
 
 
 class Runs:
@@ -65,8 +71,7 @@ class Runs:
     ) -> Run:
         """Return the one run with these tags.
 
-        MLflow cannot make a run only if there is none, and `hpo sync` may be at it at the same time. Of two
-        who have just made one, the second at least sees both and takes its own back.
+        MLflow cannot make a run only if there is none, and `hpo sync` may be at it at the same time.
         """
         while not (found := self._find(key)):
             made = self._client.create_run(
@@ -75,11 +80,23 @@ class Runs:
                 tags={**self._tags, **key, **(tags or {})},
                 run_name=name,
             )
-            if len(self._find(key)) == 1:
+            if self._stays(made, key):
                 return made
             self._client.delete_run(made.info.run_id)
-            time.sleep(random.random())
-        return found[0]
+        return min(found, key=_id)
+
+    def _stays(self, made: Run, key: Mapping[str, str]) -> bool:
+        """Decide between two who have just made the same run: has the other one taken its own back?
+
+        The second at least sees both. Where both do, the first by its id stays: it waits until the other is
+        gone, for who takes a run over must not lose it. An other that stays had not seen this one.
+        """
+        until = time.monotonic() + _PATIENCE
+        while len(found := self._find(key)) > 1:
+            if min(found, key=_id).info.run_id != made.info.run_id or time.monotonic() > until:
+                return False
+            time.sleep(0.05)
+        return True
 
     def _introduce(self, search: Search) -> None:
         message = Message()

@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError, Event, Timer
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -386,9 +387,40 @@ def test_two_that_make_a_run_at_the_same_moment_agree_on_one(
     monkeypatch.setattr(MlflowClient, "create_run", make_together)
     with ThreadPoolExecutor(2) as pool:
         sent = [pool.submit(upload, tape, uri) for _ in range(2)]
-    assert all(it.exception() is None for it in sent)
+    assert [it.exception() for it in sent] == [None, None]
     assert set(runs(uri)) == {"cnn-1", "cnn-1/000"}
     assert len(client(uri).get_metric_history(runs(uri)["cnn-1/000"].info.run_id, "lr")) == 2
+
+
+def test_of_two_that_made_a_run_nobody_takes_one_that_is_about_to_go(
+    new_tape: type[Tape], uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The one that is slow to take its own back must not do so once the other has settled on it."""
+    from mlflow import MlflowClient
+
+    from hpo.tracking.runs import Runs
+
+    client(uri).create_experiment("cnn")
+    tape, find, delete, both = new_tape(), MlflowClient.search_runs, MlflowClient.delete_run, Barrier(2)
+    looks, slow = iter(range(1000)), Event()
+
+    def find_together(*words: Any, **named: Any) -> Any:
+        """Each has found none, then made one, and both see both."""
+        if next(looks) < 4:
+            both.wait(5)
+        return find(*words, **named)
+
+    def delete_late(*words: Any) -> None:
+        if slow.is_set():
+            sleep(1.5)
+        slow.set()
+        delete(*words)
+
+    monkeypatch.setattr(MlflowClient, "search_runs", find_together)
+    monkeypatch.setattr(MlflowClient, "delete_run", delete_late)
+    with ThreadPoolExecutor(2) as pool:
+        made = [pool.submit(Runs, client(uri), tape.search(tape.name)) for _ in range(2)]
+    assert [it.result().parent for it in made] == [runs(uri)["cnn-1"].info.run_id] * 2
 
 
 def test_a_tracker_leaves_a_search_to_that_of_its_next_session(tape: Tape, uri: str) -> None:
