@@ -15,15 +15,15 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from hpo.agenda import Agenda
 from hpo.config import Config
 from hpo.custody import Custody
 from hpo.goals import shape
 from hpo.history import History, Trial
 from hpo.ledger import Ledger, Meter, Writer
 from hpo.plan import Plan
-from hpo.rounds import Rounds
 from hpo.single import Single
-from hpo.spending import Spending, differs
+from hpo.spending import Spending
 from hpo.trial import (
     AFTER,
     AT_MOST,
@@ -88,7 +88,7 @@ class Referee:
         self._costs = _by_shape(self._history)
         self._meter = Meter(ledger, session, self._plan.pace)
         self._spending = Spending(self._plan, self._history, self._meter.clock)
-        self._rounds = Rounds(self._plan, self._history, self._spending)
+        self._agenda = Agenda(self._plan, self._history, self._spending)
         self._writer = Writer(ledger, self._plan.search, session)
         self._noted: dict[int, Mapping[str, Any]] = {}  # what the engine said last of each trial
         self._rungs = self._plan.rungs
@@ -149,24 +149,24 @@ class Referee:
 
     def _begin(self, cohort: str) -> Trial | None:
         """Begin what comes next of the search, of its rounds with fresh seeds, or the proof."""
-        if self._proposes:
+        if self._agenda.proposes:
             if not self._study.ready:
                 return None
             proposal = self._record(replace(self._study.propose(), cohort=cohort))
             return self._history.trials[proposal.number]
-        if self._unconfirmed:
-            self._custody.await_worker(self._open_round())
+        if confirmations := self._agenda.unconfirmed:
+            self._custody.await_worker(self._open_round(confirmations))
             return self._custody.take()
-        if self._unproved:
-            config = self._unproved.proposal.config
-            return self._propose(Proposal(len(self._history.trials), config, PROOF, cohort=cohort))
+        if winner := self._agenda.unproved:
+            proof = Proposal(len(self._history.trials), winner.proposal.config, PROOF, cohort=cohort)
+            return self._propose(proof)
         return None
 
     def _together(self, size: int) -> list[Trial]:
         """Take those of the undecided that go on; end who is beaten, or for whom nothing is left."""
         self._look_ahead()
         trained: float = self._history.epochs
-        if not self._proposes:  # nobody will come with whom to share a stack
+        if not self._agenda.proposes:  # nobody will come with whom to share a stack
             left = sum(trial.proposal.searched for trial in self._history.running)
             trained, size = math.inf, min(size, math.ceil(left / self._plan.at_work))
         stops, on = self._undecided.decide(trained, size)
@@ -177,9 +177,9 @@ class Referee:
             self._end(trial, Outcome.PRUNED, self._limited_by)
         return self._together(size) if on and on == spent else [it for it in on if it not in spent]
 
-    def _open_round(self) -> list[Trial]:
+    def _open_round(self, confirmations: Iterable[Proposal]) -> list[Trial]:
         with self._writer.together():  # half a round would compare some of the best with none of the others
-            return [self._propose(proposal) for proposal in self._unconfirmed]
+            return [self._propose(proposal) for proposal in confirmations]
 
     def _propose(self, proposal: Proposal) -> Trial:
         """Write down what the study did not propose, and let it count that."""
@@ -189,62 +189,19 @@ class Referee:
     @property
     def ready(self) -> bool:
         """Whether there is a trial to hand out now."""
-        if self._custody.next or self._undecided or (self._proposes and self._study.ready):
+        if self._custody.next or self._undecided or (self._agenda.proposes and self._study.ready):
             return True
-        return bool(self._unconfirmed) or self._unproved is not None
-
-    @property
-    def _unconfirmed(self) -> list[Proposal]:
-        """The next round of trainings with fresh seeds, if all that was searched has ended."""
-        if self._over or self._proposes or self._searching:
-            return []
-        return self._rounds.next
-
-    @property
-    def _unproved(self) -> Trial | None:
-        """The winner, if it is chosen, and was only ever trained among others, or not seen on test data.
-
-        What an export promises to repeat is the curve of a trial that was trained alone.
-        """
-        best = self._history.best
-        if best is None or self._over or self._history.running or self._history.proof:
-            return None
-        if not self._spending.pays(0):
-            return None
-        return best if best.at_once > 1 or self._history.standings else None
+        return bool(self._agenda.unconfirmed) or self._agenda.unproved is not None
 
     @property
     def exhausted(self) -> bool:
         """Whether no trial is under way and none will be handed out."""
         return not self._history.running and not self.ready
 
-    @property
-    def _proposes(self) -> bool:
-        return not (self._over or self._concluded or self._spending.ended)
-
-    @property
-    def _searching(self) -> bool:
-        """Whether a trial of the search itself is under way."""
-        return any(trial.proposal.searched for trial in self._history.running)
-
-    @property
-    def _concluded(self) -> bool:
-        """Whether it was written down that the search itself is over, which holds as long as its terms do."""
-        planned = self._history.forecast
-        return planned is not None and bool(planned.over) and planned.terms == self._plan.terms
-
-    @property
-    def _over(self) -> bool:
-        return self._spending.over or self._history.hopeless is not None
-
     def _look_ahead(self) -> None:
         """Plan the rest of the budget anew, and write that down if it has changed."""
-        if self._plan.budget is None or self._concluded:
-            return
-        self._spending.learn()
-        idle = bool(self._history.searched) and not self._searching
-        forecast = self._spending.forecast(self._spending.ended if idle else "")
-        if differs(self._history.forecast, forecast):
+        forecast = self._agenda.new_forecast
+        if forecast:
             self._record(forecast)
 
     def wished(self) -> Wish:
@@ -340,7 +297,7 @@ class Referee:
             judgment, notes, _ = verdicts[point.trial]
             if judgment is not Judgment.STOPS:
                 waits = (thinned or judgment is Judgment.UNDECIDED) and point.trial not in gone_on
-                judgment = Judgment.UNDECIDED if waits and self._proposes else Judgment.GOES_ON
+                judgment = Judgment.UNDECIDED if waits and self._agenda.proposes else Judgment.GOES_ON
             judged[point.trial] = self._note(point, judgment, notes)
         return judged
 

@@ -50,6 +50,7 @@ FLOORS = {
         "plan",
         "ordering",
         "rounding",
+        "agenda",
         "rounds",
         "spending",
         "undecided",
