@@ -257,7 +257,9 @@ def with_ray(made: Any, given: argparse.Namespace) -> None:
     from hpo.cluster.local import local
     from hpo.cluster.wire import Wire
 
-    os.environ["PYTHONPATH"] = str(Path(__file__).resolve().parent)  # where the others find `scale`
+    # Where the others find `scale`, and whatever was found by this before.
+    places = [str(Path(__file__).resolve().parent), os.environ.get("PYTHONPATH", "")]
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, places))
     with local(given.processes):
         host = ray.remote(made).options(num_cpus=0, enable_task_events=False).remote()
         share = -(-given.workers // given.processes)
