@@ -3,7 +3,7 @@
 Both search recipe `cnn` on the space `default`, with the real referee and the real training loop, but in one
 process and with one worker: without Ray the budget in epochs is exact and a run repeats to the last digit.
 
-    default   sampler=tpe pruner=halving, what `hpo search` does unless told otherwise
+    default   what `hpo search` does unless told otherwise
     random    sampler=random pruner=none
 
 Both try the recipe's baseline first. A budget of n trainings is n times the recipe's epochs, however many

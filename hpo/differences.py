@@ -61,8 +61,7 @@ class _Side:
         if self.trial:
             yield "trial" if self.alone else "winner", _facts(self.trial, self.search)
             yield "configuration", dict(self.trial.proposal.config)
-        earlier = ", ".join(Past.of(self.search.settings).searches)
-        settings = {**self.search.settings, PAST: earlier}
+        settings = {**self.search.settings, PAST: Past.of(self.search.settings).sources}
         yield "settings", {it: value for it, value in settings.items() if it not in _OWN}
         yield "versions", dict(self.search.versions)
 

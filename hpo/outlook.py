@@ -18,6 +18,9 @@ def beginning(plan: Plan) -> list[str]:
     if not past:
         return []
     number = f"{len(past.found)} configuration{'' if len(past.found) == 1 else 's'}"
+    if past.lists:
+        known = f"{number} that did well on other recipes ({past.sources})"
+        return [f"The space has no priors: begins from {known}; warm_start=off begins anew"]
     return [f"Begins from what {_listed(past.searches)} found ({number}); warm_start=off begins anew"]
 
 

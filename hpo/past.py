@@ -1,4 +1,4 @@
-"""What a search begins from: the best that earlier ones found, in the words of its own space."""
+"""What a search begins from, in the words of its space: what earlier ones found, or what is known anyway."""
 
 from __future__ import annotations
 
@@ -15,13 +15,22 @@ PAST: Final = "past"
 
 @dataclass(frozen=True)
 class Past:
-    """The names of earlier searches, and `found`: parameters of the new space, all or some, best first."""
+    """What was `found`, parameters of the new space, all or some, best first; and by whom.
+
+    These are earlier `searches`, or `lists`: spaces of configurations that do well on recipes of all kinds.
+    """
 
     searches: tuple[str, ...] = ()
     found: tuple[Mapping[str, Value], ...] = ()
+    lists: tuple[str, ...] = ()
 
     def __bool__(self) -> bool:
         return bool(self.found)
+
+    @property
+    def sources(self) -> str:
+        """The names of those who found it."""
+        return ", ".join([*self.searches, *self.lists])
 
     @property
     def noted(self) -> dict[str, Value]:

@@ -1,4 +1,7 @@
-"""What earlier searches of a ledger found that a new one may begin from; decided once, when it is created."""
+"""What a new search may begin from: what earlier ones of its ledger found, or the lists that ship with hpo.
+
+It is decided once, when the search is created.
+"""
 
 from __future__ import annotations
 
@@ -7,6 +10,7 @@ from dataclasses import replace
 from operator import itemgetter
 from typing import Final
 
+from hpo import space as spaces
 from hpo.config import Value
 from hpo.errors import InputError, Problem
 from hpo.history import Search, State
@@ -14,7 +18,10 @@ from hpo.ledger import Ledger
 from hpo.past import Past
 from hpo.plan import OPTION, Plan
 from hpo.settings import AUTO, OFF
+from hpo.space import OneOf
 
+_LISTED: Final = ("adam", "adamw", "rmsprop", "sgd", "adagrad")
+"""The optimizers of the lists; first those whose list did best on a recipe that it was not made from."""
 _SEARCHES: Final = 3
 _FOUND: Final = 3
 """So many earlier searches are asked for their best, and so many configurations are taken in all."""
@@ -29,8 +36,34 @@ def recalling(ledger: Ledger, search: Search) -> Search:
     word = str(search.settings.get("warm_start", OFF))
     if word == OFF or search.settings["sampler"] != "blend":
         return search
-    past = _of_like_ones(ledger, search) if word == AUTO else _of_one(ledger, search, word)
+    past = _by_itself(ledger, search) if word == AUTO else _of_one(ledger, search, word)
     return replace(search, settings={**search.settings, **past.noted})
+
+
+def _by_itself(ledger: Ledger, search: Search) -> Past:
+    """Take what like searches found; without any, and where no expert has spoken, the lists."""
+    past, plan = _of_like_ones(ledger, search), Plan.of(search)
+    return past if past or plan.space.expected else _of_lists(plan)
+
+
+def _of_lists(plan: Plan) -> Past:
+    """Return the best of each list whose optimizer the space has, then the second best and so on.
+
+    What a list says outside the space is left out, and with it a configuration that says nothing else.
+    """
+    optimizer = plan.space.nodes.get("optimizer")
+    branches = optimizer.branches if isinstance(optimizer, OneOf) else {}
+    ranked: list[tuple[int, str, Mapping[str, Value]]] = []
+    for name in (f"five_{word}" for word in _LISTED if word in branches):
+        places = map(plan.space.locate, spaces.find(name, plan.vocabulary, {}).listed)
+        ranked += ((rank, name, params) for rank, params in enumerate(places) if _tells(params))
+    taken = sorted(ranked, key=itemgetter(0))[:_FOUND]
+    return Past(found=tuple(it for *_, it in taken), lists=tuple(sorted({name for _, name, _ in taken})))
+
+
+def _tells(params: Mapping[str, Value]) -> bool:
+    """Whether these have a number of the optimizer's own, without which the rest says little."""
+    return any(name.startswith("optimizer.") for name in params)
 
 
 def _of_one(ledger: Ledger, search: Search, name: str) -> Past:

@@ -135,6 +135,13 @@ class Space:
             for drawn in parameter.node.find(value)
         }
 
+    @property
+    def listed(self) -> list[Config]:
+        """The configurations that it lists (`points`), each with what is fixed beside them."""
+        points = self.nodes.get(POINTS)
+        fixed = {key: node.value for key, node in self.nodes.items() if isinstance(node, Fixed)}
+        return [Config(fixed | dict(it)) for it in points.configs] if isinstance(points, Points) else []
+
     def turn(self, number: int) -> dict[str, Value]:
         """Return what the sampler is to propose in trial `number`, counted from 1: each listed point once."""
         node = self.nodes.get(POINTS)

@@ -65,8 +65,8 @@ def _header(search: Search, history: History) -> Text:
     )
     trials = f"{len(history.searched)} of {wording.expected(search, history)} trials"
     forked = f" · in place of {search.settings[FORKED_FROM]}" if FORKED_FROM in search.settings else ""
-    earlier = Past.of(search.settings).searches
-    begins = f" · begins from {', '.join(earlier)}" if earlier else ""
+    sources = Past.of(search.settings).sources
+    begins = f" · begins from {sources}" if sources else ""
     counts = (wording.tally(history.counts), f"{len(history.running)} open" if history.running else "")
     return Text.assemble(
         *headline(search),

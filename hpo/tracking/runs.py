@@ -101,7 +101,7 @@ class Runs:
     def _introduce(self, search: Search) -> None:
         message = Message()
         past = Past.of(search.settings)
-        told = {PAST: ", ".join(past.searches)} if past else {}
+        told = {PAST: past.sources} if past else {}
         message.configure({**search.settings, **told, "objective": str(search.objective)})
         message.tag(
             {"hpo.versions": json.dumps(dict(search.versions)), "hpo.objective": str(search.objective)}

@@ -6,6 +6,7 @@ import pytest
 from simulation import Workers, referee, run
 
 from hpo import outlook
+from hpo import space as spaces
 from hpo.errors import InputError
 from hpo.history import State
 from hpo.ledger import Ledger
@@ -85,8 +86,59 @@ def test_what_another_space_has_no_words_for_is_left_out(url, earlier):
 )
 def test_these_begin_anew(url, earlier, words, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    (tmp_path / "foreign.yaml").write_text("optimizer: {one_of: {sgd: {lr: {log: [0.1, 1]}}}}\n")
+    (tmp_path / "foreign.yaml").write_text("optimizer: {one_of: {nadam: {lr: {log: [0.1, 1]}}}}\n")
     assert not past(begun(url, *words))
+
+
+TWO = """
+optimizer:
+  one_of:
+    adamw: {lr: {log: [1e-4, 1e-1]}}
+    sgd: {lr: {log: [1e-3, 1]}, momentum: {one_minus_log: [0.01, 0.3]}}
+    nadam: {lr: {log: [1e-4, 1e-1]}}
+"""
+
+
+def test_where_nobody_has_said_anything_a_search_begins_from_the_lists(url, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "two.yaml").write_text(TWO)
+    search = begun(url, "space=./two.yaml", "deterministic=true")
+    assert outlook.beginning(Plan.of(search)) == [
+        "The space has no priors: begins from 3 configurations that did well on other recipes"
+        " (five_adamw, five_sgd); warm_start=off begins anew"
+    ]
+    assert [it["optimizer"] for it in past(search).found] == ["adamw", "sgd", "adamw"]
+    baseline, first = referee(url, search.name).ask("cohort", 2)
+    assert (baseline.origin, first.origin) == ("baseline", "past")
+    listed = spaces.find("five_adamw", Plan.of(search).vocabulary, {}).listed
+    assert first.config["optimizer.lr"] == pytest.approx(listed[0]["optimizer.lr"])
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        (TWO, ("warm_start=off",)),
+        (TWO, ("sampler=random",)),
+        (TWO.replace("{log: [1e-4, 1e-1]}", "{log: [1e-4, 1e-1], prior: 1e-3}", 1), ()),
+        ("optimizer: {one_of: {nadam: {lr: {log: [1e-4, 1e-1]}}}}", ()),
+        ("optimizer: {one_of: {adamw: {lr: {log: [1e-7, 1e-6]}}}}\nclip_norm: {choice: [1, 5]}", ()),
+        ("optimizer: adamw\nclip_norm: {choice: [1, 5]}", ()),
+        ("clip_norm: {choice: [1, 5]}", ()),
+    ],
+    ids=["off", "random", "an expert", "no list", "out of range", "no number of its own", "no optimizer"],
+)
+def test_the_lists_are_left_alone_where(url, tmp_path, monkeypatch, space, words):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.yaml").write_text(space + "\n")
+    assert not past(begun(url, "space=./mine.yaml", *words))
+
+
+def test_what_the_own_recipe_found_comes_before_the_lists(url, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "two.yaml").write_text(TWO)
+    first = searched(url, "space=./two.yaml", "trials=12", f"epochs={EPOCHS}")
+    found = past(begun(url, "space=./two.yaml", f"epochs={EPOCHS}"))
+    assert (found.searches, found.lists) == ((first.name,), ())
 
 
 def test_another_recipe_and_an_interrupted_search_teach_nothing(url):
