@@ -19,8 +19,8 @@ Curves are folders of `*.json` or `*.json.gz`, a task each: a list of runs {"hp"
                                 [--json FILE]
 
 Searchers are named in `searchers.py`; `hpo:tpe+halving+prior` is hpo with this sampler and pruner and an
-expert's prior, `+wrong` with a deliberately wrong one. FILE gets a line for each search as it ends, and what
-it holds already is not run again.
+expert's prior, `+wrong` with a deliberately wrong one, `+lists` from hpo's own list of Adam. FILE gets a
+line for each search as it ends, and what it holds already is not run again.
 """
 
 from __future__ import annotations

@@ -8,12 +8,14 @@ import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import optuna
+import yaml
 
 sys.path.insert(0, os.environ.get("PYTHONPATH") or str(Path(__file__).resolve().parent.parent))
 
@@ -22,6 +24,7 @@ from others import OTHERS, priorband
 
 from hpo.history import Trial
 from hpo.ordering import order
+from hpo.past import Past
 from hpo.plan import Plan
 from hpo.rungs import rungs as rungs_of
 from hpo.settings import SearchSettings
@@ -101,9 +104,15 @@ def _outcome(account: Account, trial: optuna.Trial, configuration: int) -> tuple
     return loss, None
 
 
-def by_hpo(account: Account, seed: int, words: Sequence[str], priors: Mapping[str, float]) -> None:
-    """Let hpo's own study propose and judge, as `hpo search` would with one worker."""
-    for _ in trials(account, Study(plan(account.table, seed, words, priors))):
+def by_hpo(
+    account: Account, seed: int, words: Sequence[str], priors: Mapping[str, float], most: int = 0
+) -> None:
+    """Let hpo's own study propose and judge, as `hpo search` would with one worker.
+
+    It begins from so many configurations of the list of Adam at most.
+    """
+    ordered = beginning(plan(account.table, seed, words, priors), listed(account.table)[:most])
+    for _ in trials(account, Study(ordered)):
         pass
 
 
@@ -173,6 +182,26 @@ def plan(table: Table, seed: int, words: Sequence[str], priors: Mapping[str, flo
         space.write_text(json.dumps(_space(table, priors)))
         given = [f"recipe={recipe}", f"space={space}", f"seed={seed}", f"trials={MANY}", *words]
         return Plan.of(order(SearchSettings.from_words(given)))
+
+
+def beginning(ordered: Plan, found: Sequence[Mapping[str, Any]]) -> Plan:
+    """Return the plan of a search that begins from what was found, parameters of its space."""
+    settings = {**ordered.search.settings, **Past(("earlier",), tuple(found)).noted}
+    return replace(ordered, search=replace(ordered.search, settings=settings))
+
+
+def listed(table: Table) -> list[Mapping[str, Any]]:
+    """Return the list of Adam that ships with hpo, as parameters, as far as TaskSet has words for it."""
+    points = yaml.safe_load(LIST.read_text(encoding="utf-8"))["points"]
+    axes = [axis for axis in table.axes if axis.name in WORDS]
+    return [dict(_said(axis, point[WORDS[axis.name]]) for axis in axes) for point in points if axes]
+
+
+def _said(axis: Axis, value: float) -> tuple[str, float]:
+    """Return a value on an axis as the sampler knows it."""
+    if axis.scale == "one_minus_log":
+        return f"model.one_minus_{axis.name}", 1 - value
+    return f"model.{axis.name}", float(np.clip(value, axis.low, axis.high))
 
 
 def _key(table: Table, axis: Axis) -> str:
@@ -255,21 +284,24 @@ SEARCHERS: dict[str, Searcher] = {
     "tpe+hyperband": partial(by_optuna, sampler=_tpe, pruner=_hyperband),
     "gp+halving": partial(by_optuna, sampler=_gp, pruner=_halving),
 }
-PRIORS = {"": {}, "+prior": ADAM, "+wrong": WRONG}
+PRIORS = {"": {}, "+prior": ADAM, "+wrong": WRONG, "+lists": {}}
+LIST = Path(__file__).resolve().parent.parent / "search_spaces" / "five_adam.yaml"
+MOST = 3  # as hpo.recollection takes
+WORDS = {"learning_rate": "optimizer.lr", "beta1": "optimizer.beta1", "beta2": "optimizer.beta2"}
 TIMES = {"random x2": 2, "random x10": 10}  # random search with so many times the budget
 
 
 def searcher(name: str) -> Searcher:
     """Return who is meant: one of `SEARCHERS` or `OTHERS`, or `hpo[:sampler+pruner]` or `priorband`.
 
-    The last two may be given `+prior` or `+wrong`.
+    The last two may be given `+prior` or `+wrong`, hpo `+lists`: it begins from its own list of Adam.
     """
-    ways = name.removesuffix("+prior").removesuffix("+wrong")
-    priors = PRIORS[name.removeprefix(ways)]
+    given = next((it for it in PRIORS if it and name.endswith(it)), "")
+    ways, priors = name.removesuffix(given), PRIORS[given]
     if ways == "priorband":
         return partial(priorband, priors=priors)
     if not name.startswith("hpo"):
         return {**SEARCHERS, **OTHERS}["random" if name in TIMES else name]
     sampler, _, pruner = ways.partition(":")[2].partition("+")
     words = [f"sampler={sampler}", f"pruner={pruner}"] if sampler else []
-    return partial(by_hpo, words=words, priors=priors)
+    return partial(by_hpo, words=words, priors=priors, most=MOST if given == "+lists" else 0)

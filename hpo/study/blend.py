@@ -1,4 +1,4 @@
-"""A sampler of several minds: the expert, chance, what lies near the best trials, and near those of the past.
+"""A sampler of several minds: the expert, chance, what lies near the best trials, and near what is known.
 
 Each proposal comes from one of these *sources*, drawn by weights that follow the evidence. A source wins with
 a trial that is among the best quarter of all that ended. Its weight is the square of the share of wins that
@@ -7,8 +7,8 @@ Chance keeps a third whatever happens, and half where there is an expert, so tha
 near what it proposed, cannot have more than the other half. PriorBand (Mallik et al., 2023,
 arXiv 2306.12370) mixes the first three, with weights from a likelihood.
 
-The best of what earlier searches found (`hpo.past`) is tried as it stands, right after the baseline; all
-other proposals of that source lie around what they found.
+The best of what the search begins from (`hpo.past`) is tried as it stands, right after the baseline; all
+other proposals of that source lie around that and the others.
 
 Trials are ranked by the epochs that they were let have, then by their last score. With more goals than one,
 those of as many epochs are ranked front by front, as in MOTPE (Ozaki et al. 2020, doi
@@ -46,7 +46,7 @@ _TRIES: Final = 20  # to find a proposal that was not made before
 class Blend:
     """Proposes parameters for trials, and learns how they ended.
 
-    `past` holds what earlier searches found, best first, as parameters of the space, all or some of them.
+    `past` holds what it begins from, best first, as parameters of the space, all or some of them.
     """
 
     def __init__(self, space: Space, past: Sequence[Mapping[str, Any]] = ()) -> None:
