@@ -158,6 +158,7 @@ def test_a_trial_is_trained_again_with_no_ledger_but_mlflow(
     monkeypatch.setenv("HPO_STORE", THERE)
     assert cli.main(["train", "recipe=linear", "epochs=2"]) == 0
     assert cli.main(["sync", "linear-1"]) == 0
+    shutil.rmtree(tmp_path / "hpo.db.checkpoints")
     for path in tmp_path.glob("hpo.db*"):
         path.unlink()
     assert hpo("fetch", "linear-1") == 0

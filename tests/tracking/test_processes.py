@@ -83,7 +83,7 @@ def test_a_server_that_is_down_is_brought_level_later(
         assert parent.info.status == "FINISHED"
         assert parent.data.tags["hpo.cursor"] == str(len(tape.tape))
         files = {item.path for item in http.list_artifacts(parent.info.run_id)}
-        assert files == {"best_config.json", "cnn.py", "space.yaml"}
+        assert files == {"best_config.json", "cnn.py", "ledger.jsonl.gz", "space.yaml"}
 
 
 def test_follow_gives_up_only_after_the_search(tape: Tape, uri: str, monkeypatch: pytest.MonkeyPatch) -> None:
