@@ -41,9 +41,8 @@ class Agenda:
             return None
         return best if best.at_once > 1 or self._history.standings else None
 
-    @property
-    def new_forecast(self) -> Forecast | None:
-        """How the rest of the budget is planned by now, if that is another plan than the last one."""
+    def look_ahead(self) -> Forecast | None:
+        """Plan the rest of the budget anew; return that plan, if it is another one than the last."""
         if self._plan.budget is None or self._concluded:
             return None
         self._spending.learn()

@@ -200,7 +200,7 @@ class Referee:
 
     def _look_ahead(self) -> None:
         """Plan the rest of the budget anew, and write that down if it has changed."""
-        forecast = self._agenda.new_forecast
+        forecast = self._agenda.look_ahead()
         if forecast:
             self._record(forecast)
 
