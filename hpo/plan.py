@@ -206,7 +206,7 @@ class Plan:
 
 def _baseline(recipe: Recipe, vocabulary: Vocabulary, space: Space) -> Config:
     """Return the baseline, complete: what it leaves open is as the space fixes it, or the default."""
-    fixed = {name: node.value for name, node in space.nodes.items() if isinstance(node, spaces.Fixed)}
+    fixed = space.fixed
     vocabulary = vocabulary.saying([*recipe.baseline, *fixed])
     branches = [name for name in vocabulary.branches if name in recipe.baseline]
     open_values = {

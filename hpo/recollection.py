@@ -36,13 +36,14 @@ def recalling(ledger: Ledger, search: Search) -> Search:
     word = str(search.settings.get("warm_start", OFF))
     if word == OFF or search.settings["sampler"] != "blend":
         return search
-    past = _by_itself(ledger, search) if word == AUTO else _of_one(ledger, search, word)
+    plan = Plan.of(search)
+    past = _by_itself(ledger, plan) if word == AUTO else _of_one(ledger, plan, word)
     return replace(search, settings={**search.settings, **past.noted})
 
 
-def _by_itself(ledger: Ledger, search: Search) -> Past:
+def _by_itself(ledger: Ledger, plan: Plan) -> Past:
     """Take what like searches found; without any, and where no expert has spoken, the lists."""
-    past, plan = _of_like_ones(ledger, search), Plan.of(search)
+    past = _of_like_ones(ledger, plan)
     return past if past or plan.space.expected else _of_lists(plan)
 
 
@@ -66,10 +67,10 @@ def _tells(params: Mapping[str, Value]) -> bool:
     return any(name.startswith("optimizer.") for name in params)
 
 
-def _of_one(ledger: Ledger, search: Search, name: str) -> Past:
+def _of_one(ledger: Ledger, plan: Plan, name: str) -> Past:
     where = f"warm_start={name}"
     try:
-        past = _gathered(ledger, search, [ledger.search(name)])
+        past = _gathered(ledger, plan, [ledger.search(name)])
     except InputError as error:
         raise InputError(*(replace(it, where=where) for it in error.problems)) from None
     if not past:
@@ -78,12 +79,13 @@ def _of_one(ledger: Ledger, search: Search, name: str) -> Past:
     return past
 
 
-def _of_like_ones(ledger: Ledger, search: Search) -> Past:
+def _of_like_ones(ledger: Ledger, plan: Plan) -> Past:
     """Ask the latest like ones, before them those of the same options; none if a rule is to decide all."""
+    search = plan.search
     if search.settings["deterministic"]:
         return Past()
     like = [it for it in reversed(ledger.searches()) if _alike(search, it)]
-    return _gathered(ledger, search, sorted(like, key=lambda it: _terms(it) != _terms(search))[:_SEARCHES])
+    return _gathered(ledger, plan, sorted(like, key=lambda it: _terms(it) != _terms(search))[:_SEARCHES])
 
 
 def _alike(search: Search, other: Search) -> bool:
@@ -99,10 +101,10 @@ def _terms(search: Search) -> dict[str, Value]:
     return {name: it for name, it in settings.items() if name == "epochs" or name.startswith(OPTION)}
 
 
-def _gathered(ledger: Ledger, search: Search, others: Sequence[Search]) -> Past:
+def _gathered(ledger: Ledger, plan: Plan, others: Sequence[Search]) -> Past:
     """Return the best of each, then the second best and so on, each configuration once."""
     once: dict[str, tuple[str, Mapping[str, Value]]] = {}
-    for _, place, params in sorted(_located(ledger, Plan.of(search), others), key=itemgetter(0, 1)):
+    for _, place, params in sorted(_located(ledger, plan, others), key=itemgetter(0, 1)):
         once.setdefault(str(params), (others[place].name, params))
     taken = list(once.values())[:_FOUND]
     return Past(tuple(sorted({name for name, _ in taken})), tuple(params for _, params in taken))

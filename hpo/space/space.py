@@ -58,6 +58,11 @@ class Space:
         return cls(nodes)
 
     @property
+    def fixed(self) -> dict[str, Value]:
+        """What is fixed outside of branches, by config key."""
+        return {key: node.value for key, node in self.nodes.items() if isinstance(node, Fixed)}
+
+    @property
     def first(self) -> Config:
         """The configuration that takes the first of all options; the only one, if nothing is searched."""
         walk = self._walk(
@@ -139,8 +144,7 @@ class Space:
     def listed(self) -> list[Config]:
         """The configurations that it lists (`points`), each with what is fixed beside them."""
         points = self.nodes.get(POINTS)
-        fixed = {key: node.value for key, node in self.nodes.items() if isinstance(node, Fixed)}
-        return [Config(fixed | dict(it)) for it in points.configs] if isinstance(points, Points) else []
+        return [Config(self.fixed | dict(it)) for it in points.configs] if isinstance(points, Points) else []
 
     def turn(self, number: int) -> dict[str, Value]:
         """Return what the sampler is to propose in trial `number`, counted from 1: each listed point once."""
