@@ -5,12 +5,14 @@ branches with hyperparameters of their own. `prior:` beside a verb says where an
 lists configurations that are to be tried.
 """
 
-from hpo.space.nodes import Choice, Fixed, Leaf, Node, OneOf, Points
-from hpo.space.ranges import Int, Log, OneMinusLog, Suggest, Uniform
+from hpo.space.nodes import KEPT, Choice, Fixed, Leaf, Node, OneOf, Points
+from hpo.space.ranges import SPREAD, Int, Log, OneMinusLog, Range, Suggest, Uniform
 from hpo.space.reading import find, locate, names, read
 from hpo.space.space import Parameter, Space
 
 __all__ = [
+    "KEPT",
+    "SPREAD",
     "Choice",
     "Fixed",
     "Int",
@@ -21,6 +23,7 @@ __all__ = [
     "OneOf",
     "Parameter",
     "Points",
+    "Range",
     "Space",
     "Suggest",
     "Uniform",

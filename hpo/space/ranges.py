@@ -67,6 +67,10 @@ class Range:
         drawn = self.place(value)
         return (drawn,) if self.low <= drawn <= self.high and self.value(drawn) == value else ()
 
+    def share(self, drawn: float) -> float:
+        """Return where a drawn number lies between the bounds, in [0, 1], on the range's own scale."""
+        return _share(drawn, self.low, self.high)
+
     @property
     def centre(self) -> float | None:
         """The drawn number around which the expert would look."""
@@ -107,6 +111,10 @@ class Log(Range):
         """Return the value that is proposed."""
         return suggest.suggest_float(name, self.low, self.high, log=True)
 
+    def share(self, drawn: float) -> float:
+        """Return where the drawn number's order of magnitude lies between those of the bounds."""
+        return _share(math.log(drawn), math.log(self.low), math.log(self.high))
+
     def _around(self, rng: random.Random, centre: float | None, trust: float) -> float:
         return _magnitude(rng, self, centre, trust)
 
@@ -124,6 +132,10 @@ class OneMinusLog(Range):
     def ask(self, name: str, suggest: Suggest) -> float:
         """Return one minus the number that is proposed."""
         return self.value(suggest.suggest_float(name, self.low, self.high, log=True))
+
+    def share(self, drawn: float) -> float:
+        """Return where the drawn number's order of magnitude lies between those of the bounds."""
+        return _share(math.log(drawn), math.log(self.low), math.log(self.high))
 
     def _around(self, rng: random.Random, centre: float | None, trust: float) -> float:
         return _magnitude(rng, self, centre, trust)
@@ -167,6 +179,10 @@ def _between(rng: random.Random, low: float, high: float, centre: float | None, 
         return rng.uniform(low, high)
     bell = NormalDist((centre - low) / width, SPREAD)
     return low + width * bell.inv_cdf(rng.uniform(bell.cdf(0), bell.cdf(1)))
+
+
+def _share(drawn: float, low: float, high: float) -> float:
+    return (drawn - low) / (high - low) if high > low else 0.0
 
 
 def _magnitude(rng: random.Random, node: Log | OneMinusLog, centre: float | None, trust: float) -> float:

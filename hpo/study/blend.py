@@ -1,11 +1,14 @@
-"""A sampler of several minds: the expert, chance, what lies near the best trials, and near what is known.
+"""A sampler of several minds: the expert, chance, a model, what lies near the best trials or what is known.
 
 Each proposal comes from one of these *sources*, drawn by weights that follow the evidence. A source wins with
 a trial that is among the best quarter of all that ended. Its weight is the square of the share of wins that
 is to be expected of it by Laplace's rule, ((wins + 1) / (trials + 2))², so one that loses is soon asked less.
 Chance keeps a third whatever happens, and half where there is an expert, so that a wrong one, and who looks
 near what it proposed, cannot have more than the other half. PriorBand (Mallik et al., 2023,
-arXiv 2306.12370) mixes the first three, with weights from a likelihood.
+arXiv 2306.12370) mixes the expert, chance and what is near, with weights from a likelihood.
+
+The model takes, of some candidates near the best tenth of the trials, the one that is most like these and
+least like all others (`hpo.study.parzen`).
 
 The best of what the search begins from (`hpo.past`) is tried as it stands, right after the baseline; all
 other proposals of that source lie around that and the others.
@@ -27,18 +30,24 @@ from typing import Any, Final
 
 from hpo.front import Levels
 from hpo.space import Space
+from hpo.study.parzen import Parzen
 
 PRIOR: Final = "prior"
 CHANCE: Final = "random"
 NEAR: Final = "near"
+MODEL: Final = "model"
 PAST: Final = "past"
 
-_SOURCES: Final = (PRIOR, CHANCE, NEAR, PAST)
+_SOURCES: Final = (PRIOR, CHANCE, NEAR, PAST, MODEL)
 
 _FLOOR: Final = 1 / 3  # of the weights, for chance
 _GUARD: Final = 1 / 2  # the same, where there is an expert, who may be wrong
 _BEST: Final = 1 / 4  # of the trials: who wins
-_ELITE: Final = 5  # trials near which to look
+_TOP: Final = 1 / 10  # of the trials: near which to look
+_ELITE: Final = 5  # of these at most
+_LIKE: Final = 25  # of these at most are what is good, to the model
+_UNLIKE: Final = 200  # of all others at most are what is not
+_CANDIDATES: Final = 24  # of which the model takes one
 _ENOUGH: Final = 5  # trials that must have ended before there is anything to be near of
 _TRIES: Final = 20  # to find a proposal that was not made before
 
@@ -50,7 +59,7 @@ class Blend:
     """
 
     def __init__(self, space: Space, past: Sequence[Mapping[str, Any]] = ()) -> None:
-        self._space, self._past = space, past
+        self._space, self._past, self._parzen = space, past, Parzen(space)
         self._proposed: dict[int, tuple[str, Mapping[str, Any]]] = {}
         self._known: set[tuple[tuple[str, Any], ...]] = set()
         self._ranking: list[tuple[int, float, int]] = []  # epochs (negative), cost and number, best first
@@ -75,6 +84,7 @@ class Blend:
         """Take in what a trial was proposed with, by whomever."""
         self._proposed[number] = source, params
         self._known.add(_key(params))
+        self._parzen.proposed(number, params)
 
     def ended(self, number: int, epochs: int, cost: float, beside: tuple[float, ...] = ()) -> None:
         """Take in how long a trial was trained and its last cost; no epochs, if it diverged or was refused.
@@ -128,13 +138,24 @@ class Blend:
         return {
             PRIOR: lambda: self._space.draw(dice, 1.0),
             CHANCE: lambda: self._space.draw(dice, 0.0),
-            NEAR: lambda: self._space.near(dice.choice(self._elite)[1], dice),
+            NEAR: lambda: self._near(self._top(_ELITE), dice),
+            MODEL: lambda: self._likely(dice),
             PAST: lambda: self._space.near(dice.choice(self._past), dice),
         }
 
-    @property
-    def _elite(self) -> list[tuple[str, Mapping[str, Any]]]:
-        return [self._proposed[number] for *_, number in self._ranking[:_ELITE]]
+    def _near(self, trials: Sequence[int], dice: random.Random) -> dict[str, Any]:
+        return self._space.near(self._proposed[dice.choice(trials)][1], dice)
+
+    def _likely(self, dice: random.Random) -> dict[str, Any]:
+        """Return the candidate that is most like the best trials and least like the others."""
+        good = self._top(_LIKE)
+        rest = range(len(good), len(self._ranking))
+        others = [self._ranking[place][-1] for place in dice.sample(rest, min(_UNLIKE, len(rest)))]
+        return self._parzen.best_of([self._near(good, dice) for _ in range(_CANDIDATES)], good, others)
+
+    def _top(self, most: int) -> list[int]:
+        """Return the numbers of the best tenth, so many at most."""
+        return [number for *_, number in self._ranking[: min(most, math.ceil(_TOP * len(self._ranking)))]]
 
     def _weights(self) -> dict[str, float]:
         weights = {
