@@ -46,8 +46,8 @@ _BEST: Final = 1 / 4  # of the trials: who wins
 _TOP: Final = 1 / 10  # of the trials: near which to look
 _ELITE: Final = 5  # of these at most
 _LIKE: Final = 25  # of these at most are what is good, to the model
-_UNLIKE: Final = 200  # of all others at most are what is not
-_CANDIDATES: Final = 24  # of which the model takes one
+_UNLIKE: Final = 100  # of all others at most are what is not
+_CANDIDATES: Final = 12  # of which the model takes one
 _ENOUGH: Final = 5  # trials that must have ended before there is anything to be near of
 _TRIES: Final = 20  # to find a proposal that was not made before
 

@@ -55,15 +55,32 @@ class Parzen:
 
     def _log_density(self, places: Array, trials: Sequence[int]) -> Array:
         """Return the logarithm of a density at each place, up to a constant, shape [places]."""
-        centres = np.stack([self._rows[number] for number in trials])[None]
-        away = places[:, None] - centres  # [places, trials, parameters]
-        kernels = np.where(
-            self._ranges, _PEAK - (away / SPREAD) ** 2 / 2, np.where(away == 0, self._same, self._other)
-        )
-        each = np.where(np.isnan(away), self._anywhere, kernels).sum(axis=2)
+        centres = np.stack([self._rows[number] for number in trials])
+        each = self._by_ranges(places, centres) + self._by_options(places, centres)
         everywhere = np.full((len(places), 1), self._anywhere.sum())
         density: Array = np.logaddexp.reduce(np.hstack([each, everywhere]), axis=1)
         return density
+
+    def _by_ranges(self, places: Array, centres: Array) -> Array:
+        """Return the logarithms of the normals, shape [places, centres]."""
+        (there, at), (known, around) = (_split(it[:, self._ranges]) for it in (places, centres))
+        squares = at**2 @ known.T + there @ (around**2).T - 2 * at @ around.T  # of what both have
+        normals: Array = _PEAK * (there @ known.T) - squares / (2 * SPREAD**2)
+        return normals
+
+    def _by_options(self, places: Array, centres: Array) -> Array:
+        """Return the logarithms of what the options say, shape [places, centres]."""
+        which = ~self._ranges
+        away = places[:, None, which] - centres[None, :, which]
+        said = np.where(away == 0, self._same[which], self._other[which])
+        told: Array = np.where(np.isnan(away), self._anywhere[which], said).sum(axis=2)
+        return told
+
+
+def _split(rows: Array) -> tuple[Array, Array]:
+    """Return where something is, as 1 and 0, and what, with 0 for nothing."""
+    there = ~np.isnan(rows)
+    return there.astype(float), np.where(there, rows, 0.0)
 
 
 def _options(node: Node) -> int:
