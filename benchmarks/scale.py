@@ -151,9 +151,10 @@ def measure() -> Row:
     session = ledger.open_session(ledger.search(NAME))
     resuming, asking, reporting, committing = Clock(), Clock(), Clock(), Clock()
     judge = resuming(lambda: Referee(STORE, NAME, session))
-    before = ledger.last_seq(ledger.search(NAME))
+    before, trials = ledger.last_seq(ledger.search(NAME)), 0
     for count in range(1, WINDOW + 1):
         (trial,) = asking(lambda count=count: judge.ask(f"cohort-{count}", 1))
+        trials = max(trials, trial.number + 1)  # it may be an earlier one that waited
         judge.attempt(f"cohort-{count}", [trial.number], "host/1", {"at once": 1})
         train(judge, trial, reporting)
         judge.lost(f"cohort-{count}", "it is done")
@@ -163,7 +164,7 @@ def measure() -> Row:
     files = sum(path.stat().st_size for path in Path().glob("hpo.db*"))
     commit = 1000 * committing.spent / (records - before)
     times = asking.mean, reporting.mean, commit, resuming.spent
-    return Row(trial.number + 1, records, *times, resident(), files / 2**20)
+    return Row(trials, records, *times, resident(), files / 2**20)
 
 
 def train(judge: Any, trial: Any, reporting: Clock) -> None:
@@ -220,8 +221,8 @@ def main() -> None:
         os.chdir(folder)
         order(given.sampler, max(marks))
         rows = []
-        for before, mark in zip([0, *marks], marks, strict=False):
-            fill(before, mark - WINDOW)
+        for mark in marks:
+            fill(rows[-1].trials if rows else 0, mark - WINDOW)
             told = subprocess.check_output([sys.executable, __file__, "--measure"])
             rows.append(Row(**json.loads(told)))
             show(rows[-1:])
