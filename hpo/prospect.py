@@ -37,7 +37,7 @@ from hpo.recipe import Objective
 from hpo.trial import Outcome
 
 _ENOUGH: Final = 20
-_FINISHED: Final = 8
+_FINISHED: Final = 12
 """So many trials, and so many that finished, before more can be said to be in vain."""
 _AGAIN: Final = 0.25
 """It is asked of this part of the trials so far, at least: towards its end, little is left of any budget."""
