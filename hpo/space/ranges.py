@@ -69,7 +69,12 @@ class Range:
 
     def share(self, drawn: float) -> float:
         """Return where a drawn number lies between the bounds, in [0, 1], on the range's own scale."""
-        return _share(drawn, self.low, self.high)
+        low, high = self.scale(self.low), self.scale(self.high)
+        return (self.scale(drawn) - low) / (high - low) if high > low else 0.0
+
+    def scale(self, drawn: float) -> float:
+        """Return a drawn number as it is where every part of the range is equally likely."""
+        return drawn
 
     @property
     def centre(self) -> float | None:
@@ -100,9 +105,22 @@ class Uniform(Range):
         return suggest.suggest_float(name, self.low, self.high)
 
 
+@dataclass(frozen=True, slots=True)
+class Magnitudes(Range):
+    """Numbers of which every order of magnitude is equally likely."""
+
+    def scale(self, drawn: float) -> float:
+        """Return its order of magnitude."""
+        return math.log(drawn)
+
+    def _around(self, rng: random.Random, centre: float | None, trust: float) -> float:
+        middle = None if centre is None else math.log(centre)
+        return _clip(math.exp(_between(rng, math.log(self.low), math.log(self.high), middle, trust)), self)
+
+
 @final
 @dataclass(frozen=True, slots=True)
-class Log(Range):
+class Log(Magnitudes):
     """Every order of magnitude between the bounds is equally likely."""
 
     verb: ClassVar[str] = "log"
@@ -111,17 +129,10 @@ class Log(Range):
         """Return the value that is proposed."""
         return suggest.suggest_float(name, self.low, self.high, log=True)
 
-    def share(self, drawn: float) -> float:
-        """Return where the drawn number's order of magnitude lies between those of the bounds."""
-        return _share(math.log(drawn), math.log(self.low), math.log(self.high))
-
-    def _around(self, rng: random.Random, centre: float | None, trust: float) -> float:
-        return _magnitude(rng, self, centre, trust)
-
 
 @final
 @dataclass(frozen=True, slots=True)
-class OneMinusLog(Range):
+class OneMinusLog(Magnitudes):
     """Every order of magnitude of 1 - value is equally likely, for momentum and betas.
 
     The bounds are those of 1 - value, the prior is a value.
@@ -132,13 +143,6 @@ class OneMinusLog(Range):
     def ask(self, name: str, suggest: Suggest) -> float:
         """Return one minus the number that is proposed."""
         return self.value(suggest.suggest_float(name, self.low, self.high, log=True))
-
-    def share(self, drawn: float) -> float:
-        """Return where the drawn number's order of magnitude lies between those of the bounds."""
-        return _share(math.log(drawn), math.log(self.low), math.log(self.high))
-
-    def _around(self, rng: random.Random, centre: float | None, trust: float) -> float:
-        return _magnitude(rng, self, centre, trust)
 
     def value(self, drawn: float) -> float:
         """Return one minus the drawn number."""
@@ -179,15 +183,6 @@ def _between(rng: random.Random, low: float, high: float, centre: float | None, 
         return rng.uniform(low, high)
     bell = NormalDist((centre - low) / width, SPREAD)
     return low + width * bell.inv_cdf(rng.uniform(bell.cdf(0), bell.cdf(1)))
-
-
-def _share(drawn: float, low: float, high: float) -> float:
-    return (drawn - low) / (high - low) if high > low else 0.0
-
-
-def _magnitude(rng: random.Random, node: Log | OneMinusLog, centre: float | None, trust: float) -> float:
-    middle = None if centre is None else math.log(centre)
-    return _clip(math.exp(_between(rng, math.log(node.low), math.log(node.high), middle, trust)), node)
 
 
 def _clip(drawn: float, node: Range) -> float:

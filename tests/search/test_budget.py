@@ -454,7 +454,9 @@ def test_who_was_stopped_counts_as_the_middle_one_of_those_that_finished():
     for number in range(16):
         found.take(ended(30 + number, Outcome.PRUNED, 1.0, 1.0))
         found.take(ended(60 + number, Outcome.FAILED))
-    assert found.gain(28) == pytest.approx(0.1 / 4 + 0.2 * (1 / 8 + 1 / 16 + 1 / 32 + 1 / 64) + 0.3 / 64, rel=1e-3)
+    assert found.gain(28) == pytest.approx(
+        0.1 / 4 + 0.2 * (1 / 8 + 1 / 16 + 1 / 32 + 1 / 64) + 0.3 / 64, rel=1e-3
+    )
 
 
 def test_a_search_that_gains_no_more_than_noise_stops_and_says_so(url):

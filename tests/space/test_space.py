@@ -141,6 +141,18 @@ def test_draws_without_a_prior_are_uniform_on_the_scale_of_the_verb():
     assert min(Counter(_draws(Int(1, 4))).values()) > 900
 
 
+@pytest.mark.parametrize(
+    ("node", "middle"),
+    [(Uniform(0.1, 0.5), 0.3), (Log(1e-4, 1.0), 1e-2), (OneMinusLog(1e-3, 0.1), 1e-2), (Int(2, 8), 5)],
+)
+def test_a_number_has_its_place_between_the_bounds_on_the_scale_of_the_verb(node, middle):
+    assert [node.share(it) for it in (node.low, middle, node.high)] == pytest.approx([0, 0.5, 1])
+
+
+def test_a_range_of_one_number_has_one_place():
+    assert Log(0.1, 0.1).share(0.1) == 0
+
+
 def test_a_prior_of_one_minus_log_is_a_value():
     draws = _draws(OneMinusLog(0.01, 0.5, prior=0.9))
     assert 1 - median(draws) == pytest.approx(0.9, abs=0.01)
