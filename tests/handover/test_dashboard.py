@@ -24,7 +24,7 @@ def export(tmp_path, monkeypatch):
 
 def exported(*words, weigh=None):
     url = "sqlite:///hpo.db"
-    name = started(url, "trials=24", "epochs=6", "pruner=median", "name=cnn-1", *words)
+    name = started(url, "trials=24", "epochs=6", "sampler=random", "pruner=median", "name=cnn-1", *words)
     run(url, name, Workers(2, 6, weigh=weigh))
     ledger = Ledger(url)
     search = ledger.search(name)
@@ -61,7 +61,7 @@ def get(app, path, query=""):
 
 @pytest.mark.filterwarnings("ignore")  # those of others
 def test_the_dashboard_shows_the_study_with_its_curves(export):
-    history = export("sampler=random")
+    history = export()
     shown = study_of(history)
     for trial, it in zip(history.trials.values(), shown["trials"], strict=True):
         curve = [(point["step"], float(point["value"])) for point in it["intermediate_values"]]
