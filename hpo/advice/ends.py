@@ -7,10 +7,9 @@ from dataclasses import dataclass, replace
 from statistics import NormalDist
 from typing import Any, Final, Protocol
 
-from hpo.advice.facts import Range, in_magnitudes, is_number, position
+from hpo.advice.facts import is_number
 from hpo.config import Value
-from hpo.space import Choice, Int, Leaf, OneMinusLog, Parameter
-from hpo.space.ranges import SPREAD, TRUST
+from hpo.space import SPREAD, TRUST, Choice, Int, Magnitudes, OneMinusLog, Parameter, Range
 from hpo.summary import brief
 
 _OUTER: Final = 0.1
@@ -30,7 +29,7 @@ class End(Protocol):
         """What is so of a trial that lies here."""
 
     @property
-    def beyond(self) -> tuple[Leaf, Value] | None:
+    def beyond(self) -> tuple[Range | Choice, Value] | None:
         """The same with more room at this end, and its new last value; None where there can be none."""
 
     def holds(self, drawn: Value) -> bool:
@@ -63,14 +62,15 @@ class _Tenth:
         """Whether a drawn value lies here."""
         if not is_number(drawn):
             return False
-        return position(self.node, drawn) > 1 - _OUTER if self._far else position(self.node, drawn) < _OUTER
+        share = self.node.share(drawn)
+        return share > 1 - _OUTER if self._far else share < _OUTER
 
     @property
     def share(self) -> float:
         """The share of draws that lie here, if nothing is known but the prior."""
         if self.node.centre is None:
             return _OUTER
-        bell = NormalDist(position(self.node, self.node.centre), SPREAD)
+        bell = NormalDist(self.node.share(self.node.centre), SPREAD)
         low, high = (1 - _OUTER, 1.0) if self._far else (0.0, _OUTER)
         inner = (bell.cdf(high) - bell.cdf(low)) / (bell.cdf(1) - bell.cdf(0))
         return max(_OUTER, TRUST * inner + (1 - TRUST) * _OUTER)
@@ -82,7 +82,7 @@ class _Tenth:
         return f"lie in the {'highest' if self.upper else 'lowest'} tenth of {brief(low)} to {brief(high)}"
 
     @property
-    def beyond(self) -> tuple[Leaf, Value] | None:
+    def beyond(self) -> tuple[Range | Choice, Value] | None:
         """The same with more room at this end, and its new last value."""
         old = self.node.high if self._far else self.node.low
         new = self._moved(old, 1 if self._far else -1)
@@ -92,7 +92,7 @@ class _Tenth:
     def _moved(self, bound: float, outward: int) -> float:
         """Return a bound further out; what is a share, or not negative, stays so."""
         low, high = self.node.options
-        if in_magnitudes(self.node):
+        if isinstance(self.node, Magnitudes):
             moved = _rounded(bound * _FACTOR**outward)
             return min(moved, _BELOW_ONE) if isinstance(self.node, OneMinusLog) else moved
         moved = bound + outward * (high - low) / 2
@@ -129,7 +129,7 @@ class _LastStep:
         return f"have the {'largest' if self.upper else 'smallest'} of its values, {brief(self._last)}"
 
     @property
-    def beyond(self) -> tuple[Leaf, Value] | None:
+    def beyond(self) -> tuple[Range | Choice, Value] | None:
         """The same with one step more, as much larger or smaller as the last one."""
         steps, options = _steps(self.node), self.node.options
         last, before = (steps[-1], steps[-2]) if self.upper else (steps[0], steps[1])

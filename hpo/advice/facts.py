@@ -12,13 +12,12 @@ from hpo.advice.contest import contest
 from hpo.config import Value
 from hpo.history import History, Trial
 from hpo.plan import Plan
-from hpo.space import Int, Log, OneMinusLog, OneOf, Parameter, Uniform
+from hpo.space import OneOf, Parameter
 from hpo.trial import SPENT, Outcome
 from hpo.vocabulary import Hyperparameter
 
 T = TypeVar("T")
 
-Range = Uniform | Log | OneMinusLog | Int
 _JUDGED: Final = (Outcome.FINISHED, Outcome.PRUNED, Outcome.DIVERGED)
 
 
@@ -94,18 +93,6 @@ def path_of(parameter: Parameter) -> str:
     """Return a parameter's path in the space's YAML: `optimizer.sgd.momentum`, not `…one_minus_momentum`."""
     head, dot, _ = parameter.name.rpartition(".")
     return f"{head}{dot}{parameter.key.rpartition('.')[2]}"
-
-
-def in_magnitudes(node: Range) -> bool:
-    """Whether a range is searched on a log scale."""
-    return isinstance(node, Log | OneMinusLog)
-
-
-def position(node: Range, drawn: float) -> float:
-    """Return where a drawn number lies in its range, from 0 to 1, on the scale that is searched."""
-    at = math.log if in_magnitudes(node) else float
-    low, high = map(at, node.options)
-    return (at(drawn) - low) / (high - low)
 
 
 def words_of(parameter: Parameter) -> tuple[str, ...]:

@@ -13,9 +13,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
-from hpo.advice.facts import Facts, Range, path_of, position, spread
+from hpo.advice.facts import Facts, path_of, spread
 from hpo.history import Trial
-from hpo.space import Choice, OneOf, Parameter, Points
+from hpo.space import Choice, OneOf, Parameter, Points, Range
 
 if TYPE_CHECKING:
     import numpy as np
@@ -157,4 +157,4 @@ def _cells(parameter: Parameter, drawn: Mapping[str, Any]) -> list[float]:
         return [float(there and drawn[parameter.name] == option) for option in node.options]
     if not isinstance(node, Range):
         return []  # fixed values and listed points have no place on a scale
-    return [position(node, drawn[parameter.name]) if there else _ABSENT]
+    return [node.share(drawn[parameter.name]) if there else _ABSENT]

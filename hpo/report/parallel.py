@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from typing import Final
 
 from hpo.advice import Facts
-from hpo.advice.facts import Range, is_number
+from hpo.advice.facts import is_number
 from hpo.config import Value
 from hpo.history import Trial
 from hpo.report.chart import legend, picture, polyline, text
 from hpo.report.curves import about, best_of
 from hpo.report.figures import Figure
 from hpo.report.scale import Scale
-from hpo.space import Log
+from hpo.space import Log, Range
 from hpo.summary import brief
 
 _MOST: Final = 10

@@ -6,18 +6,20 @@ lists configurations that are to be tried.
 """
 
 from hpo.space.nodes import KEPT, Choice, Fixed, Leaf, Node, OneOf, Points
-from hpo.space.ranges import SPREAD, Int, Log, OneMinusLog, Range, Suggest, Uniform
+from hpo.space.ranges import SPREAD, TRUST, Int, Log, Magnitudes, OneMinusLog, Range, Suggest, Uniform
 from hpo.space.reading import find, locate, names, read
 from hpo.space.space import Parameter, Space
 
 __all__ = [
     "KEPT",
     "SPREAD",
+    "TRUST",
     "Choice",
     "Fixed",
     "Int",
     "Leaf",
     "Log",
+    "Magnitudes",
     "Node",
     "OneMinusLog",
     "OneOf",
