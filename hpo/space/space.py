@@ -115,6 +115,22 @@ class Space:
 
         return self._drawn(choose)
 
+    @cached_property
+    def switches(self) -> list[tuple[str, Value]]:
+        """Every word that can be chosen of those that open branches, with the name of its place."""
+        return [(it.name, word) for it, _ in self._places if it.node.searched for word in _words(it.node)]
+
+    def switch(self, params: Mapping[str, Value], rng: random.Random) -> dict[str, Value]:
+        """Return the parameters of another draw with one word exchanged, and all else as it was.
+
+        What only the new word's branch has is drawn from the prior.
+
+        Raises:
+            IndexError: if the space has no `switches`.
+        """
+        name, word = rng.choice([(name, word) for name, word in self.switches if params.get(name) != word])
+        return self.complete({**params, name: word}, rng)
+
     def complete(self, params: Mapping[str, Value], rng: random.Random) -> dict[str, Value]:
         """Return parameters that are known in part; the others are drawn from the prior."""
         return self._drawn(lambda it: params[it.name] if it.name in params else it.node.draw(rng))

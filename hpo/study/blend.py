@@ -7,6 +7,10 @@ Chance keeps a third whatever happens, and half where there is an expert, so tha
 near what it proposed, cannot have more than the other half. PriorBand (Mallik et al., 2023,
 arXiv 2306.12370) mixes the expert, chance and what is near, with weights from a likelihood.
 
+A third of what chance has goes to a *switch*: one of the best trials as it is, but with another optimizer,
+schedule or other word of those that open branches. The best trials soon agree on these words, and who looks
+near them hardly leaves them, while by chance another word comes with numbers that do not show its worth.
+
 The model takes, of some candidates near the best tenth of the trials, the one that is most like these and
 least like all others (`hpo.study.parzen`).
 
@@ -37,11 +41,13 @@ CHANCE: Final = "random"
 NEAR: Final = "near"
 MODEL: Final = "model"
 PAST: Final = "past"
+SWITCH: Final = "switch"
 
 _SOURCES: Final = (PRIOR, CHANCE, NEAR, PAST, MODEL)
 
 _FLOOR: Final = 1 / 3  # of the weights, for chance
 _GUARD: Final = 1 / 2  # the same, where there is an expert, who may be wrong
+_SWITCHES: Final = 1 / 3  # of what chance has, to try another word with one of the best
 _BEST: Final = 1 / 4  # of the trials: who wins
 _TOP: Final = 1 / 10  # of the trials: near which to look
 _ELITE: Final = 5  # of these at most
@@ -72,13 +78,15 @@ class Blend:
         dice = random.Random(seed)
         if self._past and len(self._proposed) == 1:
             return PAST, self._space.complete(self._past[0], dice)
-        weights = self._weights()
+        weights, draws = self._weights(), self._draws(dice)
         source = dice.choices(list(weights), list(weights.values()))[0]
-        draw = self._draws(dice)[source]
-        drawn = [draw()]
-        while _key(drawn[-1]) in self._known and len(drawn) < _TRIES:
-            drawn.append(draw())
-        return source, drawn[-1]
+        found = self._new(source, draws[source]) or self._new(CHANCE, draws[CHANCE])
+        return found or (source, draws[source]())
+
+    def _new(self, source: str, draw: Callable[[], dict[str, Any]]) -> tuple[str, dict[str, Any]] | None:
+        """Return a source and what it drew that was not proposed before; None, if it found nothing."""
+        drawn = (draw() for _ in range(_TRIES))
+        return next(((source, params) for params in drawn if _key(params) not in self._known), None)
 
     def proposed(self, number: int, source: str, params: Mapping[str, Any]) -> None:
         """Take in what a trial was proposed with, by whomever."""
@@ -139,12 +147,16 @@ class Blend:
             PRIOR: lambda: self._space.draw(dice, 1.0),
             CHANCE: lambda: self._space.draw(dice, 0.0),
             NEAR: lambda: self._near(self._top(_ELITE), dice),
+            SWITCH: lambda: self._space.switch(self._one_of(self._top(_ELITE), dice), dice),
             MODEL: lambda: self._likely(dice),
             PAST: lambda: self._space.near(dice.choice(self._past), dice),
         }
 
     def _near(self, trials: Sequence[int], dice: random.Random) -> dict[str, Any]:
-        return self._space.near(self._proposed[dice.choice(trials)][1], dice)
+        return self._space.near(self._one_of(trials, dice), dice)
+
+    def _one_of(self, trials: Sequence[int], dice: random.Random) -> Mapping[str, Any]:
+        return self._proposed[dice.choice(trials)][1]
 
     def _likely(self, dice: random.Random) -> dict[str, Any]:
         """Return the candidate that is most like the best trials and least like the others."""
@@ -165,14 +177,17 @@ class Blend:
         }
         others = sum(weight for source, weight in weights.items() if source != CHANCE)
         floor = _GUARD if self._space.expected else _FLOOR
-        least = others * floor / (1 - floor)
-        return weights | {CHANCE: max(weights[CHANCE], least)}
+        chance = max(weights[CHANCE], others * floor / (1 - floor))
+        switches = _SWITCHES * chance if self._can(SWITCH) else 0.0
+        return weights | {CHANCE: chance - switches, SWITCH: switches}
 
     def _can(self, source: str) -> bool:
         if source == PRIOR:
             return self._space.expected
         if source == PAST:
             return bool(self._past)
+        if source == SWITCH and not self._space.switches:
+            return False
         return source == CHANCE or len(self._ranking) >= _ENOUGH
 
 

@@ -47,7 +47,8 @@ def test_whoever_is_faster_and_whatever_dies_the_search_is_the_same(url, sampler
     words = (f"sampler={sampler}", f"pruner={pruner}", f"trials={trials}")
     whole = searched(url, *words, seed=0)
     assert len(whole) == trials
-    assert whole[-1][0] in (("prior", "random", "near", "model") if sampler == "blend" else (sampler,))
+    minds = ("prior", "random", "near", "model", "switch")
+    assert whole[-1][0] in (minds if sampler == "blend" else (sampler,))
     assert searched(url, *words, seed=2, stops=4, deaths=2) == whole
 
 

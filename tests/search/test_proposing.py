@@ -37,6 +37,7 @@ def far_from(best):
 
 
 ONE = "optimizer: {one_of: {sgd: {lr: {log: [1e-4, 1], prior: 0.1}}}}"
+FREE = ONE.replace(", prior: 0.1", "")
 
 
 def test_an_expert_who_is_wrong_is_soon_asked_less():
@@ -48,14 +49,47 @@ def test_an_expert_who_is_wrong_is_soon_asked_less():
     assert asked[0.1] > 2 * asked[1e-4]
 
 
-@pytest.mark.parametrize(("space", "share"), [(ONE, 1 / 2), (ONE.replace(", prior: 0.1", ""), 1 / 3)])
+@pytest.mark.parametrize(("space", "share"), [(ONE, 1 / 2), (FREE, 1 / 3)])
 def test_chance_keeps_a_third_and_half_where_an_expert_may_be_wrong(space, share):
     sources = Counter(source for source, _ in search(blend_of(space), 300, far_from(0.1)))
     assert sources["random"] == pytest.approx(300 * share, rel=0.2)
 
 
+SCHEDULES = FREE + "\nschedule: {one_of: {constant: {}, cosine: {}}}"
+
+
+def test_a_third_of_chance_tries_another_word():
+    sources = Counter(
+        source for source, _ in search(blend_of(SPACE.replace(", prior: 0.1", "")), 300, lambda _: 0.0)
+    )
+    assert sources["switch"] == pytest.approx(300 / 9, rel=0.35)
+
+
+def test_another_word_is_tried_with_one_of_the_best():
+    made = search(blend_of(SCHEDULES), 300, far_from(3e-3))
+    assert "switch" in {source for source, _ in made}
+    for number, (source, params) in enumerate(made):
+        if source == "switch":
+            twin = {**params, "schedule": "cosine" if params["schedule"] == "constant" else "constant"}
+            best = sorted((params for _, params in made[:number]), key=far_from(3e-3))
+            assert twin in best[:5]
+
+
+def test_a_word_that_only_shows_its_worth_with_the_right_numbers_is_found():
+    def cost(params):
+        return far_from(3e-3)(params) - (params["schedule"] == "constant" and far_from(3e-3)(params) < 0.1)
+
+    made = search(blend_of(SCHEDULES), 60, cost)
+    assert min(made, key=lambda it: cost(it[1]))[1]["schedule"] == "constant"
+
+
+def test_when_every_switch_was_tried_chance_proposes_something_new():
+    made = search(blend_of(SCHEDULES.replace("log: [1e-4, 1]", "choice: [0.1, 0.2, 0.3]")), 6, len)
+    assert len({tuple(params.items()) for _, params in made}) == 6
+
+
 def test_it_comes_near_the_best_without_an_expert():
-    made = search(blend_of("optimizer: {one_of: {sgd: {lr: {log: [1e-4, 1]}}}}"), 60, far_from(3e-3))
+    made = search(blend_of(FREE), 60, far_from(3e-3))
     assert {source for source, _ in made} == {"random", "near", "model"}
     by_chance = [far_from(3e-3)(params) for source, params in made if source == "random"]
     for source in ("near", "model"):

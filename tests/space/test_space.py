@@ -92,6 +92,27 @@ def test_parameters_tell_what_is_searched_where():
     ]
 
 
+@given(spaces(), rngs())
+def test_a_switch_exchanges_one_word_and_keeps_all_else(space, rng):
+    before = space.draw(rng)
+    if not space.switches:
+        with pytest.raises(IndexError):
+            space.switch(before, rng)
+        return
+    after = space.switch(before, rng)
+    words = {name for name, _ in space.switches}
+    (switched,) = (name for name in words if after[name] != before[name])
+    own = {name for name in after.keys() ^ before.keys() if name.startswith(f"{switched}.")}
+    assert after.keys() ^ before.keys() == own
+    assert all(after[name] == before[name] for name in after.keys() & before.keys() - {switched})
+    assert space.locate(space.sample(Answers(after))).keys() == after.keys()
+
+
+def test_what_was_drawn_without_a_word_takes_any_of_them():
+    drawn = TREE.switch({"clip_norm": 5.0}, random.Random(0))
+    assert (drawn["optimizer"] in ("sgd", "adam"), drawn["clip_norm"]) == (True, 5.0)
+
+
 @pytest.mark.parametrize(
     ("config", "located"),
     [
