@@ -62,15 +62,19 @@ class InputError(HpoError):
         super().__init__("\n".join(map(str, problems)))
 
 
-def nearest(word: str, known: Iterable[str]) -> str:
+def nearest(word: str, known: Iterable[str], *, slip: bool = False) -> str:
     """Return " Did you mean cnn?" if one of the known names is near enough, else nothing.
+
+    With `slip`, near enough is only what a slip of the fingers makes of a name.
 
     >>> nearest("cn", ["cnn", "mlp"])
     ' Did you mean cnn?'
     >>> nearest("zebra", ["cnn", "mlp"])
     ''
+    >>> nearest("table", ["trials"]), nearest("table", ["trials"], slip=True)
+    (' Did you mean trials?', '')
     """
-    matches = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.51)
+    matches = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.75 if slip else 0.51)
     return f" Did you mean {matches[0]}?" if matches else ""
 
 

@@ -130,6 +130,7 @@ KNOWN = (
     "workers, cluster, priority, fuse, gpus_per_trial, workers_per_trial, parallel, seed, confirm, "
     "confirm_seeds, require, junit, deterministic, report_within, name, store, checkpoint_every, checkpoints"
 )
+OPTION = "If it is an option of the recipe, write recipe."
 WHOLE = "Must be a whole number ≥ 1, got "
 DURATION = "Must be a duration such as 90, 90s, 10m or 2h, got "
 SHARE = "Must be a share such as 0.25, or whole GPUs such as 2, got "
@@ -142,9 +143,14 @@ CHARACTERS = "Must be at most 100 letters, digits, . _ or -, got "
     ("words", "where", "message"),
     [
         ("trails=20", "trails=20", "Unknown key. Did you mean trials?"),
-        ("zebra=1", "zebra=1", f"Unknown key. Known: {KNOWN}."),
+        ("zebra=1", "zebra=1", f"Unknown key. Known: {KNOWN}. {OPTION}zebra=1."),
+        ("table=digits", "table=digits", f"Unknown key. Did you mean trials? {OPTION}table=digits."),
         ("recipe.=1", "recipe.=1", "Unknown key. Did you mean recipe?"),
-        ("recipe_options=1", "recipe_options=1", "Unknown key. Did you mean recipe?"),
+        (
+            "recipe_options=1",
+            "recipe_options=1",
+            f"Unknown key. Did you mean recipe? {OPTION}recipe_options=1.",
+        ),
         ("--trials 20", "--trials 20", "Write trials=20."),
         ("--trials=20", "--trials=20", "Write trials=20."),
         ("-epochs=3", "-epochs=3", "Write epochs=3."),

@@ -105,12 +105,19 @@ class Settings(BaseModel):
 
 
 def _unknown(cls: type[Settings], key: str, value: str) -> Problem:
-    known = cls.known()
-    configured = cls.configured()
+    known, configured = cls.known(), cls.configured()
+    names = [*known, *configured]
     listed = f" Known: {', '.join(known) or 'none'}."
     listed += f" Of a configuration: {', '.join(configured)}." if configured else ""
-    hint = nearest(key, [*known, *configured]) or _of_a_configuration(cls, key) or listed
+    hint = nearest(key, names, slip=True) or _of_a_configuration(cls, key)
+    hint = hint or (nearest(key, names) or listed) + _of_a_recipe(cls, key, value)
     return Problem(f"{key}={shown(value)}", f"Unknown key.{hint}")
+
+
+def _of_a_recipe(cls: type[Settings], key: str, value: str) -> str:
+    """Say how an option of a recipe is given, whose names are not known here."""
+    takes = "recipe" in cls.groups and key.isidentifier()
+    return f" If it is an option of the recipe, write recipe.{key}={shown(value)}." if takes else ""
 
 
 def _of_a_configuration(cls: type[Settings], key: str) -> str:
