@@ -1,11 +1,13 @@
 """How many trials to train at once: measured, as long as that pays, with the recipe's own baseline.
 
-What is slower is never chosen. How many fit into memory is foretold from what one of them keeps for its
+What is slower is never chosen, nor what is hardly faster, since proposals that are made together are made
+without each other's results. How many fit into memory is foretold from what one of them keeps for its
 way back, before any of it is used.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -33,15 +35,15 @@ _MOST_SECONDS: Final = 10.0
 _ENOUGH_SECONDS: Final = 0.1  # for one size
 _EPOCHS: Final = 10
 _GAIN: Final = 1.05
-"""So many times faster it must be, since a short measurement is rough."""
-_NEARLY: Final = 0.9
-"""Fewer at once that are so nearly as fast are better: results are there sooner to learn from."""
+"""So many times faster a stack must be than one by one to be used at all."""
+_DOUBLED: Final = 1.15
+"""So many times faster twice as many at once must be, since they cannot learn from each other."""
 _PROGRESS: Final = 0.95
 """More at once will not do, if two sizes took no less than this part of the time that fewer took."""
 
 
 def choose(task: Task, config: Config, most: int, budget: float | None = None) -> Choice:
-    """Time plain training and stacks of growing size, and choose the smallest that is fast for each trial.
+    """Time plain training and stacks of growing size, and choose what is worth most to a search that learns.
 
     Args:
         task: the recipe and its data.
@@ -87,12 +89,11 @@ def _patience(task: Task, small: Task, most: int, seconds: float) -> float:
 
 def _choice(times: dict[int, float], because: str) -> Choice:
     gains = {size: times[1] / seconds for size, seconds in times.items() if size > 1}
-    most = max(gains.values(), default=0.0)
     tried = ", ".join(f"{size}: {gain:.1f}x" for size, gain in gains.items()) or "none"
-    if most < _GAIN:
-        return Choice(1, 2, f"1 at a time: several at once are no faster ({tried}){because}")
+    best = max((1, *gains), key=lambda size: gains.get(size, 1.0) / _DOUBLED ** math.log2(size))
+    if best == 1:
+        return Choice(1, 2, f"1 at a time: several at once are not enough faster ({tried}){because}")
     least = min(size for size, gain in gains.items() if gain >= _GAIN)
-    best = min(size for size, gain in gains.items() if gain >= max(_GAIN, _NEARLY * most))
     told = f"{gains[best]:.1f}x as fast as one by one ({tried}){because}"
     return Choice(best, least, f"{best} at a time: {told}")
 
