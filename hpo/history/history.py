@@ -1,4 +1,4 @@
-"""A search as its records tell it: the one computation behind show, progress, tracking and resume."""
+"""All trials of a search, built up record by record."""
 
 from __future__ import annotations
 
@@ -6,214 +6,19 @@ import bisect
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from operator import attrgetter
-from statistics import median
 from typing import Final
 
-from hpo.config import Config, Value
+from hpo.config import Config
 from hpo.front import front, knee
+from hpo.history.standing import Standing, standings
+from hpo.history.trial import Trial
 from hpo.recipe import Objective
-from hpo.trial import (
-    ALONE,
-    AT_MOST,
-    AT_ONCE,
-    COSTS,
-    GIVEN,
-    SPENT,
-    TEST,
-    UNDECIDED,
-    WARNING,
-    Attempt,
-    Ending,
-    Forecast,
-    Outcome,
-    Point,
-    Proposal,
-    Record,
-)
-from hpo.wish import Wish
+from hpo.trial import WARNING, Attempt, Ending, Forecast, Outcome, Point, Proposal, Record
 
 FAILURES: Final = 3
 """So many equal failures in a row, and a search gives up."""
-
-
-FORKED_FROM: Final = "forked_from"
-"""The setting that names the search which this one was begun in place of, after something had changed."""
-
-
-class State(StrEnum):
-    """Where a search stands."""
-
-    RUNNING = "running"  # its driver is alive
-    FINISHED = "finished"  # it came to its end
-    INTERRUPTED = "interrupted"  # its driver stopped or died before the end; `hpo resume` goes on
-    FAILED = "failed"  # it gave up, for example because trial after trial failed
-
-
-@dataclass(frozen=True)
-class Search:
-    """What a search was started with, word for word, and where it stands.
-
-    `source` is the recipe's text, `space` the space as YAML with every override in it, `settings` the
-    other words (`trials`, `epochs`, `seed`, `sampler`, `pruner` …), `versions` the libraries' versions.
-    `created` is in seconds since 1970, UTC; `session` is the number of its latest session; `uploaded` is the
-    number of the last record that is known to be in MLflow, None for searches that are older than this note;
-    `wish` is what people ask of that session.
-    """
-
-    name: str
-    recipe: str
-    path: str
-    source: str
-    space: str
-    objective: Objective
-    settings: Mapping[str, Value]
-    versions: Mapping[str, str]
-    created: float = 0.0
-    state: State = State.RUNNING
-    reason: str = ""
-    id: int = 0
-    uploaded: int | None = None
-    session: int = 0
-    wish: Wish = field(default_factory=Wish)
-
-    @property
-    def lag(self) -> int:
-        """How many trials back a deterministic search looks: proposal k knows those up to k - lag; else 0."""
-        return int(str(self.settings.get("lag", 0)))
-
-    @property
-    def given(self) -> bool:
-        """Whether its one configuration was given (`hpo train`), so that nothing is searched."""
-        return self.settings.get("sampler") == GIVEN
-
-
-@dataclass
-class Trial:
-    """All that is known of one trial."""
-
-    proposal: Proposal
-    attempts: list[Attempt] = field(default_factory=list)
-    points: list[Point] = field(default_factory=list)
-    ending: Ending | None = None
-
-    @property
-    def number(self) -> int:
-        """The trial's number; 0 is the recipe's baseline."""
-        return self.proposal.number
-
-    @property
-    def records(self) -> list[Record]:
-        """All that was written of it."""
-        return [self.proposal, *self.attempts, *self.points, *([self.ending] if self.ending else [])]
-
-    @property
-    def outcome(self) -> Outcome | None:
-        """How it ended, or None while it is under way."""
-        return self.ending.outcome if self.ending else None
-
-    @property
-    def cohort(self) -> str:
-        """The cohort that took it up last or, if none has yet, that it was proposed to."""
-        return self.attempts[-1].cohort if self.attempts else self.proposal.cohort
-
-    @property
-    def tries(self) -> int:
-        """How many cohorts have taken it up since it last got further, with the one that got it there."""
-        last = self.points[-1].seq if self.points else 0
-        before = [attempt for attempt in self.attempts if attempt.seq < last]
-        after = [attempt for attempt in self.attempts if attempt.seq > last]
-        return len({attempt.cohort for attempt in (*before[-1:], *after)})
-
-    @property
-    def at_once(self) -> int:
-        """How many trials its workers trained at once, at most."""
-        return max((int(it.notes.get(AT_ONCE, 1)) for it in self.attempts if not self.alone), default=1)
-
-    @property
-    def at_most(self) -> int:
-        """How many trials its worker would train at once."""
-        return int(self.attempts[-1].notes.get(AT_MOST, 1)) if self.attempts else 1
-
-    @property
-    def alone(self) -> str:
-        """Why it trained plainly and not in its cohort's stack; nothing until it has ended."""
-        return str(self.ending.notes.get(ALONE, "")) if self.ending else ""
-
-    @property
-    def undecided(self) -> int | None:
-        """How many epochs the search had trained when it began to wait for rivals; None if it does not."""
-        last = self.points[-1] if self.points and not self.ending else None
-        if last is None or UNDECIDED not in last.notes:
-            return None
-        taken_up = self.attempts and self.attempts[-1].seq > last.seq
-        return None if taken_up else int(last.notes[UNDECIDED])
-
-    @property
-    def score(self) -> float | None:
-        """The objective on validation data after the last epoch that was trained."""
-        return self.points[-1].score if self.points else None
-
-    @property
-    def epochs(self) -> int:
-        """How many epochs were trained."""
-        return len(self.points)
-
-    @property
-    def memory(self) -> Mapping[str, Mapping[str, int]]:
-        """The bytes that it took, `predicted` and `measured`, each by part; nothing until it has ended."""
-        notes: Mapping[str, Mapping[str, int]] = self.ending.notes.get("memory", {}) if self.ending else {}
-        return notes
-
-    @property
-    def costs(self) -> Mapping[str, float]:
-        """What it takes, of `hpo.recipe.COSTS`, as measured at its start; nothing if that is no goal."""
-        found: Iterable[Mapping[str, float]] = (it.notes[COSTS] for it in self.attempts if COSTS in it.notes)
-        return next(iter(found), {})
-
-    @property
-    def test(self) -> Mapping[str, float]:
-        """What was measured on test data after the last epoch; nothing, unless it is a proof."""
-        notes: Mapping[str, float] = self.ending.notes.get(TEST, {}) if self.ending else {}
-        return notes
-
-    @property
-    def settled(self) -> bool:
-        """Whether it ended by itself, and not because time or budget were over."""
-        return self.ending is not None and self.ending.reason not in SPENT
-
-
-@dataclass(frozen=True)
-class Standing:
-    """How one of the best, the search's `trial`, did with fresh seeds: its trainings `again`, by seed."""
-
-    trial: Trial
-    again: Mapping[int, Trial]
-
-    @property
-    def number(self) -> int:
-        """The number of the search's trial."""
-        return self.trial.number
-
-    @property
-    def scores(self) -> dict[int, float]:
-        """The score with each seed; NaN where it did not come to its end."""
-        return {
-            seed: it.score if it.outcome is Outcome.FINISHED and it.score is not None else math.nan
-            for seed, it in self.again.items()
-        }
-
-    @property
-    def sound(self) -> bool:
-        """Whether it came to its end with every seed, and to a finite score."""
-        return all(map(math.isfinite, self.scores.values()))
-
-    @property
-    def median(self) -> float:
-        """The median of the scores it has; NaN if it has none."""
-        return median([it for it in self.scores.values() if math.isfinite(it)] or [math.nan])
 
 
 @dataclass(frozen=True)
@@ -386,29 +191,8 @@ class History:
 
     @property
     def standings(self) -> list[Standing]:
-        """The configurations that were trained with fresh seeds, best first.
-
-        A seed counts once all of them have trained with it, and no clock has stopped one. Who did not come
-        to its end with every seed stands behind those that did; then the median decides.
-        """
-        if not self.confirmations:
-            return []
-        again: dict[Config, dict[int, Trial]] = {}
-        for trial in self.confirmations:
-            again.setdefault(trial.proposal.config, {})[trial.proposal.seed or 0] = trial
-        common = set.intersection(
-            *({seed for seed, it in own.items() if it.settled} for own in again.values())
-        )
-        found = {trial.proposal.config: trial for trial in reversed(self.ranking)}
-        standings = [
-            Standing(found[config], {seed: own[seed] for seed in sorted(common)})
-            for config, own in again.items()
-            if common and config in found
-        ]
-        return sorted(standings, key=self._merit)
-
-    def _merit(self, standing: Standing) -> tuple[bool, float, int]:
-        return not standing.sound, self.objective.cost(standing.median), standing.number
+        """The configurations that were trained with fresh seeds, best first."""
+        return standings(self.confirmations, self.ranking, self.objective)
 
     @property
     def at_once(self) -> int:
