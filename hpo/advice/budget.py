@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from hpo.advice.advice import Advice, Topic
-from hpo.advice.facts import Facts, is_number, numbers, words_of
+from hpo.advice.facts import Facts, is_number, numbers
 from hpo.history import Trial
 from hpo.trial import Outcome
 
@@ -24,7 +24,7 @@ def starved(facts: Facts) -> Iterator[Advice]:
     if len(ranking) < _ENOUGH:
         return
     for parameter in facts.plan.space.parameters:
-        words = words_of(parameter)
+        words = parameter.words
         counts = Counter(str(trial.proposal.config.get(parameter.key)) for trial in ranking)
         fair = len(ranking) / max(1, len(words))
         few = [word for word in words if counts[word] <= min(_HARDLY, _SHARE * fair)]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from hpo.advice.advice import Advice, Change, Topic
-from hpo.advice.facts import Facts, numbers, path_of, words_of
+from hpo.advice.facts import Facts, numbers, path_of
 from hpo.advice.importance import Weight, importance
 from hpo.space import Parameter
 from hpo.summary import brief
@@ -47,7 +47,7 @@ def _said(weight: Weight) -> str:
 
 def _frozen(facts: Facts, parameter: Parameter) -> Change | None:
     """Return a hyperparameter at its best trial's value, to three digits."""
-    if words_of(parameter):
+    if parameter.words:
         return None
     value = facts.active(parameter)[0].proposal.config[parameter.key]
     return Change(path_of(parameter), float(brief(value)) if isinstance(value, float) else value)

@@ -12,7 +12,7 @@ from hpo.advice.contest import contest
 from hpo.config import Value
 from hpo.history import History, Trial
 from hpo.plan import Plan
-from hpo.space import OneOf, Parameter
+from hpo.space import Parameter
 from hpo.trial import SPENT, Outcome
 from hpo.vocabulary import Hyperparameter
 
@@ -93,11 +93,6 @@ def path_of(parameter: Parameter) -> str:
     """Return a parameter's path in the space's YAML: `optimizer.sgd.momentum`, not `…one_minus_momentum`."""
     head, dot, _ = parameter.name.rpartition(".")
     return f"{head}{dot}{parameter.key.rpartition('.')[2]}"
-
-
-def words_of(parameter: Parameter) -> tuple[str, ...]:
-    """Return the branches that a parameter chooses from; none if it is a leaf."""
-    return parameter.node.options if isinstance(parameter.node, OneOf) else ()
 
 
 def numbers(trials: Sequence[Trial], most: int = 5) -> tuple[int, ...]:

@@ -27,6 +27,11 @@ class Parameter:
     key: str
     node: Node
 
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The branches to choose from; none if it is a leaf."""
+        return self.node.options if isinstance(self.node, OneOf) else ()
+
     def says(self, value: Value) -> Iterable[tuple[str, Value]]:
         """Return what a config says where this place has a value: that value, or a whole point's."""
         if isinstance(self.node, Points) and isinstance(value, int):
@@ -118,7 +123,7 @@ class Space:
     @cached_property
     def switches(self) -> list[tuple[str, Value]]:
         """Every word that can be chosen of those that open branches, with the name of its place."""
-        return [(it.name, word) for it, _ in self._places if it.node.searched for word in _words(it.node)]
+        return [(it.name, word) for it, _ in self._places if it.node.searched for word in it.words]
 
     def switch(self, params: Mapping[str, Value], rng: random.Random) -> dict[str, Value]:
         """Return the parameters of another draw with one word exchanged, and all else as it was.
@@ -195,16 +200,12 @@ class Space:
     def _places(self) -> list[tuple[Parameter, Mapping[str, list[Parameter]]]]:
         """The places at the top, each with those in its branches."""
         tops = [_parameter(key, key, node) for key, node in self.nodes.items()]
-        return [(top, {word: _below(top, word) for word in _words(top.node)}) for top in tops]
+        return [(top, {word: _below(top, word) for word in top.words}) for top in tops]
 
 
 def _parameter(path: str, key: str, node: Node) -> Parameter:
     head, dot, last = path.rpartition(".")
     return Parameter(f"{head}{dot}one_minus_{last}" if isinstance(node, OneMinusLog) else path, key, node)
-
-
-def _words(node: Node) -> tuple[str, ...]:
-    return node.options if isinstance(node, OneOf) else ()
 
 
 def _below(top: Parameter, word: Value) -> list[Parameter]:
