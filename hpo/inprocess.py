@@ -4,56 +4,21 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import torch
 
 from hpo.config import Value
 from hpo.errors import LedgerError
+from hpo.hosted import Hosted
 from hpo.line import Line
-from hpo.trial import Answer, Divergence, Ending, Hand, Point, Stopped
-from hpo.wish import Wish
+from hpo.trial import Stopped
 
 # How long a report may wait to become durable; it is answered at once.
 _FLUSH_SECONDS: Final = 0.1
-
-
-class Referee(Protocol):
-    """What is asked here: see `hpo.referee.Referee`."""
-
-    def take_up(self, cohort: str, size: int, worker: str, because: str) -> Hand:
-        """Return trials for a cohort, which this worker takes up."""
-
-    def attempt(self, cohort: str, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
-        """Note who trains these trials, and in what way."""
-
-    def report(self, reports: Sequence[Point | Divergence]) -> Answer:
-        """Return which trials go on, and which are undecided."""
-
-    def saved(self, trials: Collection[int]) -> None:
-        """Take in that undecided ones are saved."""
-
-    def tell(self, endings: Sequence[Ending], reports: Sequence[Point | Divergence]) -> None:
-        """Take in the last reports, and how trials ended."""
-
-    def requeue(self) -> None:
-        """Hand out again what was under way."""
-
-    def flush(self) -> None:
-        """Make everything answered so far durable."""
-
-    @property
-    def paused(self) -> bool:
-        """Whether training is to wait."""
-
-    def wished(self) -> Wish:
-        """Return what people ask of the training, which is read from the ledger."""
-
-    def heed(self, wish: Wish) -> None:
-        """Do what people ask."""
 
 
 def machine() -> dict[str, Value]:
@@ -62,7 +27,7 @@ def machine() -> dict[str, Value]:
 
 
 def train(
-    referee: Referee, work: Callable[[str, Line], bool], stopping: Callable[[], bool], *, resumed: bool
+    referee: Hosted, work: Callable[[str, Line], bool], stopping: Callable[[], bool], *, resumed: bool
 ) -> None:
     """Train one cohort; return, or raise what stopped it, when all of it is durable.
 
@@ -96,7 +61,7 @@ def train(
 
 
 @contextmanager
-def _flushed(referee: Referee) -> Iterator[Callable[[], None]]:
+def _flushed(referee: Hosted) -> Iterator[Callable[[], None]]:
     """Commit in groups beside the training, and what is left at its end; yield what raises its error."""
     over = threading.Event()
     with ThreadPoolExecutor(1) as pool:
@@ -109,7 +74,7 @@ def _flushed(referee: Referee) -> Iterator[Callable[[], None]]:
             referee.flush()
 
 
-def _flush(referee: Referee, over: threading.Event) -> None:
+def _flush(referee: Hosted, over: threading.Event) -> None:
     while not over.wait(_FLUSH_SECONDS):
         referee.flush()
         with suppress(LedgerError):  # there is a next time

@@ -55,6 +55,7 @@ FLOORS = {
         "spending",
         "undecided",
         "custody",
+        "hosted",
         "outlook",
         "verdict",
         "junit",

@@ -15,8 +15,8 @@ from hpo.cluster.shift import shift_of
 from hpo.cluster.sizes import Sizes
 from hpo.cluster.watch import Watch
 from hpo.errors import LedgerError
+from hpo.hosted import Hosted
 from hpo.trial import Answer, Choice, Divergence, Ending, Hand, Point, Sizing, Stopped
-from hpo.wish import Wish
 
 # How long a report may wait to become durable; it is answered at once.
 _FLUSH_SECONDS: Final = 0.03
@@ -25,8 +25,8 @@ _DEATH: Final = "its worker died"
 _LOST_NODE: Final = "its machine left the cluster"
 
 
-class Referee(Protocol):
-    """What is hosted here: see `hpo.referee.Referee`."""
+class Referee(Hosted, Protocol):
+    """What is hosted here."""
 
     @property
     def ready(self) -> bool:
@@ -36,43 +36,12 @@ class Referee(Protocol):
     def exhausted(self) -> bool:
         """Whether there is nothing left to train."""
 
-    def take_up(self, cohort: str, size: int, worker: str, because: str) -> Hand:
-        """Return trials for a cohort, which this worker takes up."""
-
-    def attempt(self, cohort: str, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
-        """Note who trains these trials, and in what way."""
-
-    def report(self, reports: Sequence[Point | Divergence]) -> Answer:
-        """Return which trials go on, and which are undecided."""
-
-    def saved(self, trials: Collection[int]) -> None:
-        """Take in that undecided ones are saved, so that others can take them up."""
-
-    def tell(self, endings: Sequence[Ending], reports: Sequence[Point | Divergence]) -> None:
-        """Take in the last reports, and how trials ended."""
-
     @property
     def cohorts(self) -> list[str]:
         """Those that were handed trials and were not lost."""
 
     def lost(self, cohort: str, reason: str) -> bool:
         """Take in that a cohort's worker died; return whether it had trials."""
-
-    def requeue(self) -> None:
-        """Hand out again what was under way."""
-
-    def flush(self) -> None:
-        """Make everything answered so far durable."""
-
-    @property
-    def paused(self) -> bool:
-        """Whether nobody is to train for now."""
-
-    def wished(self) -> Wish:
-        """Return what people ask of the search, which is read from the ledger."""
-
-    def heed(self, wish: Wish) -> None:
-        """Do what people ask."""
 
 
 class Host:
