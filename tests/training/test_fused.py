@@ -80,6 +80,11 @@ def varied(baseline, count, seed=0, **values):
     return members
 
 
+def without_options(config):
+    """Return what a configuration says beside the options of a recipe's model and loss."""
+    return {name: it for name, it in config.items() if not name.startswith(("model.", "loss."))}
+
+
 def curves(progress):
     found = {}
     for results in progress:
@@ -311,6 +316,54 @@ class TestGrouping:
         assert sorted(map(sorted, (numbers for numbers, _ in split))) == [[0, 4], [1, 5], [2, 6], [3, 7]]
         assert {reason for _, reason in split} == {""}
 
+    @pytest.mark.parametrize(
+        ("kept", "said"),
+        [
+            ("self._slope = slope", "self._slope * x"),
+            ("self.slopes = [torch.full((2,), slope)]", "self.slopes[0][0] * x"),
+            ("self.register_forward_hook(lambda _layer, _inputs, found: slope * found)", "x"),
+        ],
+        ids=["a private attribute", "a list of tensors", "a hook"],
+    )
+    def test_what_a_layer_keeps_beside_its_tensors_parts_them(self, make_task, make_member, kept, said):
+        source = f"""
+import torch
+from torch import nn
+
+class Tilted(nn.Module):
+    def __init__(self, slope):
+        super().__init__()
+        {kept}
+
+    def forward(self, x):
+        return {said}
+
+def model(slope: float = 1.0):
+    return nn.Sequential(nn.Linear(5, 3), Tilted(slope))
+
+def loss(outputs, targets):
+    return nn.functional.cross_entropy(outputs, targets)
+"""
+        task = make_task(source, splits=make_task().splits)
+        bare = without_options(make_member().config)
+        members = [
+            Member(number, Config(bare | {"model.slope": slope, "batch_size": 16}))
+            for number, slope in enumerate((1.0, 3.0))
+        ]
+        assert [numbers for numbers, _ in self.split(task, members, least=1)] == [{0}, {1}]
+        held_to_plain(task, members, rel=1e-4)
+
+    def test_random_numbers_beside_dropout_s_train_plainly(self, tiny, make_task, make_member):
+        """Alone, both come from one stream; in a stack, dropout has streams of its own."""
+        source = tiny.source.replace("nn.BatchNorm1d(width)", "Noise()")
+        noise = "class Noise(nn.Module):\n    def forward(self, x):\n        return x + torch.randn_like(x)\n"
+        task = make_task(source.replace("def model", f"{noise}\ndef model"))
+        for dropout, reason in ((0.0, ""), (0.3, "The model draws random numbers beside those of dropout")):
+            members = [make_member(number, model__dropout=dropout, batch_size=16) for number in range(2)]
+            assert [said for _, said in self.split(task, members)] == [reason]
+            if not reason:
+                held_to_plain(task, members, rel=1e-4)
+
     def test_a_few_are_not_worth_a_stack(self, make_task, make_member):
         [(_, reason)] = self.split(make_task(), [make_member(0), make_member(1)], least=4)
         assert reason == "Its cohort has fewer than 4 trials with a like model and batch size"
@@ -358,9 +411,7 @@ def loss(outputs, targets):
                 "self.line, self.used = nn.Linear(5, 3), nn.Linear(5, 3)", "self.line = nn.Linear(5, 3)"
             )
         task = make_task(source, splits=make_task().splits)
-        bare = {
-            name: it for name, it in make_member().config.items() if not name.startswith(("model.", "loss."))
-        }
+        bare = without_options(make_member().config)
         members = [Member(number, Config(bare)) for number in range(2)]
         [(_, found)] = self.split(task, members)
         assert reason in found

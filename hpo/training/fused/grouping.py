@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
@@ -19,8 +19,12 @@ from hpo.training.fused.stack import Stack, droppers
 from hpo.training.fused.updates import family
 from hpo.training.gradients import Batch
 from hpo.training.snapshot import PLAIN
-from hpo.training.transfer import Start, hold
+from hpo.training.transfer import Start
 from hpo.training.values import ACCUMULATE, FULL_PRECISION, PRECISION
+
+_ANY_LAYER: Final = frozenset(vars(nn.Module())) | {"_flat_weights", "_flat_weight_refs"}
+"""What torch keeps in a layer, a recurrent one included, beside what makes it what it is."""
+_HOOKS: Final = ("_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks")
 
 
 @dataclass(frozen=True)
@@ -118,13 +122,13 @@ def _same_structure(one: nn.Module, other: nn.Module) -> bool:
 
 
 def _traits(layer: nn.Module) -> dict[str, Any]:
-    """Return what makes a layer what it is: its attributes, and the shapes of its tensors."""
-    own = {name: value for name, value in vars(layer).items() if not name.startswith("_")}
+    """Return what makes a layer what it is: its attributes, its hooks and the shapes of its tensors."""
+    own = {name: value for name, value in vars(layer).items() if name not in _ANY_LAYER}
     if droppers(layer) == [layer]:
         del own["p"]
     tensors = {**layer._parameters, **layer._buffers}
-    held = hold in layer._forward_pre_hooks.values()
-    return own | {name: _form(tensor) for name, tensor in tensors.items()} | {"held": held}
+    hooks = {name: list(getattr(layer, name).values()) for name in _HOOKS}
+    return own | {name: _form(tensor) for name, tensor in tensors.items()} | hooks
 
 
 def _form(tensor: Tensor | None) -> Any:
@@ -133,7 +137,10 @@ def _form(tensor: Tensor | None) -> Any:
 
 def _equal(one: dict[str, Any], other: dict[str, Any]) -> bool:
     """Compare attributes; those that do not know, or that are tensors outside of buffers, differ."""
-    return one.keys() == other.keys() and all((one[name] == other[name]) is True for name in one)
+    try:
+        return one.keys() == other.keys() and all((one[name] == other[name]) is True for name in one)
+    except (RuntimeError, ValueError):  # a list of tensors, or of arrays
+        return False
 
 
 def _obstacle(task: Task, group: Group, batch: Batch) -> str:
@@ -148,10 +155,14 @@ def _obstacle(task: Task, group: Group, batch: Batch) -> str:
             losses = Losses(task.recipe.loss, configs, task.device)
             stack.seed(task.seed)
             stack.train()
+            before = torch.get_rng_state()
             loss = losses(stack(batch[0]), batch[1]).sum()
+            mixed = stack.drops and not torch.equal(torch.get_rng_state(), before)
             gradients = torch.autograd.grad(loss, stack.leaves, allow_unused=True)
     except Exception as error:  # noqa: BLE001 - a fault of the recipe's own comes again in plain training
         return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
+    if mixed:  # alone, masks and the rest come from one stream
+        return "The model draws random numbers beside those of dropout"
     unused = (name for name, item in zip(stack.layout.names, gradients, strict=True) if item is None)
     return next((f"The loss does not depend on {name}" for name in unused), "")
 

@@ -88,6 +88,11 @@ class Stack:
         torch.manual_seed(seed)
         self._chance.seed(seed)
 
+    @property
+    def drops(self) -> bool:
+        """Whether dropout has drawn anything since chance began anew."""
+        return self._chance.drew
+
     def train(self, *, mode: bool = True) -> None:
         """From now on behave as in training, else as in evaluation."""
         self.model.train(mode)

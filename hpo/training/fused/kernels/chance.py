@@ -21,6 +21,7 @@ class Chance:
     def __init__(self, classes: Sequence[int], device: str = "cpu") -> None:
         self._device = torch.device(device)
         self._is_one_stream = self._device.type != "cpu"
+        self.drew = False  # anything, since it was seeded
         names = [0 for _ in classes] if self._is_one_stream else list(classes)
         self._generators = {name: torch.Generator(self._device) for name in names}
         self._choose(names)
@@ -31,6 +32,7 @@ class Chance:
 
     def seed(self, seed: int) -> None:
         """Start anew, as at the start of an epoch."""
+        self.drew = False
         for generator in self._generators.values():
             generator.manual_seed(seed)
 
@@ -74,6 +76,7 @@ class Chance:
         mask = torch.empty_like(like)
         if rate in {0.0, 1.0}:
             return mask.fill_(1.0 - rate)
+        self.drew = True
         return mask.bernoulli_(1.0 - rate, generator=self._generators[name]).div_(1.0 - rate)
 
     def _masks_of_one_draw(self, like: Tensor, rates: Tensor) -> Tensor:
