@@ -39,7 +39,7 @@ def define(node: Callee, given: int = 0) -> Definition:
     An argument whose default is no plain value, such as a tuple, keeps it and is left out.
     """
     pairs = [(argument, default) for argument, default in arguments(node)[given:] if default is not None]
-    plain = tuple(_argument(argument, default) for argument, default in pairs if _is_plain(default))
+    plain = tuple(_argument(argument, default) for argument, default in pairs if says_plain(default))
     doc = (ast.get_docstring(node) or "").partition("\n")[0].rstrip(".")
     return Definition(node.name, node.lineno, doc, plain)
 
@@ -84,7 +84,8 @@ def is_plain(value: object) -> bool:
     return value is None or isinstance(value, bool | int | float | str)
 
 
-def _is_plain(node: ast.expr) -> bool:
+def says_plain(node: ast.expr) -> bool:
+    """Whether a plain value stands in the source."""
     known = isinstance(node, ast.Constant) or literal(node) is not None
     return known and is_plain(literal(node))
 

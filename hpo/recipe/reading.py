@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from hpo.config import Config, Value
 from hpo.errors import InputError, Problem, did_you_mean, nearest
 from hpo.recipe.recipe import Objective, Recipe
 from hpo.recipe.scrutiny import scrutinize
-from hpo.signature import Callee, Definition, arguments, define, is_plain, literal
+from hpo.signature import Callee, Definition, arguments, define, is_plain, literal, says_plain
 
 
 def names() -> dict[str, Path]:
@@ -57,6 +58,10 @@ class _Reader:
         self.source, self.path, self.problems = source, path, problems
         self.summary = (ast.get_docstring(tree) or "").partition("\n")[0]
         self.defined = {name: node for statement in tree.body for name, node in _bindings(statement)}
+        stored = (
+            it.id for it in ast.walk(tree) if isinstance(it, ast.Name) and isinstance(it.ctx, ast.Store)
+        )
+        self.stored = Counter(stored)
 
     def recipe(self) -> Recipe:
         metrics = self._metrics()
@@ -65,9 +70,9 @@ class _Reader:
             path=self.path,
             source=self.source,
             summary=self.summary,
-            model=self._options("model"),
+            model=self._hyperparameters("model"),
             data=self._options("data"),
-            loss=self._options("loss", given=2),
+            loss=self._hyperparameters("loss", given=2),
             metrics=metrics,
             objective=self._objective(metrics),
             epochs=self._epochs(),
@@ -99,12 +104,28 @@ class _Reader:
             return None
         return node
 
-    def _options(self, name: str, given: int = 0) -> dict[str, Value]:
-        """Return a function's arguments, but for those that are `given` by position."""
+    def _hyperparameters(self, name: str, given: int = 0) -> dict[str, Value]:
+        """Return the options of a function that can stand in a configuration.
+
+        An argument whose default is no plain value, such as a class or a tuple, keeps it and is left out.
+        """
+        return {arg: literal(default) for arg, default in self._defaults(name, given) if says_plain(default)}
+
+    def _options(self, name: str) -> dict[str, Value]:
+        """Return a function's arguments; None stands for a default that is no plain value."""
+        return {arg: literal(default) for arg, default in self._defaults(name)}
+
+    def _defaults(self, name: str, given: int = 0) -> Iterator[tuple[str, ast.expr]]:
+        """Yield a function's arguments, but for those that are `given` by position, with their defaults."""
         function = self._function(name)
-        if function is None:
-            return {}
-        return {it.arg: literal(default) for it, default in self._defaulted(function, name, given)}
+        for argument, default in self._defaulted(function, name, given) if function else ():
+            yield argument.arg, self._meant(default)
+
+    def _meant(self, node: ast.expr) -> ast.expr:
+        """Return what a name stands for, if it is a constant of this file; else the expression itself."""
+        found = self.defined.get(node.id) if isinstance(node, ast.Name) else None
+        constant = isinstance(node, ast.Name) and self.stored[node.id] == 1
+        return found if constant and isinstance(found, ast.expr) else node
 
     def _defaulted(self, node: Callee, name: str, given: int) -> Iterator[tuple[ast.arg, ast.expr]]:
         """Yield the arguments after those that are `given` by position, each of which needs a default."""

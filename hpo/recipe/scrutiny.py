@@ -33,10 +33,21 @@ def scrutinize(tree: ast.Module, path: Path) -> list[Problem]:
 
 def _without_module(statement: ast.stmt, path: Path) -> Iterator[Problem]:
     for name in _imported(statement):
-        if not _importable(name, path.parent):
-            hint = nearest(name, [*_COMMON, *sys.stdlib_module_names]) or " Install it first."
-            where = f"{shipped.near(path)}:{statement.lineno}  import {name}"
-            yield Problem(where, f"There is no module of this name in this environment.{hint}")
+        where = f"{shipped.near(path)}:{statement.lineno}  import {name}"
+        if name.startswith(".") or not _importable(name):
+            yield Problem(where, _missing(name, path.parent))
+
+
+def _missing(name: str, folder: Path) -> str:
+    """Say that a module is not there for a recipe, though it may lie beside it, and what to do."""
+    own = name.lstrip(".")
+    if any((place / file).exists() for place in (folder, Path.cwd()) for file in (own, f"{own}.py")):
+        return (
+            "A recipe goes to its workers as one file, without what lies beside it. Write this into it, or"
+            " install it as a package: pip install --editable FOLDER."
+        )
+    hint = nearest(own, [*_COMMON, *sys.stdlib_module_names]) or " Install it first."
+    return f"There is no module of this name in this environment.{hint}"
 
 
 def _imported(statement: ast.stmt) -> list[str]:
@@ -44,15 +55,14 @@ def _imported(statement: ast.stmt) -> list[str]:
     match statement:
         case ast.Import(names=aliases):
             return [alias.name.partition(".")[0] for alias in aliases]
-        case ast.ImportFrom(module=str(module), level=0):
-            return [module.partition(".")[0]]
+        case ast.ImportFrom(module=module, level=level):
+            return ["." * level + (module or "").partition(".")[0]]
     return []
 
 
-def _importable(name: str, folder: Path) -> bool:
+def _importable(name: str) -> bool:
     """Say whether there is a module of this name, without running any of it."""
-    beside = [place / file for place in (folder, Path.cwd()) for file in (name, f"{name}.py")]
-    return name in sys.modules or find_spec(name) is not None or any(path.exists() for path in beside)
+    return name in sys.modules or find_spec(name) is not None
 
 
 def _upside_down(statement: ast.stmt, path: Path) -> Iterator[Problem]:

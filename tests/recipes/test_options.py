@@ -125,6 +125,26 @@ def test_an_argument_of_the_loss_is_an_option_and_needs_a_default():
         recipe.read(broken, "broken.py")
 
 
+@pytest.mark.parametrize(
+    ("default", "option"),
+    [("0.5", 0.5), ("DROPOUT", 0.5), ("None", None)],
+    ids=["a number", "a constant", "none"],
+)
+def test_a_plain_default_is_an_option(default, option):
+    assert recipe.read(defaulting(default), "mine.py").model == {"dropout": option}
+
+
+@pytest.mark.parametrize("default", ["(16, 8)", "[16]", "nn.ReLU", "1 / 4", "AGAIN", "os.cpu_count()"])
+def test_any_other_default_of_a_model_is_its_own_and_no_option(default):
+    """It cannot stand in a configuration, so nobody passes anything in its place."""
+    assert recipe.read(defaulting(default), "mine.py").model == {}
+
+
+def defaulting(default):
+    constants = "DROPOUT = 0.5\nAGAIN = 1\nfor AGAIN in range(3):\n    pass\n"
+    return constants + recipe.find("linear").source.replace("def model(", f"def model(dropout={default}")
+
+
 def test_label_smoothing_moves_targets_towards_all_classes(run):
     outputs = torch.tensor([[4.0, 0.0, -2.0]])
     target = torch.tensor([0])
