@@ -145,9 +145,7 @@ def written(optimizer: str, five: Sequence[Config]) -> str:
         for config in five
     ]
     head = f"# hpo search recipe=cnn space=five_{optimizer}\n# {HEAD}\n\n"
-    return head + yaml.safe_dump(
-        {"optimizer": optimizer, "points": points, "batch_size": 64}, sort_keys=False
-    )
+    return head + yaml.safe_dump({"optimizer": optimizer, "points": points}, sort_keys=False)
 
 
 def main() -> None:

@@ -18,7 +18,8 @@ SPACES = f"""\
 
 {NOTE}
 
-A space is YAML. A bare value is fixed; a mapping with one verb is searched.
+A space is YAML. A bare value is fixed; a mapping with one verb is searched. What it does not mention, such as the batch size or
+the model's width, is as in the recipe's baseline; what that does not mention either has the default that stands below.
 
 | verb | searches | example |
 |---|---|---|
@@ -71,8 +72,8 @@ VALUES: Mapping[str, tuple[str, ...]] = {
 
 TRANSFER = """\
 `start` takes a safetensors file, or the name of a checkpoint that the recipe makes; what it fills is told in each trial's
-MLflow tag `hpo.start`. A damaged file is refused before anything starts. Where a space says nothing of these three, the
-recipe's baseline does. `hpo export NAME to=train.py weights=mine.safetensors` writes a script that leaves such a file.
+MLflow tag `hpo.start`. A damaged file is refused before anything starts. `hpo export NAME to=train.py
+weights=mine.safetensors` writes a script that leaves such a file.
 """
 
 OPTIONS = """\

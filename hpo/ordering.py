@@ -27,10 +27,11 @@ from hpo.requirement import parse
 from hpo.settings import SearchSettings, TrainSettings
 from hpo.space import Space
 from hpo.training.checkpoint import CHECKPOINT_SUFFIX, CheckpointError, read_whole
-from hpo.training.values import START, TRANSFER
+from hpo.training.schedule_words import THEN
+from hpo.training.values import START
 from hpo.training.words import vocabulary_of
 from hpo.trial import GIVEN
-from hpo.vocabulary import Vocabulary
+from hpo.vocabulary import Vocabulary, position_of
 
 Given = TypeVar("Given", bound=Value)
 
@@ -209,10 +210,17 @@ def _nothing_to_search(space: Space, word: str) -> list[Problem]:
 
 
 def _inheriting(baseline: Config, space: Space, where: str, vocabulary: Vocabulary) -> Space:
-    """Return the space with what the baseline says of transfer, which a space for any recipe leaves open."""
-    names = [item.name for item in TRANSFER if item.name in baseline and item.name not in space.nodes]
-    whole = Space({**space.nodes, **{name: spaces.Fixed(baseline[name]) for name in names}})
-    return spaces.read(whole.to_yaml(), where, vocabulary) if names else space
+    """Return the space with what the baseline says of all that the space leaves open.
+
+    A point that names an option of a branch speaks of the branch, and a schedule of what follows it.
+    """
+    named = [name for point in space.listed for name in point]
+    said = {*space.nodes, *named, *(name.partition(".")[0] for name in named)}
+    if "schedule" in said:
+        said.update(key for key in vocabulary.branches if position_of(key, THEN))
+    left = Space.of(baseline, vocabulary.branches).nodes.items()
+    inherited = {key: node for key, node in left if key not in said}
+    return spaces.read(Space({**space.nodes, **inherited}).to_yaml(), where, vocabulary)
 
 
 def _damaged(space: Space) -> list[Problem]:

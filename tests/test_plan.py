@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from optuna.trial import FixedTrial
 
 from hpo import recipe
 from hpo.errors import InputError
@@ -30,6 +31,52 @@ def test_a_space_or_a_word_says_otherwise():
     assert plan.space.nodes["freeze"].value == "body.*"
     searched = Plan.of(ordered("recipe=finetune", "space=finetune")).space
     assert {"start", "freeze", "body_lr"} <= {parameter.name for parameter in searched.parameters}
+
+
+def with_baseline(path, **values):
+    """Write the recipe mlp with another baseline, and return the word for it."""
+    before, _, after = recipe.find("mlp").source.partition("baseline = {")
+    baseline = {name.replace("__", "."): value for name, value in values.items()}
+    path.write_text(f"{before}baseline = {baseline!r}{after.partition('}')[2]}")
+    return f"recipe={path}"
+
+
+def test_what_a_space_leaves_open_is_as_in_the_baseline(tmp_path):
+    values = {"batch_size": 8, "model__width": 32, "precision": "bf16", "ema": 0.9, "clip_norm": 3.0}
+    mine = with_baseline(tmp_path / "mine.py", optimizer="adamw", optimizer__lr=0.25, **values)
+    nodes = Plan.of(ordered(mine)).space.nodes
+    fixed = {name: nodes[name].value for name in ("batch_size", "model.width", "precision", "ema")}
+    assert fixed == {"batch_size": 8, "model.width": 32, "precision": "bf16", "ema": 0.9}
+    assert nodes["clip_norm"].searched
+    assert set(nodes["optimizer"].branches) > {"adamw", "sgd"}
+    assert (
+        Plan.of(ordered(mine, "recipe.width=4", "space.batch_size=16")).space.nodes["batch_size"].value == 16
+    )
+
+
+def test_a_space_that_says_nothing_of_optimizers_has_the_baseline_s(tmp_path):
+    mine = with_baseline(
+        tmp_path / "mine.py", optimizer="adamw", optimizer__lr=0.25, schedule="wsd", then="step"
+    )
+    (tmp_path / "numbers.yaml").write_text("ema: {choice: [null, 0.9]}\n")
+    space = Plan.of(ordered(mine, f"space={tmp_path / 'numbers.yaml'}")).space
+    config = space.sample(FixedTrial({"ema": 0.9}))
+    assert (config["optimizer"], config["optimizer.lr"]) == ("adamw", 0.25)
+    assert (config["schedule"], config["then"]) == ("wsd", "step")
+
+
+def test_what_follows_the_baseline_s_schedule_does_not_follow_another(tmp_path):
+    mine = with_baseline(tmp_path / "mine.py", optimizer="sgd", schedule="wsd", then="step")
+    assert "then" not in Plan.of(ordered(mine, "space.schedule=cosine")).space.nodes
+
+
+def test_a_point_speaks_of_the_branch_whose_options_it_names(tmp_path):
+    mine = with_baseline(tmp_path / "mine.py", optimizer="sgd", optimizer__lr=0.25, batch_size=8)
+    (tmp_path / "points.yaml").write_text(
+        "points: [{optimizer.lr: 0.1}, {optimizer.lr: 0.2, batch_size: 16}]\n"
+    )
+    space = Plan.of(ordered(mine, f"space={tmp_path / 'points.yaml'}")).space
+    assert space.nodes.keys() == {"points"}
 
 
 def test_what_cannot_go_together_is_told_before_anything_starts():
