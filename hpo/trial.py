@@ -49,6 +49,8 @@ TEST: Final = "test"
 """The note of an ending that tells what the test split measured."""
 AFTER: Final = "after"
 """The note of an attempt that says of what the trial's last worker died."""
+METRIC: Final = "metric"
+"""The note of an ending that says which metric was no finite number, though the loss was one."""
 WARNING: Final = "warning"
 """The note of an attempt that a person should read at once."""
 COSTS: Final = "costs"
@@ -183,7 +185,8 @@ class Divergence:
     """A trial's loss became NaN, infinite or far too large in this epoch (from 1), at this step (from 0).
 
     `step` counts within the epoch, `grad_norm` is that of this step's gradient before clipping; `where` says
-    at which layer it began, if that was found.
+    at which layer it began, if that was found. `metric` says what is no finite number on validation data
+    (`r2 is nan`) where the loss is one.
     """
 
     trial: int
@@ -192,16 +195,21 @@ class Divergence:
     loss: float
     grad_norm: float
     where: str = ""
+    metric: str = ""
 
     @property
     def notes(self) -> dict[str, Any]:
         """What is known of the cause."""
+        if self.metric:
+            return {"epoch": self.epoch, "loss": self.loss, METRIC: self.metric}
         known = {"epoch": self.epoch, "step": self.step, "loss": self.loss, "grad_norm": self.grad_norm}
         return {**known, "where": self.where} if self.where else known
 
     @property
     def reason(self) -> str:
         """Say it in words."""
+        if self.metric:
+            return f"{self.metric} on validation data after epoch {self.epoch}, the loss {self.loss:.4g}"
         where = f"epoch {self.epoch}, step {self.step}"
         said = f"loss {self.loss:.4g} at {where}, gradient norm {self.grad_norm:.4g}"
         return f"{said}; {self.where}" if self.where else said

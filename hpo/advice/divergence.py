@@ -13,7 +13,7 @@ from hpo.config import Value
 from hpo.history import Trial
 from hpo.space import Choice, Leaf, Log, OneMinusLog, Parameter, Uniform
 from hpo.summary import brief
-from hpo.trial import Outcome
+from hpo.trial import METRIC, Outcome
 
 _ENOUGH: Final = 4  # that diverged
 _TRIALS: Final = 15
@@ -28,7 +28,7 @@ _EXAMPLES: Final = 3
 def divergence(facts: Facts) -> Iterator[Advice]:
     """Yield an advice if several trials diverged: where, against how many elsewhere, and what to change."""
     trials = facts.ranking
-    diverged = [trial for trial in trials if trial.outcome is Outcome.DIVERGED]
+    diverged = [trial for trial in trials if _diverged(trial)]
     if len(diverged) < _ENOUGH or len(trials) < _TRIALS:
         return
     region = _region(facts)
@@ -57,9 +57,14 @@ def divergence(facts: Facts) -> Iterator[Advice]:
     )
 
 
+def _diverged(trial: Trial) -> bool:
+    """Whether its loss diverged, and not only a metric was no number."""
+    return trial.outcome is Outcome.DIVERGED and not (trial.ending and METRIC in trial.ending.notes)
+
+
 def _region(facts: Facts) -> Region | None:
     """Return the region that diverges, if it is dense, holds most that diverged, and is no accident."""
-    cases = [(trial.proposal.config, trial.outcome is Outcome.DIVERGED) for trial in facts.ranking]
+    cases = [(trial.proposal.config, _diverged(trial)) for trial in facts.ranking]
     found = find(spread(cases, _MOST), dict.fromkeys(it.key for it in facts.plan.space.parameters))
     if found is None or found.chance > _CHANCE:
         return None

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Final
 
+from hpo.config import Value
 from hpo.errors import InputError, Problem
 from hpo.export import lines
 from hpo.export.optim import configuring, hears
 from hpo.export.pieces import read, used
 from hpo.export.run import Run, document
 from hpo.training.calls import printed
-from hpo.training.values import slow_calls
+from hpo.training.values import FULL, measured_at, slow_calls
 
 _MISSING: Final = {
     "clip_value": (None, "the Trainer clips by the norm only"),
@@ -52,7 +53,7 @@ def arguments(folder: str) -> TrainingArguments:
         output_dir=folder,
         num_train_epochs={epochs},
         per_device_train_batch_size={size},
-        per_device_eval_batch_size={size},
+        per_device_eval_batch_size={measured_at},
         max_grad_norm={norm},
         seed={seed},
         bf16={bf16},
@@ -111,7 +112,8 @@ def huggingface(run: Run) -> str:
         options=lines.block(lines.criterion(run), depth=2),
         criterion=names["criterion"],
         splits=lines.block([f"splits = {lines.data(run, {})}"]),
-        size=_size(run),
+        size=_size(run, "train", run.config["batch_size"]),
+        measured_at=_size(run, "validation", measured_at(run.recipe.baseline)),
         norm=printed(config["clip_norm"] or 0.0),
         seed=run.seed,
         epochs=run.epochs,
@@ -122,9 +124,8 @@ def huggingface(run: Run) -> str:
     return document(run.own + ours.apart_from(run.own), run.about, _ABOUT, *not_in_huggingface(run))
 
 
-def _size(run: Run) -> str:
-    full = run.config["batch_size"] == "full"
-    return f'len({lines.data(run, {})}["train"])' if full else printed(run.config["batch_size"])
+def _size(run: Run, split: str, batch_size: Value) -> str:
+    return f'len({lines.data(run, {})}["{split}"])' if batch_size == FULL else printed(batch_size)
 
 
 def not_in_huggingface(run: Run) -> list[str]:

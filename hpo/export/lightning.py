@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
+from hpo.config import Value
 from hpo.export import lines
 from hpo.export.optim import configuring, hears
 from hpo.export.pieces import read, used
 from hpo.export.run import Run, document
 from hpo.training.calls import printed
-from hpo.training.values import slow_calls
+from hpo.training.values import FULL, measured_at, slow_calls
 
 _PRECISIONS: Final = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 _MISSING: Final = {
@@ -70,7 +71,7 @@ class Module(lightning.LightningModule):
 
 def loader(split: str, *, shuffle: bool = False) -> DataLoader:
     """Return the batches of a part of the data."""
-{splits}    return DataLoader(splits[split], batch_size={size}, shuffle=shuffle)
+{splits}    return DataLoader(splits[split], batch_size={size} if shuffle else {measured_at}, shuffle=shuffle)
 
 
 def main() -> None:
@@ -98,7 +99,7 @@ The order of the samples is Lightning's."""
 def lightning(run: Run) -> str:
     """Return the file."""
     slow = bool(slow_calls(run.config))
-    names, size = lines.names(run), run.config["batch_size"]
+    names = lines.names(run)
     network = [f"network = {lines.model(run, {})}", *lines.preparation(run), "self.network = network"]
     main = _MAIN.format(
         network=lines.block([*network, *(["self.filled = started.filled"] if slow else [])], depth=2),
@@ -110,7 +111,8 @@ def lightning(run: Run) -> str:
         if hears(run)
         else "",
         splits=lines.block([f"splits = {lines.data(run, {})}"]),
-        size="len(splits[split])" if size == "full" else size,
+        size=_size(run.config["batch_size"]),
+        measured_at=_size(measured_at(run.recipe.baseline)),
         seed=run.seed,
         epochs=run.epochs,
         precision=printed(_PRECISIONS[str(run.config["precision"])]),
@@ -122,3 +124,7 @@ def lightning(run: Run) -> str:
 def not_in_lightning(run: Run) -> list[str]:
     """Return what of this configuration is not in the file."""
     return lines.missing(run, _MISSING)
+
+
+def _size(batch_size: Value) -> str:
+    return "len(splits[split])" if batch_size == FULL else printed(batch_size)

@@ -14,7 +14,7 @@ from hpo.export.optim import configuring
 from hpo.export.pieces import read, used
 from hpo.export.run import Run, document, whole
 from hpo.training.calls import Call, printed
-from hpo.training.values import average_calls, gradient_call
+from hpo.training.values import average_calls, gradient_call, measured_at
 
 _ABOUT: Final = """First the recipe, then the training loop, last the configuration.
 Written by `hpo export`: needs what the recipe imports (torch was {torch}), and no hpo."""
@@ -28,6 +28,7 @@ SEED = {seed}
 DEVICE = "{device}"
 THREADS = {threads}
 BATCH_SIZE = {batch_size}
+MEASURED_AT = {measured_at}  # the batch size of validation, for whatever configuration
 {config}
 
 def main() -> None:
@@ -43,7 +44,7 @@ def main() -> None:
         torch.manual_seed(seed)
         batches = load(splits["train"], BATCH_SIZE, seed)
         taken = list(train_epoch(network, {criterion}, optimizer, scheduler, gradient, clip, batches))
-        measured = evaluate({averaged}, measures, load(splits["validation"], BATCH_SIZE))
+        measured = evaluate({averaged}, measures, load(splits["validation"], MEASURED_AT))
 {hearing}        print(epoch, mean_loss(taken), *measured.values(), taken[-1].lr, sep="  ", flush=True)
 {conclusion}
 
@@ -67,6 +68,7 @@ def script(run: Run, weights: str = "") -> str:
         threads=run.threads,
         device=run.device,
         batch_size=printed(run.config["batch_size"]),
+        measured_at=printed(measured_at(run.recipe.baseline)),
         config=_constants(run, weights),
         splits=lines.block([f"splits = {lines.data(run, {})}"]),
         network=lines.block(network),

@@ -15,7 +15,7 @@ from hpo.export.optim import configuring
 from hpo.export.pieces import Import, Piece, read, used
 from hpo.export.run import Run, document, whole
 from hpo.training.calls import Call, Name, printed
-from hpo.training.values import average_calls
+from hpo.training.values import average_calls, measured_at
 
 _PARTS: Final = (
     "hpo.training.loop",
@@ -35,6 +35,7 @@ import functools
 import torch
 
 BATCH_SIZE = {batch_size}
+MEASURED_AT = {measured_at}  # the batch size of validation, for whatever configuration
 THREADS = {threads}
 
 
@@ -68,7 +69,7 @@ def train(options: argparse.Namespace, workers: Workers) -> None:
         torch.manual_seed(seed)
         batches = load(splits["train"], BATCH_SIZE, seed)
         taken = list(train_epoch(spread, {criterion}, optimizer, scheduler, gradient, clip, batches))
-        batches = load(splits["validation"], BATCH_SIZE)
+        batches = load(splits["validation"], MEASURED_AT)
         measured = workers.agree(evaluate({averaged}, measures, batches))
 {hearing}        if workers.rank == 0:
             print(epoch, mean_loss(taken), *measured.values(), taken[-1].lr, sep="  ", flush=True)
@@ -90,6 +91,7 @@ def train(run: Run) -> str:
     steps = [lines.configuration(run, "options.epochs"), *_gradient(run), *lines.additions(run)]
     main = _MAIN.format(
         batch_size=printed(run.config["batch_size"]),
+        measured_at=printed(measured_at(run.recipe.baseline)),
         threads=run.threads,
         arguments=lines.block(_arguments(run)),
         splits=lines.block([f"splits = {lines.data(run, given)}"]),

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 
 from hpo.training.engine import Member, Task
 from hpo.training.loop import count_batches
-from hpo.training.plain import DIVERGED, rehearse
+from hpo.training.plain import loss_limit, rehearse
 from hpo.trial import Divergence, Point
 
 GROWN: Final = 10.0
@@ -31,7 +31,7 @@ def examine(
     by_number = {member.number: member for member in members}
     return [
         replace(report, where=_where(task, by_number[report.trial], report, most))
-        if isinstance(report, Divergence)
+        if isinstance(report, Divergence) and not report.metric
         else report
         for report in reports
     ]
@@ -59,7 +59,7 @@ def first_bad_layer(task: Task, member: Member, steps: int) -> str:
     limit, before = math.inf, dict[str, float]()
     for number, step in enumerate(islice(rehearsal.steps, steps)):
         if number == 0:
-            limit, before = DIVERGED * abs(step.loss), dict(watch.gains)
+            limit, before = loss_limit(step.loss), dict(watch.gains)
         if not step.loss <= limit:
             return watch.broken or _most_grown(before, watch.gains)
         watch.forget()

@@ -6,6 +6,7 @@ only in their configuration. A trial's points are the same whatever trains besid
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, cast
 
 from hpo.config import Config
 from hpo.recipe import Objective
+from hpo.training.values import measured_at
 from hpo.trial import Divergence, Point
 
 if TYPE_CHECKING:
@@ -65,6 +67,16 @@ class Task:
     device: str = "cpu"
     team: Team | None = None
     snapshots: dict[int, Callable[[], Snapshot]] | None = None
+
+    @property
+    def measured_at(self) -> BatchSize:
+        """The batch size at which all trials are measured, the baseline's: none is to gain by its own."""
+        return cast("BatchSize", measured_at(getattr(self.recipe, "baseline", {})))
+
+
+def unsound_metric(objective: Objective, loss: float, score: float) -> str:
+    """Say what is searched if that is no finite number and the loss is one; else nothing."""
+    return f"{objective.metric} is {score}" if math.isfinite(loss) and not math.isfinite(score) else ""
 
 
 Progress = Generator[list[Point | Divergence], Collection[int] | None, None]

@@ -6,6 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from statistics import fmean
 from typing import Any, Final, NamedTuple, cast
@@ -18,7 +19,7 @@ from torch.optim.swa_utils import AveragedModel
 from hpo.config import Config
 from hpo.training.clipping import Clipping, gradient_moments
 from hpo.training.distributed import Alone
-from hpo.training.engine import Member, Progress, Task
+from hpo.training.engine import Member, Progress, Task, unsound_metric
 from hpo.training.gradients import Gradient, Loss
 from hpo.training.loop import (
     Split,
@@ -52,7 +53,15 @@ FEW: Final = 8
 """Batches of fewer samples are too small for batch normalization: Wu and He 2018, arXiv:1803.08494."""
 
 DIVERGED: Final = 100.0
-"""A loss this many times the trial's first one counts as diverged."""
+"""A loss this many times the trial's first one, or 1 if that was less, counts as diverged."""
+
+
+def loss_limit(first: float) -> float:
+    """Return the loss above which a training that began at `first` has diverged.
+
+    One that began near 0, such as a hinge loss of a model that was trained before, says nothing of its scale.
+    """
+    return DIVERGED * max(abs(first), 1.0)
 
 
 def train(task: Task, members: Sequence[Member]) -> Progress:
@@ -219,7 +228,8 @@ class _Training:
         measured = self._measured("validation")
         score = measured[self.task.objective.metric]
         if not (math.isfinite(measured["loss"]) and math.isfinite(score)):
-            return self._divergence(epoch, steps, measured["loss"])
+            unsound = unsound_metric(self.task.objective, measured["loss"], score)
+            return replace(self._divergence(epoch, steps, measured["loss"]), metric=unsound)
         self.scheduler.hear(self.task.objective.cost(score))
         self.scores.append(score)
         grad_mean, grad_std = gradient_moments(self.model.parameters())
@@ -241,7 +251,7 @@ class _Training:
         )
 
     def _measured(self, split: str) -> dict[str, float]:
-        batches = load(self.splits[split], self.batch_size)
+        batches = load(self.splits[split], self.task.measured_at)
         return self.team.evaluate(self.evaluated, self.measures, batches)
 
     def _notes(self) -> dict[str, Any]:
@@ -254,7 +264,7 @@ class _Training:
 
     def _begin(self, first: Step) -> None:
         """Note what the first step tells."""
-        self.limit = DIVERGED * abs(first.loss)
+        self.limit = loss_limit(first.loss)
         warn_of_few(self.number, self.model, first.samples, self.micro_batches)
 
     def steps_of(self, epoch: int) -> Iterator[Step]:

@@ -6,14 +6,19 @@ off amounts to no call.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
-from hpo.config import Config
+from hpo.config import Config, Value
 from hpo.training.calls import Call
 from hpo.training.checkpoint import CHECKPOINT_SUFFIX
 from hpo.vocabulary import LOSS, Hyperparameter
 
 _DEFAULT: Final = "default"
+FULL: Final = "full"
+BATCH_SIZE: Final = Hyperparameter(
+    "batch_size", int, 64, "samples in one step; full takes all at once", 1, words=(FULL,)
+)
 INIT: Final = Hyperparameter(
     "init",
     str,
@@ -90,6 +95,11 @@ BODY_LR: Final = Hyperparameter(
     open_low=True,
 )
 TRANSFER: Final = (START, FREEZE, BODY_LR)
+
+
+def measured_at(baseline: Mapping[str, Value]) -> Value:
+    """Return the batch size at which all trials of a recipe are measured, whatever they train with."""
+    return baseline.get(BATCH_SIZE.name, BATCH_SIZE.default)
 
 
 def start_calls(config: Config, recipe: str = "") -> list[Call]:

@@ -13,8 +13,10 @@ from hpo.training.optimizers import MATRICES, OPTIMIZERS, WEIGHT_DECAY_ON
 from hpo.training.schedule_words import SCHEDULES, SEQUELS, THEN, as_sequel
 from hpo.training.values import (
     ACCUMULATE,
+    BATCH_SIZE,
     BODY_LR,
     EMA,
+    FULL,
     FULL_PRECISION,
     INIT,
     L1,
@@ -24,10 +26,8 @@ from hpo.training.values import (
 )
 from hpo.vocabulary import But, Contradiction, Hyperparameter, Vocabulary, Word
 
-FULL: Final = "full"
-
 _VALUES: Final = (
-    Hyperparameter("batch_size", int, 64, "samples in one step; full takes all at once", 1, words=(FULL,)),
+    BATCH_SIZE,
     Hyperparameter(
         "clip_norm",
         float,

@@ -157,6 +157,13 @@ class TestDivergence:
         assert advice.changes[0].path == "optimizer.sgd.lr"
         assert advice.changes[1].form == {"choice": [1, 5]}
 
+    def test_a_metric_that_is_no_number_is_no_matter_of_learning_rates(self):
+        facts = tale(SGD, blows_up, 150)
+        for trial in facts.ranking:
+            if trial.outcome is Outcome.DIVERGED:
+                trial.ending = replace(trial.ending, notes={"epoch": 1, "loss": 0.3, "metric": "r2 is nan"})
+        assert not list(divergence(facts))
+
     def test_chance_is_no_region(self):
         def curve(config, rng):
             return (Outcome.DIVERGED, [2.0]) if rng.random() < 0.3 else falling(0.1)

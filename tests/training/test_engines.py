@@ -9,6 +9,8 @@ from torch.utils.data import DataLoader
 
 from hpo.recipe import Objective
 from hpo.training import fused, plain
+from hpo.training.execution import execute
+from hpo.training.loop import epoch_seed, load
 from hpo.training.words import VOCABULARY
 from hpo.trial import Divergence, Point
 
@@ -266,6 +268,47 @@ def test_a_member_diverges_when_only_its_validation_is_nan(train, make_task, mak
     task, member = flawed(make_task, make_member, mode="eval", call=0)
     [divergence] = curves(train(task, [member]))[0]
     assert (divergence.epoch, divergence.step) == (1, 3)
+
+
+def with_metric(source, make_task, text):
+    """Return a task whose objective is a metric of this body."""
+    own = f"def own(outputs, targets):\n    return {text}\n\n\nmetrics = {{"
+    source = source.replace("metrics = {", own).replace('"accuracy": ', '"own": own, "accuracy": ')
+    return make_task(source, objective=Objective.parse("minimize own"))
+
+
+def test_a_metric_that_is_no_number_is_what_ends_a_member(train, tiny, make_task, make_member):
+    task = with_metric(tiny.source, make_task, "(outputs.mean() * 0 - 1).log()")
+    [divergence] = curves(train(task, [make_member(batch_size=16)]))[0]
+    assert divergence.metric == "own is nan"
+    assert divergence.reason.startswith("own is nan on validation data after epoch 1, the loss ")
+    assert divergence.notes.keys() == {"epoch", "loss", "metric"}
+
+
+def test_all_are_measured_at_the_batch_size_of_the_baseline(train, tiny, make_task, make_member):
+    """A metric may be no mean over samples, such as r2 or a root: smaller batches are not to look better."""
+    source = tiny.source.replace("nn.BatchNorm1d(width)", "nn.Identity()")
+    source = source.replace("baseline = {", 'baseline = {"batch_size": 10, ')
+    task = with_metric(source, make_task, "nn.functional.cross_entropy(outputs, targets).sqrt()")
+    still = [make_member(number, optimizer__lr=1e-12, batch_size=size) for number, size in enumerate((9, 66))]
+    found = [points[0] for points in curves(train(task, still)).values()]
+    parts = load(task.splits["validation"], 10)
+    torch.manual_seed(task.seed)
+    model = task.recipe.model().eval().requires_grad_(False)
+    roots = [len(part[1]) * float(task.recipe.own(model(part[0]), part[1])) for part in parts]
+    assert [point.score for point in found] == pytest.approx([sum(roots) / 33] * 2, rel=1e-5)
+
+
+def test_a_loss_that_begins_near_nothing_has_not_diverged(train, tiny, make_task, make_member):
+    """As a hinge's does in a model that was trained before: here one sample of eight is not yet right."""
+    own = "nn.init.zeros_(self.line.weight), nn.init.zeros_(self.line.bias)"
+    source = FLAWED.replace("    def forward", f"        {own}\n\n    def forward")
+    task, member = flawed(make_task, make_member)
+    module = execute(source.replace("torch.ones(8, 1)", "torch.eye(8)[:, 2:3]"), "right.py")
+    task = replace(task, recipe=module, splits=module.data())
+    lossless = next(iter(load(task.splits["train"], 2, epoch_seed(task.seed, 1))))
+    assert not lossless[1].any()
+    assert len(curves(train(task, [member]))[0]) == 3
 
 
 def test_a_loss_far_above_its_start_has_diverged(train, make_task, make_member):

@@ -201,7 +201,8 @@ class _Training:
 
     def _begin(self, steps: Steps) -> None:
         """Note what the first step tells."""
-        self.limits = plain.DIVERGED * steps.losses[0].abs()
+        limits = map(plain.loss_limit, steps.losses[0].tolist())
+        self.limits = torch.tensor([*limits], dtype=torch.float64)
         for member in self.members:
             plain.warn_of_few(member.number, self.stack.model, int(steps.samples[0]), self.micro_batches)
 
@@ -258,7 +259,7 @@ class _Training:
         leaves = None if average is None else self.stack.layout.views(average)
         sums = {name: torch.zeros(len(self.members), dtype=torch.float64) for name in self.measures}
         samples = 0
-        for batch in load(self.splits["validation"], self.batch_size):
+        for batch in load(self.splits["validation"], self.task.measured_at):
             inputs, targets = _on(self.task.device, batch)
             outputs = self.stack(inputs, leaves)
             samples += len(targets)

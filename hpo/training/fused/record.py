@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from torch import Tensor
 
 from hpo.recipe import Objective
-from hpo.training.engine import Member
+from hpo.training.engine import Member, unsound_metric
 from hpo.trial import Divergence, Point
 
 Report = Point | Divergence
@@ -64,7 +64,8 @@ class Record:
         if bad is not None:
             return self._divergence(row, member, bad, float(steps.losses[bad, row]))
         if not (math.isfinite(loss) and math.isfinite(score)):
-            return self._divergence(row, member, len(steps.losses) - 1, loss)
+            unsound = unsound_metric(objective, loss, score)
+            return replace(self._divergence(row, member, len(steps.losses) - 1, loss), metric=unsound)
         losses, norms, clipped = steps.losses[:, row], steps.norms[:, row], steps.clipped[:, row]
         mean = float(steps.mean[row])
         return Point(
