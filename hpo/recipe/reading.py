@@ -6,7 +6,7 @@ import ast
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from hpo import shipped
 from hpo.config import Config, Value
@@ -14,6 +14,9 @@ from hpo.errors import InputError, Problem, did_you_mean, nearest
 from hpo.recipe.recipe import Objective, Recipe
 from hpo.recipe.scrutiny import scrutinize
 from hpo.signature import Callee, Definition, arguments, define, is_plain, literal, says_plain
+
+_MEASURED: Final = frozenset({"epoch", "loss", "train_loss", "lr"})
+"""What stands beside the metrics in each epoch's line."""
 
 
 def names() -> dict[str, Path]:
@@ -160,6 +163,8 @@ class _Reader:
         found = tuple(name for name in constants if isinstance(name, str))
         if len(found) < len(keys):
             self._complain(node, "metrics", 'Write a dictionary with names as keys: {"accuracy": accuracy}.')
+        for name in _MEASURED & set(found):
+            self._complain(node, f"metrics {name!r}", "This is measured anyway. Call it by another name.")
         return found
 
     def _objective(self, metrics: tuple[str, ...]) -> Objective:

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, Final
 
+from torch.utils.data import DataLoader, default_collate
+
 from hpo.config import Value
 from hpo.recipe import module_name
 
@@ -33,7 +35,7 @@ def load_splits(module: ModuleType, options: Mapping[str, Value]) -> Mapping[str
     """Return what a recipe's `data` returns: datasets by name.
 
     Raises:
-        TypeError: it returns something else.
+        TypeError: it returns something else, or a data set does not hold pairs.
         ValueError: a split is missing or empty.
         Exception: whatever the recipe raises.
     """
@@ -46,4 +48,18 @@ def load_splits(module: ModuleType, options: Mapping[str, Value]) -> Mapping[str
             raise ValueError(f"data() returned no {name!r}, only {', '.join(map(str, splits))}")
         if not len(splits[name]):
             raise ValueError(f"data() returned no samples in {name!r}")
+        _demand_pairs(name, splits[name])
     return splits
+
+
+def _demand_pairs(name: str, split: Any) -> None:
+    """Refuse a data set whose first sample does not become two tensors; a loader makes its own batches."""
+    if isinstance(split, DataLoader):
+        return
+    batch = default_collate([split[0]])
+    form = [type(it).__name__ for it in batch] if isinstance(batch, list | tuple) else type(batch).__name__
+    if form != ["Tensor", "Tensor"]:
+        raise TypeError(
+            f"data()[{name!r}] must hold pairs (input, target) of tensors, arrays or numbers, as"
+            f" TensorDataset(inputs, targets) does; of its first sample torch makes {form}"
+        )

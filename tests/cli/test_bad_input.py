@@ -54,6 +54,7 @@ FILES = {
     "recipes/beside.py": changed("import torch\n", "import torch, mine\n"),
     "recipes/relative.py": changed("import torch\n", "from .mine import RATE\n"),
     "recipes/metric.py": changed("minimize loss", "minimize regret"),
+    "recipes/measured.py": RECIPE + METRIC.replace('"accuracy":', '"loss":'),
     "recipes/direction.py": changed("minimize loss", "minimize accuracy") + METRIC,
     "recipes/form.py": changed("minimize loss", "loss"),
     "recipes/baseline.py": changed('"optimizer.lr": 0.1', '"optimizer.lr": "big"'),
@@ -83,6 +84,7 @@ REFUSALS = {  # what is typed: where the complaint points, and what it says
     "search recipe=beside": ("recipes/beside.py:2  import mine", "without what lies beside it"),
     "search recipe=relative": ("recipes/relative.py:2  import .mine", "pip install --editable FOLDER."),
     "search recipe=metric": ("recipes/metric.py:5  objective", "does not measure regret. Known: loss."),
+    "search recipe=measured": ("recipes/measured.py:26  metrics 'loss'", "Call it by another name."),
     "search recipe=direction": ("recipes/direction.py:5  objective", 'Write "maximize accuracy"'),
     "search recipe=form": ("recipes/form.py:5  objective", 'Must read "minimize NAME"'),
     "search recipe=baseline": (

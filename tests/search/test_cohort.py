@@ -242,6 +242,15 @@ def test_it_says_whether_there_was_a_trial():
         ("split", 'data() must return {"train": …, "validation": …}, but it returned a TensorDataset'),
         ('{"train": split}', "data() returned no 'validation', only train"),
         ('{"train": split, "validation": TensorDataset(torch.ones(0, 3))}', "no samples in 'validation'"),
+        (
+            '{"train": [{"x": 1.0, "y": 2.0}], "validation": split}',
+            "must hold pairs (input, target) of tensors",
+        ),
+        ('{"train": split, "validation": (torch.ones(8, 3), torch.ones(8))}', "torch makes Tensor"),
+        (
+            '{"train": TensorDataset(*[torch.ones(8)] * 3), "validation": split}',
+            "torch makes ['Tensor', 'Tensor', ",
+        ),
     ],
 )
 def test_data_that_a_search_cannot_use_is_told(returned, told):
