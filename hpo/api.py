@@ -163,7 +163,7 @@ def search(recipe: str, *, show: bool = True, **words: Unpack[SearchWords]) -> R
 
     Raises:
         InputError: with everything that is wrong; nothing was started.
-        SearchError: no trial came to its end.
+        SearchError: no trial came to its end, or trial after trial failed; `load` has what is there.
         InterruptedSearch: Ctrl-C; `hpo resume` goes on.
     """
     settings = SearchSettings.from_words(_typed(recipe, words))
@@ -205,7 +205,7 @@ def run(ordered: Search, store: str, viewing: Viewing, tell: Telling = lambda _:
 
     Raises:
         InputError: its name is taken, or the machine lacks what it asks for.
-        SearchError: no trial came to its end.
+        SearchError: no trial came to its end, or trial after trial failed.
         InterruptedSearch: Ctrl-C, SIGTERM or SIGHUP.
     """
     from hpo.conductor import run as conduct

@@ -66,7 +66,10 @@ class Result(NamedTuple):
 
 
 Telling = Callable[[Result], None]
-"""Is told what came of a search as soon as that is known; MLflow may lack some of it yet."""
+"""Is told what came of a search, if any trial came to its end, as soon as that is known.
+
+MLflow may lack some of it yet.
+"""
 
 
 def run(
@@ -83,7 +86,7 @@ def run(
     Raises:
         InputError: its name is taken, there is nothing in the search that it is to begin from, or the
             machine lacks what it asks for; nothing was started or written.
-        SearchError: no trial came to its end.
+        SearchError: no trial came to its end, or trial after trial failed.
         InterruptedSearch: Ctrl-C, SIGTERM or SIGHUP.
     """
     ledger = Ledger(store)
@@ -104,7 +107,7 @@ def resume(given: ResumeSettings, viewing: Viewing, tell: Telling = lambda _: No
 
     Raises:
         InputError: there is no such search, it needs no resuming, or it is not what it was.
-        SearchError: no trial came to its end.
+        SearchError: no trial came to its end, or trial after trial failed.
         InterruptedSearch: Ctrl-C, SIGTERM or SIGHUP.
     """
     ledger = Ledger(given.store)
@@ -226,7 +229,7 @@ class _Conductor:
         finally:
             with undisturbed() if state is State.INTERRUPTED else nullcontext():
                 self._close(session, state, reason)
-        if self.history.best is None:
+        if state is State.FAILED:
             raise SearchError(f"{self.search.name}: {reason}")
         return self._result
 
@@ -242,12 +245,12 @@ class _Conductor:
                 self.shelf.close(lasting.proposal if lasting else None)
             if state is not State.INTERRUPTED:
                 with suppress(KeyboardInterrupt):  # the search is over: that ends no more than the wait
-                    self._part(state)
+                    self._part()
         finally:
             self.upload.end()
 
-    def _part(self, state: State) -> None:
-        if state is State.FINISHED:
+    def _part(self) -> None:
+        if self.history.best is not None:  # also where it failed: what it found is there
             self.tell(self._result)
         self.upload.wait()
 
