@@ -77,10 +77,12 @@ class Spending:
         *_, self.kept = self._fitting(_KEPT * self.limit)
 
     def _measure(self) -> None:
-        """Learn what an epoch costs while all workers train, and what a full training takes."""
-        begun = (it.at for trial in self._history.trials.values() for it in trial.attempts[:1])
-        waited = next(begun, 0.0) - self._plan.search.created
-        epochs, spent = self._history.epochs, self._reading - self._plan.pace * max(waited, 0.0)
+        """Learn what an epoch costs while all workers train, and what a full training takes.
+
+        The first plan is made when a worker takes up the first trial: until then nobody trained.
+        """
+        waited = next((it.used for it in self._history.forecasts), 0.0)
+        epochs, spent = self._history.epochs, self._reading - waited
         self._price = max(spent, 0.0) / epochs if epochs else None
         taken = [sum(point.seconds for point in trial.points) for trial in self._history.ranking]
         self._full = self._plan.pace * median(taken) if taken else 0.0

@@ -364,6 +364,23 @@ def test_what_was_used_before_an_interruption_counts_and_the_break_does_not(url,
     assert history_of(url, name).best is not None
 
 
+def test_a_night_before_the_first_trial_changes_no_plan(url, hands):
+    """Interrupted while its workers start, and resumed at once or the next day."""
+    plans = []
+    for night in (0, 36_000):
+        name = begun(url, 2, "budget=2m")
+        judge = referee(url, name)
+        hands.now += 10
+        judge.heed(judge.wished())
+        hands.now += night
+        hands.search(url, name, workers=2)
+        is_sound(url, name)
+        plans.append([replace(it, at=0) for it in history_of(url, name).forecasts])
+    at_once, rested = plans
+    assert at_once[1].trials > 1
+    assert rested == at_once
+
+
 def test_each_device_counts(url, hands):
     name = begun(url, 3, "budget=0.1cpu-h", "pruner=none")
     assert 60 < hands.search(url, name, workers=3) <= 120 + 2
