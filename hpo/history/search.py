@@ -33,7 +33,8 @@ class Search:
     other words (`trials`, `epochs`, `seed`, `sampler`, `pruner` …), `versions` the libraries' versions.
     `created` is in seconds since 1970, UTC; `session` is the number of its latest session; `uploaded` is the
     number of the last record that is known to be in MLflow, None for searches that are older than this note;
-    `wish` is what people ask of that session.
+    `wish` is what people ask of that session. `ran` are the seconds that its sessions took, all together,
+    as far as that is known.
     """
 
     name: str
@@ -51,6 +52,7 @@ class Search:
     uploaded: int | None = None
     session: int = 0
     wish: Wish = field(default_factory=Wish)
+    ran: float = 0.0
 
     @property
     def lag(self) -> int:

@@ -31,7 +31,7 @@ from sqlalchemy.exc import ArgumentError, IntegrityError
 from hpo.config import Config, Value
 from hpo.errors import InputError, Problem, did_you_mean, without_password
 from hpo.history import History, Search, State
-from hpo.ledger.liveness import born, standing
+from hpo.ledger.liveness import born, lasted, standing
 from hpo.ledger.patience import patiently
 from hpo.ledger.place import refuse_unfit
 from hpo.ledger.revision import prepare
@@ -256,8 +256,9 @@ class Ledger:
         return without_password(self.url)
 
     def _search(self, connection: Connection, row: Row[Any]) -> Search:
-        latest = select(sessions).where(sessions.c.search_id == row.id).order_by(sessions.c.id.desc())
-        session = connection.execute(latest.limit(1)).one_or_none()
+        own = select(sessions).where(sessions.c.search_id == row.id).order_by(sessions.c.id)
+        them = connection.execute(own).all()
+        session = them[-1] if them else None
         state, reason = standing(session)
         return Search(
             name=row.name,
@@ -275,6 +276,7 @@ class Ledger:
             uploaded=row.uploaded,
             session=session.id if session else 0,
             wish=_wish(session.wish if session else None),
+            ran=sum(map(lasted, them)),
         )
 
     def driver(self, search: Search) -> tuple[str, int]:

@@ -38,6 +38,12 @@ def standing(session: Row[Any] | None) -> tuple[State, str]:
     )
 
 
+def lasted(session: Row[Any]) -> float:
+    """Return for how many seconds a session ran: to its end or, if it was killed, to its last heartbeat."""
+    last = session.ended or session.heartbeat or session.started
+    return max(float(last - session.started), 0.0)
+
+
 def born(pid: int) -> float | None:
     """Return when a process of this machine began, in seconds since the machine did; None if that is unknown.
 

@@ -72,7 +72,7 @@ def _header(search: Search, history: History) -> Text:
         *headline(search),
         f"\n{search.recipe} · {search.objective} · {' · '.join(chosen)}{forked}{begins}",
         f"\n{trials}: {' · '.join(filter(None, counts)) or 'none yet'}",
-        f"\n{history.epochs} epochs in {wording.duration(span(search, history))}{_company(history)}",
+        f"\n{history.epochs} epochs {took(search, history)}{_company(history)}",
     )
 
 
@@ -82,12 +82,12 @@ def _company(history: History) -> str:
     return f"\n{history.because}{share}" if history.because else ""
 
 
-def span(search: Search, history: History) -> float:
-    """Return the seconds from a search's start to its last record."""
-    times = (
-        record.at for trial in history.trials.values() for record in (*trial.points, trial.ending) if record
-    )
-    return max(max(times, default=search.created) - search.created, 0)
+def took(search: Search, history: History) -> str:
+    """Say how long a search took: in what its sessions did or, where that is unknown, over what time."""
+    if search.ran:
+        return f"in {wording.duration(search.ran)}"
+    last = max((record.at for record in history.records), default=search.created)
+    return f"over {wording.duration(max(last - search.created, 0))}"
 
 
 def _ranking(history: History) -> Table:

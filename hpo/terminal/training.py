@@ -88,7 +88,7 @@ def show(search: Search, history: History, words: Sequence[str] = ()) -> Rendera
 
 def _title(search: Search, history: History) -> list[str | tuple[str, str]]:
     epochs = f"{history.epochs} epoch{'' if history.epochs == 1 else 's'}"
-    took = f"{epochs} in {wording.duration(tables.span(search, history))}"
+    took = f"{epochs} {tables.took(search, history)}"
     where = f"{search.settings['device']} · seed {search.settings['seed']} · {took}"
     return [*tables.headline(search), f"\n{search.recipe} · {search.objective} · {where}"]
 

@@ -297,6 +297,11 @@ class TestState:
     def test_a_driver_of_an_older_version_elsewhere_is_taken_at_its_word(self, ledger, search):
         assert self.session_of(ledger, search, host="elsewhere").state is State.RUNNING
 
+    def test_sessions_took_what_they_lasted_and_not_what_lay_between(self, ledger, search):
+        self.session_of(ledger, search, started=100.0, ended=130.0, state="interrupted")
+        self.session_of(ledger, search, started=9_000.0, heartbeat=9_010.0)  # it was killed
+        assert self.session_of(ledger, search, started=99_000.0).ran == 40
+
     def test_the_last_session_counts(self, ledger, search):
         ledger.close_session(ledger.open_session(search), State.INTERRUPTED, "stopped by hand")
         ledger.close_session(ledger.open_session(search), State.FINISHED)

@@ -32,6 +32,7 @@ SEARCH = Search(
     {"sampler": GIVEN, "seed": 3, "device": "cpu"},
     {},
     state=State.FINISHED,
+    ran=12.0,
 )
 
 
@@ -148,7 +149,7 @@ def test_the_page_of_a_training_fits():
     text = page(training.show(SEARCH, history(18, Outcome.FINISHED), ["store=x"]))
     lines = [line.rstrip() for line in text.splitlines()]
     assert lines[0] == "cnn-1  finished"
-    assert lines[1].startswith("cnn · maximize accuracy · cpu · seed 3 · 18 epochs in ")
+    assert lines[1].startswith("cnn · maximize accuracy · cpu · seed 3 · 18 epochs in 12 s")
     assert "   18   0.0021847       0.9  0.0010923  5.555e-5       1e-7        0.5    25%" in lines
     assert "hpo export cnn-1 to=train_cnn-1.py store=x  the winner as plain PyTorch code" in lines
     assert "optimizer state 2,000 · averaged weights 1,008" in " ".join(text.split())

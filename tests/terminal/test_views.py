@@ -159,6 +159,12 @@ def test_a_color_is_no_content(monkeypatch):
     assert "\x1b[3" not in text(console)  # no color; bold and dim may stay
 
 
+def test_what_a_search_took_is_that_of_its_sessions():
+    console = recorder()
+    console.print(tables.show(search(State.FINISHED, ran=38.0), typical()))
+    assert "43 epochs in 38 s " in text(console)
+
+
 def test_the_page_of_a_search():
     console = recorder()
     console.print(tables.show(search(State.INTERRUPTED, reason="stopped by hand"), typical(), ["store=x"]))
@@ -166,7 +172,7 @@ def test_the_page_of_a_search():
         "cnn-1  interrupted  stopped by hand",
         "cnn · minimize loss · sampler tpe · pruner halving · seed 0",
         "7 of 64 trials: 2 finished · 1 pruned · 1 diverged · 1 failed · 2 open",
-        "43 epochs in 43 s",
+        "43 epochs over 43 s",
         "",
         "trial  loss     accuracy  config",
         "2      0.03125  0.9688    adamw lr=0.0012 weight_decay=0.02 · cosine",
