@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
 import threading
 import time
@@ -136,12 +137,25 @@ def _refuse_what_is_over(ledger: Ledger, search: Search, now: Search) -> None:
         message = "This training has ended and would end the same way again. Start another one: hpo train"
         raise InputError(Problem(name, f"{message} recipe={search.recipe} …"))
     plan = Plan.of(now)
+    _refuse_less_than_was_done(plan, history)
     before, own = ledger.used(search.session)
     spending = Spending(plan, history, Clock(before + (own or 0.0), pace=0))
     reopened = plan.terms != Plan.of(search).terms and not spending.ended
     if search.state is State.FINISHED and not (reopened or Rounds(plan, history, spending).next):
         more = f"With more trials it goes on: hpo resume {name} trials={2 * len(history.searched)}"
         raise InputError(Problem(name, f"This search is finished. Look at it: hpo show {name}. {more}"))
+
+
+def _refuse_less_than_was_done(plan: Plan, history: History) -> None:
+    """Refuse fewer trials than have begun, and fewer trainings than are used up."""
+    begun, budget = len(history.searched), plan.budget
+    if begun > (plan.trials or begun):
+        message = f"{begun} trials have begun. With trials={begun} no more of them do."
+        raise InputError(Problem(f"trials={plan.trials}", message))
+    paid = math.inf if budget is None or budget.timed else budget.limit(plan.epochs)
+    if history.epochs > paid:
+        message = f"This pays for {paid:.0f} epochs, and {history.epochs} are trained. Give a larger budget."
+        raise InputError(Problem(f"budget={budget}", message))
 
 
 def _fork(ledger: Ledger, search: Search, now: Search, name: str | None) -> Search:

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulation import Workers, history_of, in_peril, of, referee, run, run_in_sessions, started, told
 
-from hpo import outlook
+from hpo import conductor, outlook
 from hpo.audit import ledger as account
 from hpo.budget import CPU_HOURS, GPU_HOURS, SECONDS, TRAININGS, Budget
 from hpo.contradictions import of_other_devices
 from hpo.errors import InputError
-from hpo.history import History
+from hpo.history import History, State
 from hpo.ledger import Ledger
 from hpo.ordering import order
 from hpo.plan import Plan
@@ -25,7 +25,7 @@ from hpo.prospect import Prospect
 from hpo.recipe import Objective
 from hpo.replay import replay
 from hpo.rungs import Rungs, rungs
-from hpo.settings import ReplaySettings, SearchSettings
+from hpo.settings import ReplaySettings, ResumeSettings, SearchSettings
 from hpo.spending import GAIN, MONEY, Spending
 from hpo.trial import BUDGET, COSTS, Attempt, Ending, Outcome, Point, Proposal
 
@@ -284,6 +284,25 @@ def test_with_more_budget_it_goes_on(url):
     history = history_of(url, name)
     assert len(history.searched) > before
     assert 10 < spent(history) <= 25
+    is_sound(url, name)
+
+
+@pytest.mark.parametrize(
+    ("words", "less", "said"),
+    [
+        (["trials=7"], "trials=3", "7 trials have begun. With trials=7 no more of them do."),
+        (["budget=10trainings"], "budget=2trainings", "Give a larger budget."),
+        (["budget=10trainings"], "trials=1", "trials have begun."),
+    ],
+)
+def test_less_than_was_done_is_refused_and_nothing_noted(url, words, less, said):
+    name, _ = searched(url, *words)
+    ledger = Ledger(url)
+    ledger.close_session(ledger.search(name).session, State.INTERRUPTED)
+    ledger.close()
+    with pytest.raises(InputError, match=said) as refused:
+        conductor.resume(ResumeSettings.from_words([name, f"store={url}", less]), lambda _: None)
+    assert str(refused.value).startswith(less)
     is_sound(url, name)
 
 
