@@ -39,7 +39,7 @@ class Weight:
     """How much one hyperparameter mattered in the trials that had it.
 
     `share` is the part of the spread of their wins that is lost without it, with a 95 % interval; None if
-    there are too few such trials.
+    there are too few such trials, or all of them did equally well.
     """
 
     path: str
@@ -68,14 +68,15 @@ class Importance:
 
 
 def importance(facts: Facts, better: float = 1.0) -> Importance | None:
-    """Return how much each searched hyperparameter mattered; None if there are too few trials.
+    """Return how much each searched hyperparameter mattered; None if trials are too few or all equal.
 
     Only this share of the trials is looked at, the best ones: what a learning rate far off makes worse hides
     what matters at a good one.
     """
     trials = spread(facts.ranking[: int(better * len(facts.ranking))], MOST)
     parameters = [it for it in facts.plan.space.parameters if not isinstance(it.node, Points)]
-    if len(trials) < ENOUGH or not parameters:
+    equal = len({facts.wins[trial.number] for trial in trials}) == 1
+    if len(trials) < ENOUGH or equal or not parameters:
         return None
     table = _Table(trials, parameters, facts.wins)
     errors = table.errors()
@@ -138,10 +139,10 @@ class _Table:
     def weight(self, number: int, errors: Array) -> Weight:
         """Return what the errors say of one hyperparameter."""
         active = self.active[number]
-        count, path = int(active.sum()), path_of(self.parameters[number])
-        if count < ACTIVE:
+        count, path, wins = int(active.sum()), path_of(self.parameters[number]), self.wins[active]
+        if count < ACTIVE or len(set(wins)) == 1:
             return Weight(path, count)
-        lost = (errors[number + 1] - errors[0])[active] / self.wins[active].var()
+        lost = (errors[number + 1] - errors[0])[active] / wins.var()
         share, spread = float(lost.mean()), 1.96 * float(lost.std(ddof=1)) / count**0.5
         return Weight(path, count, share, share - spread, share + spread)
 

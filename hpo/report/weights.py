@@ -18,9 +18,10 @@ def weights(facts: Facts) -> Figure:
     """Return what each hyperparameter weighs, or that too little is known to say."""
     found, title = importance(facts), "Importance"
     if found is None or not found.told:
-        return Figure(
-            title, "", reason=f"it takes {ENOUGH} trials, and {ACTIVE} with a hyperparameter, to tell"
+        enough = (
+            f"it takes {ENOUGH} trials that are not all alike, and {ACTIVE} with a hyperparameter, to tell"
         )
+        return Figure(title, "", reason=enough)
     if found.explained < _LITTLE:
         known = f"{max(found.explained, 0):.0%}"
         return Figure(
@@ -31,7 +32,11 @@ def weights(facts: Facts) -> Figure:
         f"with a 95 % interval. All together foretell {found.explained:.0%}."
     )
     few = [weight.path for weight in found.weights if weight.share is None]
-    rest = f' <span class="dim">Too few trials to tell of {len(few)} more.</span>' if few else ""
+    rest = (
+        f' <span class="dim">Too few trials, or too equal ones, to tell of {len(few)} more.</span>'
+        if few
+        else ""
+    )
     return Figure(title, caption, f"{_bars(found)}{rest}")
 
 

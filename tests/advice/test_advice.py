@@ -223,6 +223,20 @@ class TestImportance:
         assert all((share is None) == (trials < 15) for trials, share in shares.values())
         assert shares["optimizer.sgd.lr"][0] == counts["sgd"]
 
+    def test_where_all_did_equally_well_nothing_is_said(self):
+        """As where the accuracy comes to 1 and stays there."""
+        facts = tale(SGD, lambda config, rng: falling(0.0), 160)
+        assert importance(facts) is None
+        assert not list(effects(facts))
+
+    def test_nor_of_what_only_those_had_that_did_equally_well(self):
+        def curve(config, rng):
+            return falling(0.1 if config["optimizer"] == "adam" else 0.3 + rng.random())
+
+        shares = {it.path: it.share for it in importance(tale(TWO, curve, 80)).weights}
+        assert shares["optimizer.adam.lr"] is None
+        assert shares["optimizer.sgd.lr"] is not None
+
     def test_noise_has_no_weight(self):
         found = importance(tale(SGD, lambda config, rng: falling(rng.random()), 100))
         assert found.explained < 0.2

@@ -168,6 +168,12 @@ def test_what_cannot_be_drawn_is_said(name):
     Reader(page(told, awkward()[name]))
 
 
+def test_what_nobody_did_better_in_weighs_nothing():
+    said = report(tale(SPACE, lambda config, rng: falling(0.0), 60))
+    assert "it takes 30 trials that are not all alike" in said
+    assert "nan" not in said
+
+
 def test_a_search_that_has_not_begun_has_a_page():
     facts = tale(SPACE, curve, 0)
     assert "No trial has finished yet" in report(facts)
