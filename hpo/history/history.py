@@ -141,10 +141,14 @@ class History:
 
     @property
     def known(self) -> list[Trial]:
-        """What decides whether to go on: the trials that ended or, in a deterministic search, by its rule."""
+        """What decides whether to go on: the trials that ended or, in a deterministic search, by its rule.
+
+        The rule is about numbers, of which trainings with fresh seeds have some, too.
+        """
         if not self._lag:
             return self._over
-        return self.searched[: max(len(self.trials) - self._lag + 1, 0)]
+        latest = len(self.trials) - self._lag
+        return self.searched[: bisect.bisect(self.searched, latest, key=attrgetter("number"))]
 
     @property
     def forecast(self) -> Forecast | None:

@@ -8,9 +8,10 @@ import sqlite3
 import time
 
 import pytest
-from simulation import in_peril, referee, started, told
+from simulation import Workers, history_of, in_peril, referee, run, started, told
 
 from hpo.errors import InputError
+from hpo.ledger import Ledger
 from hpo.ordering import order
 from hpo.replay import replay
 from hpo.settings import PrunerName, ReplaySettings, SamplerName, SearchSettings
@@ -65,11 +66,9 @@ def test_a_clock_or_company_and_a_rule_do_not_go_together():
     assert order(SearchSettings.from_words(words[:2])).settings["fuse"] == "auto"
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_a_search_that_fails_all_the_time_is_given_up_at_the_same_trial(url, seed):
-    name = started(url, "deterministic=true", "trials=30", lag=4)
-    judge = referee(url, name)
-    dice, open_trials, count = random.Random(seed), [], 0
+def failing(judge, dice):
+    """Let two trials at a time fail, in any order."""
+    open_trials, count = [], 0
     while not judge.exhausted:
         if judge.ready and len(open_trials) < 2:
             count += 1
@@ -78,7 +77,27 @@ def test_a_search_that_fails_all_the_time_is_given_up_at_the_same_trial(url, see
             trial = open_trials.pop(dice.randrange(len(open_trials)))
             judge.tell([Ending(trial.number, Outcome.FAILED, "no module named x" if trial.number else "odd")])
     judge.flush()
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_search_that_fails_all_the_time_is_given_up_at_the_same_trial(url, seed):
+    name = started(url, "deterministic=true", "trials=30", lag=4)
+    failing(referee(url, name), random.Random(seed))
     assert len(told(url, name)) == 1 + 3 + 3
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_so_is_one_that_was_confirmed_and_goes_on(url, seed):
+    """Confirmations and the proof have numbers, too; how far a proposal looks back is counted in these."""
+    name = started(url, "deterministic=true", "trials=6", "epochs=2", "confirm_seeds=2", lag=4)
+    run(url, name, Workers(1, 2))
+    before = history_of(url, name)
+    assert before.confirmations
+    ledger = Ledger(url)
+    ledger.note_settings(ledger.search(name), {"trials": 40})
+    ledger.close()
+    failing(referee(url, name), random.Random(seed))
+    assert len(told(url, name)) == len(before.trials) + 3 + 3
 
 
 def curves(folder, name):
