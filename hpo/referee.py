@@ -87,8 +87,7 @@ class Referee:
             self._study.restore(record)
         self._costs = _by_shape(self._history)
         self._meter = Meter(ledger, session, self._plan.pace)
-        self._spending = Spending(self._plan, self._history, self._meter.clock)
-        self._agenda = Agenda(self._plan, self._history, self._spending)
+        self._set_out()
         self._writer = Writer(ledger, self._plan.search, session)
         self._noted: dict[int, Mapping[str, Any]] = {}  # what the engine said last of each trial
         self._rungs = self._plan.rungs
@@ -98,6 +97,11 @@ class Referee:
                 self._undecided.add(trial, trial.undecided, saved=True)
         self._custody = Custody(self._history.under_way)
         self.paused = False
+
+    def _set_out(self) -> None:
+        """Set out what is left to do and what may be spent on it, by the plan as it is now."""
+        self._spending = Spending(self._plan, self._history, self._meter.clock)
+        self._agenda = Agenda(self._plan, self._history, self._spending)
 
     def flush(self) -> None:
         """Make everything answered so far durable."""
@@ -211,17 +215,20 @@ class Referee:
     def heed(self, wish: Wish) -> None:
         """Do what people ask: note how many trials there shall be, and whether training is `paused`.
 
-        The clock of a search stands still while it is paused; call this about once a second.
+        From then on it is as if so many had been ordered: with few trials, few are confirmed. The clock of a
+        search stands still while it is paused; call this about once a second.
         """
         self.paused = wish.paused
         self._meter.clock.hear(paused=wish.paused)
         if self._plan.budget:
             self._meter.note()
-        asked = self._spending.trials
+        asked = self._plan.trials
         trials = asked if wish.trials is None else max(wish.trials, len(self._history.searched))
         if trials != asked:
-            self._ledger.note_settings(self._ledger.search(self._plan.search.name), {"trials": trials})
-            self._spending.trials = trials
+            name = self._plan.search.name
+            self._ledger.note_settings(self._ledger.search(name), {"trials": trials})
+            self._plan = replace(self._plan, search=self._ledger.search(name))
+            self._set_out()
 
     def attempt(self, cohort: str, trials: Iterable[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note that a worker took up these trials for a cohort, in what way, and why the last one died."""

@@ -57,7 +57,7 @@ def standing(search: Search, history: History) -> str:
         return "paused: what trains waits after its epoch"
     wished = search.wish.trials
     if wished is not None and wished <= max(len(history.searched), 1):
-        return "stopping: no more trials after those that train now"
+        return "stopping: after those that train now, only what confirms the best"
     return ""
 
 

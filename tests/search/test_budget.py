@@ -26,8 +26,9 @@ from hpo.recipe import Objective
 from hpo.replay import replay
 from hpo.rungs import Rungs, rungs
 from hpo.settings import ReplaySettings, ResumeSettings, SearchSettings
-from hpo.spending import GAIN, MONEY, Spending
+from hpo.spending import ALL, GAIN, MONEY, Spending
 from hpo.trial import BUDGET, COSTS, Attempt, Ending, Outcome, Point, Proposal
+from hpo.wish import Wish
 
 EPOCHS = 6
 
@@ -284,6 +285,19 @@ def test_with_more_budget_it_goes_on(url):
     history = history_of(url, name)
     assert len(history.searched) > before
     assert 10 < spent(history) <= 25
+    is_sound(url, name)
+
+
+def test_a_stop_is_planned_and_replayed_as_if_so_few_had_been_ordered(url):
+    name = started(url, f"epochs={EPOCHS}", "budget=60trainings", "pruner=none")
+    judge, workers = referee(url, name), Workers(2, EPOCHS)
+    run(url, name, workers, judge=judge, turns=30)
+    judge.heed(Wish(trials=1))
+    begun = len(judge._history.searched)
+    run(url, name, workers, judge=judge)
+    history = history_of(url, name)
+    assert len(history.searched) == begun
+    assert (history.forecast.over, f"trials={begun}" in history.forecast.terms) == (ALL, True)
     is_sound(url, name)
 
 

@@ -73,7 +73,7 @@ def test_from_another_terminal_it_is_told_to_begin_no_more(folder, terminal):
     screen = terminal("watch", "slow-1")
     screen.shows("1/40", "[s] stop after these")
     screen.press("s")
-    screen.shows("stopping: no more trials after those that train now")
+    screen.shows("stopping: after those that train now, only what confirms the best")
     assert screen.ends() == 0
     _, told = search.communicate(timeout=100)
     assert search.returncode == 0, told

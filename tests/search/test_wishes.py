@@ -5,7 +5,7 @@ import time
 from itertools import count
 
 import pytest
-from simulation import Workers, measured, referee, started
+from simulation import Workers, history_of, measured, referee, started
 
 from hpo import inprocess, watching
 from hpo.cluster import host
@@ -53,6 +53,26 @@ def test_there_are_as_many_trials_as_people_ask_for(url, ask, wish, trials):
     judge.tell([Ending(it.number, Outcome.FINISHED) for it in first])
     finish(judge, 2)
     assert trials_of(url, name) == (trials, trials)
+    assert judge.exhausted
+
+
+@pytest.mark.parametrize(("begun", "confirmed"), [(10, 0), (30, 2 * 4)])
+@pytest.mark.parametrize("sessions", [1, 2])
+def test_a_stop_confirms_as_much_as_so_many_trials_pay_for(url, ask, begun, confirmed, sessions):
+    name = started(url, "trials=64", "epochs=2", "pruner=none", "sampler=random")
+    judge = referee(url, name)
+    trials = judge.ask("first", begun)
+    ask(name, Wish(1))
+    judge.heed(judge.wished())
+    if sessions == 2:
+        judge.flush()
+        judge = referee(url, name)
+    for epoch in (1, 2):
+        judge.report([measured(it.number, it.config, epoch) for it in trials])
+    judge.tell([Ending(it.number, Outcome.FINISHED) for it in trials])
+    finish(judge, 2)
+    history = history_of(url, name)
+    assert (len(history.searched), len(history.confirmations)) == (begun, confirmed)
     assert judge.exhausted
 
 

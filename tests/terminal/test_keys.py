@@ -65,7 +65,7 @@ def test_keys_ask_and_the_terminal_is_left_as_it_was(terminal):
     screen.press("+")
     screen.shows("asked for 80 False")
     screen.press("s")
-    screen.shows("asked for 1 False", "stopping: no more trials after those that train now")
+    screen.shows("asked for 1 False", "stopping: after those that train now, only what confirms the best")
     screen.press("hpo show cnn-1")  # what is pasted is no key
     screen.press("\x1b[A")  # nor is an arrow
     screen.press("x")
