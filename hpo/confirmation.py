@@ -24,11 +24,6 @@ class Interval(NamedTuple):
     low: float
     high: float
 
-    @property
-    def holds_zero(self) -> bool:
-        """Whether it may be nothing."""
-        return self.low <= 0 <= self.high
-
 
 def interval(values: Sequence[float]) -> Interval | None:
     """Return where the mean of such values lies; None if they are fewer than two, or not all are finite."""
@@ -53,13 +48,16 @@ def flattery(history: History, standing: Standing) -> float:
 
 
 def like_the_winner(history: History) -> list[Standing]:
-    """Return those that cannot be told apart from the winner."""
+    """Return those that cannot be told apart from the winner: it does not surely lead them.
+
+    The median chose it. Where that is by a hair, it may even be behind with most seeds.
+    """
     first, *others = history.standings
-    return [it for it in others if it.sound and _is_open(lead(history, first, it))]
+    return [it for it in others if it.sound and not _is_sure(lead(history, first, it))]
 
 
-def _is_open(found: Interval | None) -> bool:
-    return found is None or found.holds_zero
+def _is_sure(found: Interval | None) -> bool:
+    return found is not None and found.low > 0
 
 
 def describe(history: History) -> dict[str, Any] | None:
