@@ -190,6 +190,13 @@ def can_be(node: Node, wanted: Value | But) -> bool:
     return any(same(value, wanted) for value in _possible(node))
 
 
+def values(node: Node) -> Sequence[Value] | None:
+    """Return all that can be drawn of a node, in order; None where that is any number of a range."""
+    if isinstance(node, Int):
+        return range(node.low, node.high + 1)
+    return None if isinstance(node, Range) else _possible(node)
+
+
 def _possible(node: Node) -> Sequence[Value]:
     """Return the values of a node, of a range its ends."""
     return (node.value,) if isinstance(node, Fixed) else node.options

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import random
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import product
 from typing import Any, cast, final
 
 from hpo.config import Config, Value
-from hpo.space.nodes import POINTS, Fixed, Node, OneOf, Points
+from hpo.space.nodes import POINTS, Fixed, Node, OneOf, Points, values
 from hpo.space.ranges import TRUST, OneMinusLog, Suggest
 from hpo.space.writing import write
 
@@ -140,6 +142,24 @@ class Space:
         """Return parameters that are known in part; the others are drawn from the prior."""
         return self._drawn(lambda it: params[it.name] if it.name in params else it.node.draw(rng))
 
+    def every(self, most: int) -> list[dict[str, Value]]:
+        """Return each draw that there can be, in one order; nothing where there are more than so many."""
+        if self._size > most:
+            return []
+        return [
+            {name: value for part in parts for name, value in part.items()}
+            for parts in product(*(list(_alternatives(*place)) for place in self._places))
+        ]
+
+    @property
+    def _size(self) -> float:
+        """How many draws there can be; infinite where any number of a range can be drawn."""
+        sizes = (
+            sum(math.prod(map(_count, below)) for below in branches.values()) if branches else _count(top)
+            for top, branches in self._places
+        )
+        return math.prod(sizes)
+
     @cached_property
     def expected(self) -> bool:
         """Whether an expert has said anything of it."""
@@ -206,6 +226,19 @@ class Space:
 def _parameter(path: str, key: str, node: Node) -> Parameter:
     head, dot, last = path.rpartition(".")
     return Parameter(f"{head}{dot}one_minus_{last}" if isinstance(node, OneMinusLog) else path, key, node)
+
+
+def _count(place: Parameter) -> float:
+    found = values(place.node)
+    return math.inf if found is None else len(found)
+
+
+def _alternatives(top: Parameter, branches: Mapping[str, Sequence[Parameter]]) -> Iterator[dict[str, Value]]:
+    """Yield what can be drawn of a place at the top, each value with all that its branch has."""
+    for value in values(top.node) or ():
+        below = branches.get(str(value), ())
+        for drawn in product([value], *(values(it.node) or () for it in below)):
+            yield {it.name: found for it, found in zip((top, *below), drawn, strict=True) if it.node.searched}
 
 
 def _below(top: Parameter, word: Value) -> list[Parameter]:

@@ -30,6 +30,7 @@ import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import Any, Final
 
 from hpo.front import Levels
@@ -56,6 +57,7 @@ _UNLIKE: Final = 100  # of all others at most are what is not
 _CANDIDATES: Final = 12  # of which the model takes one
 _ENOUGH: Final = 5  # trials that must have ended before there is anything to be near of
 _TRIES: Final = 20  # to find a proposal that was not made before
+_FEW: Final = 2000  # draws that there can be in all: of so many it is known which were not made
 
 
 class Blend:
@@ -77,16 +79,27 @@ class Blend:
         """Return a source and the parameters that it proposes; none that there were before, if it can."""
         dice = random.Random(seed)
         if self._past and len(self._proposed) == 1:
-            return PAST, self._space.complete(self._past[0], dice)
+            first = self._new(PAST, lambda: self._space.complete(self._past[0], dice))
+            if first:  # or else it is the baseline
+                return first
         weights, draws = self._weights(), self._draws(dice)
         source = dice.choices(list(weights), list(weights.values()))[0]
-        found = self._new(source, draws[source]) or self._new(CHANCE, draws[CHANCE])
+        found = self._new(source, draws[source]) or self._new(CHANCE, draws[CHANCE]) or self._left(dice)
         return found or (source, draws[source]())
 
     def _new(self, source: str, draw: Callable[[], dict[str, Any]]) -> tuple[str, dict[str, Any]] | None:
         """Return a source and what it drew that was not proposed before; None, if it found nothing."""
         drawn = (draw() for _ in range(_TRIES))
         return next(((source, params) for params in drawn if _key(params) not in self._known), None)
+
+    def _left(self, dice: random.Random) -> tuple[str, dict[str, Any]] | None:
+        """Return a draw that was not proposed yet, where there are few in all; None, if there is none."""
+        left = [params for params in self._all if _key(params) not in self._known]
+        return (CHANCE, dict(dice.choice(left))) if left else None
+
+    @cached_property
+    def _all(self) -> list[dict[str, Any]]:
+        return self._space.every(_FEW)
 
     def proposed(self, number: int, source: str, params: Mapping[str, Any]) -> None:
         """Take in what a trial was proposed with, by whomever."""

@@ -21,11 +21,11 @@ def blend_of(text):
     return Blend(read(text, "space", VOCABULARY))
 
 
-def search(blend, trials, cost, epochs=9):
+def search(blend, trials, cost, epochs=9, seed=0):
     """Let it propose, and tell it what `cost` says of the parameters; return sources and parameters."""
     made = []
     for number in range(trials):
-        source, params = blend.propose(number)
+        source, params = blend.propose(seed + number)
         blend.proposed(number, source, params)
         blend.ended(number, epochs, cost(params))
         made.append((source, params))
@@ -103,9 +103,40 @@ def test_a_branch_is_proposed_with_its_own_parameters():
         assert set(params) == {"optimizer", f"optimizer.{word}.lr"}
 
 
-def test_nothing_is_proposed_twice_while_there_is_something_new():
-    made = search(blend_of("batch_size: {choice: [16, 32, 64, 128]}"), 4, lambda params: params["batch_size"])
-    assert sorted(params["batch_size"] for _, params in made) == [16, 32, 64, 128]
+FEW = """
+optimizer: {one_of: {sgd: {lr: {choice: [0.1, 0.2, 0.3]}, weight_decay: {choice: [0, 0.01]}}, adam: {}}}
+batch_size: {int: [3, 9]}
+"""
+
+
+@pytest.mark.parametrize(
+    ("space", "count"), [("batch_size: {choice: [16, 32, 64, 128]}", 4), (FEW, (3 * 2 + 1) * 7)]
+)
+@pytest.mark.parametrize("seed", range(20))
+def test_nothing_is_proposed_twice_while_there_is_something_new(space, count, seed):
+    made = search(blend_of(space), count, lambda params: params["batch_size"], seed=1000 * seed)
+    assert len({tuple(sorted(params.items())) for _, params in made}) == count
+
+
+def test_nor_is_the_best_of_an_earlier_search_that_is_the_baseline():
+    blend = Blend(read(FREE, "space", VOCABULARY), past=[{LR: 0.1}])
+    blend.proposed(0, "baseline", {LR: 0.1})
+    assert blend.propose(1)[1] != {LR: 0.1}
+
+
+def test_what_is_left_follows_from_what_was_proposed_alone():
+    made = search(blend_of(FEW), 44, lambda params: params["batch_size"])
+    again = blend_of(FEW)
+    for number, (source, params) in enumerate(made):
+        again.proposed(number, source, params)
+        again.ended(number, 9, params["batch_size"])
+    whole = search(blend_of(FEW), 45, lambda params: params["batch_size"])
+    assert again.propose(44) == whole[44]
+    assert whole[44] not in made
+
+
+def test_when_nothing_new_is_left_it_goes_on():
+    assert len(search(blend_of(FEW), 60, lambda params: params["batch_size"])) == 60
 
 
 def test_who_wins_is_counted_as_if_all_were_counted_anew_each_time():
