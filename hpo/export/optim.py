@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import reduce
-from operator import add
 from textwrap import fill
 from typing import Final
 
-from hpo.export.pieces import Piece, needed, read, used
+from hpo.export.pieces import Piece, read, used
 from hpo.export.run import Run, definitions, document
 from hpo.training.calls import Call, printed
 from hpo.training.optimizers import OPTIMIZERS, optimizer_call, parameters_call
@@ -54,12 +52,11 @@ _ELSEWHERE: Final = {
 
 def optim(run: Run) -> str:
     """Return optim.py."""
-    own = [needed(run.recipe.source, {name}) for name in _own_words(run)]
-    ours = configuring(run)
-    parts = [used(whole) + ours.apart_from(whole) for whole in [reduce(add, own)]] if own else [ours]
+    own = run.own_words(set(_own_words(run)))
+    whole = used(own) + configuring(run).apart_from(own)
     about = f"The optimizer, schedule and clipping of {run.recipe.name}."
     filled = ", filled" if slow_calls(run.config) else ""
-    return document(parts[0], about, run.origin, _ABOUT.format(filled=filled), _elsewhere(run))
+    return document(whole, about, run.origin, _ABOUT.format(filled=filled), _elsewhere(run))
 
 
 def configuring(run: Run) -> Piece:

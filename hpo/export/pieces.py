@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,6 +13,9 @@ Drop = Callable[[ast.stmt], bool]
 
 BESIDE: Final = ("optim",)
 """Modules that are exported together."""
+
+_DEFINITION: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
+_IMPORT: Final = (ast.Import, ast.ImportFrom)
 
 
 @dataclass(frozen=True, order=True)
@@ -63,32 +66,69 @@ def _other(name: str, taken: Collection[str]) -> str:
     return f"{name}_" if name in taken else name
 
 
-def read(source: str, drop: Drop = lambda _: False) -> Piece:
+def _nothing(_: ast.stmt) -> bool:
+    return False
+
+
+def read(source: str, drop: Drop = _nothing) -> Piece:
     """Take source code apart, leaving out the statements that `drop` says are not wanted."""
     tree = ast.parse(source)
+    return _taken_apart(source, tree, [statement for statement in tree.body if drop(statement)])
+
+
+def needed(source: str, names: Collection[str], drop: Drop = _nothing) -> Piece:
+    """Take source code apart, leaving in these definitions, those that they mention, and what fills them.
+
+    A statement that runs when the module is read may fill a table, by itself or by a function that it calls,
+    and a decorator may enter what it decorates in one. What `drop` says is not wanted does not count.
+    """
+    tree = ast.parse(source)
+    left = [statement for statement in tree.body if not drop(statement)]
+    mentioned: dict[str, set[str]] = {}
+    for statement in left:
+        for name in () if isinstance(statement, _IMPORT) else _bound(statement):
+            mentioned.setdefault(name, set()).update(_mentioned([statement]))
+    wanted = _reached(names, mentioned)
+    while found := [it for it in left if not wanted.isdisjoint(_concerned(it, mentioned))]:
+        left = [statement for statement in left if statement not in found]
+        wanted |= _reached(_mentioned(found), mentioned)
+    dropped = [statement for statement in tree.body if statement in left or drop(statement)]
+    return _taken_apart(source, tree, dropped)
+
+
+def _concerned(statement: ast.stmt, mentioned: Mapping[str, set[str]]) -> set[str]:
+    """Return the names that a statement binds, or reaches when the module is read."""
+    runs: Sequence[ast.AST] = [statement]
+    if isinstance(statement, _DEFINITION):
+        runs = statement.decorator_list
+    return {*_bound(statement), *(_reached(_mentioned(runs), mentioned) & mentioned.keys())}
+
+
+def _reached(names: Iterable[str], mentioned: Mapping[str, set[str]]) -> set[str]:
+    """Return names, those that their definitions mention, and so on."""
+    reached, left = set[str](), set(names)
+    while left:
+        reached |= left
+        left = {other for name in left for other in mentioned.get(name, ())} - reached
+    return reached
+
+
+def _mentioned(nodes: Iterable[ast.AST]) -> set[str]:
+    """Return the names in some code."""
+    return {it.id for node in nodes for it in ast.walk(node) if isinstance(it, ast.Name)}
+
+
+def _taken_apart(source: str, tree: ast.Module, dropped: Sequence[ast.stmt]) -> Piece:
     leading = list(_leading(tree))
-    dropped = [statement for statement in tree.body if drop(statement)]
-    lines = source.splitlines()
-    body = _without(lines, leading, dropped)
+    body = _without(source.splitlines(), leading, dropped)
     kept = [statement for statement in tree.body if statement not in leading and statement not in dropped]
     imports = frozenset(item for statement in leading for item in _imports(statement))
     return Piece(imports, body, frozenset(name for statement in kept for name in _bound(statement)))
 
 
-def needed(source: str, names: Collection[str]) -> Piece:
-    """Take source code apart, leaving in only these definitions and those that they mention."""
-    definitions = {name: node for node in ast.parse(source).body for name in _bound(node)}
-    wanted, left = set[str](), set(names)
-    while left:
-        wanted |= left
-        mentioned = (node for name in left for node in ast.walk(definitions[name]))
-        left = {node.id for node in mentioned if isinstance(node, ast.Name)} & definitions.keys() - wanted
-    return read(source, lambda statement: wanted.isdisjoint(_bound(statement)))
-
-
 def used(piece: Piece) -> Piece:
     """Return the piece with only those imports that its body mentions."""
-    names = {node.id for node in ast.walk(ast.parse(piece.body)) if isinstance(node, ast.Name)}
+    names = _mentioned([ast.parse(piece.body)])
     return replace(piece, imports=frozenset(item for item in piece.imports if item.bound in names))
 
 
@@ -126,7 +166,7 @@ def _leading(tree: ast.Module) -> Iterator[ast.stmt]:
     """Yield the docstring and the imports that a module begins with."""
     for position, statement in enumerate(tree.body):
         docstring = position == 0 and ast.get_docstring(tree) is not None
-        if not docstring and not isinstance(statement, ast.Import | ast.ImportFrom):
+        if not docstring and not isinstance(statement, _IMPORT):
             return
         yield statement
 
@@ -141,15 +181,18 @@ def _imports(statement: ast.stmt) -> Iterator[Import]:
                 yield Import(module, alias.name, alias.asname or alias.name)
 
 
-def _bound(statement: ast.stmt) -> Iterator[str]:
+def _bound(node: ast.AST) -> Iterator[str]:
     """Yield the names that a statement binds at the top of a module."""
-    if isinstance(statement, ast.FunctionDef | ast.ClassDef):
-        yield statement.name
-        return
-    yield from (item.bound for item in _imports(statement))
-    for node in ast.walk(statement):
-        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
-            yield node.id
+    match node:
+        case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+            yield name
+        case ast.Import() | ast.ImportFrom():
+            yield from (item.bound for item in _imports(node))
+        case ast.Name(id=name, ctx=ast.Store()):
+            yield name
+        case _:
+            for part in ast.iter_child_nodes(node):
+                yield from _bound(part)
 
 
 def _without(lines: list[str], leading: Iterable[ast.stmt], dropped: Iterable[ast.stmt]) -> str:

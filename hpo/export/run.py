@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from importlib.resources import files
@@ -44,6 +44,11 @@ class Run:
         """The recipe's source, without what only a search reads."""
         return read(self.recipe.source, _is_of_search(self.recipe.source))
 
+    def own_words(self, names: Collection[str]) -> Piece:
+        """Return what the recipe's own words of these names consist of."""
+        source = self.recipe.source
+        return needed(source, names, _is_of_search(source)) if names else NOTHING
+
 
 NOTHING: Final = Piece(frozenset(), "", frozenset())
 
@@ -55,7 +60,7 @@ def definitions(calls: Iterable[Call], others: Mapping[str, set[str]]) -> Piece:
         wanted.setdefault(module, set()).add(name)
     for module, names in others.items():
         wanted.setdefault(module, set()).update(names)
-    pieces = [needed(source(module), names) for module, names in wanted.items() if names]
+    pieces = [needed(source(module), names, _is_of_types) for module, names in wanted.items() if names]
     return without_ours(reduce(add, pieces, NOTHING))
 
 
@@ -81,6 +86,11 @@ def document(piece: Piece, *about: str) -> str:
     docstring = '"""' + text.replace("\\", "\\\\").replace('"""', "'''") + '\n"""'
     gap = "\n" if piece.body.startswith(("def ", "class ", "@")) else ""
     return f"{docstring}\n\n{import_block(piece.imports)}\n\n{gap}{piece.body}\n"
+
+
+def _is_of_types(statement: ast.stmt) -> bool:
+    """Whether a statement is for type checkers alone."""
+    return isinstance(statement, ast.If) and ast.unparse(statement.test) == "TYPE_CHECKING"
 
 
 def _is_of_search(text: str) -> Drop:

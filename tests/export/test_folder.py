@@ -81,6 +81,14 @@ def test_own_words_are_repeated_too(own, values, export, trained, tmp_path):
         assert_formatted(tmp_path / f"{name}.py")
 
 
+def test_a_table_of_own_words_is_filled_as_in_the_recipe(tiny, export, trained):
+    table = "TABLE = [1.0] * 4\nTABLE[1:] = [0.1] * 3\n\n\n"
+    stairs = "def stairs(step, steps):\n    return TABLE[4 * step // steps]\n\n\nschedules = [stairs]\n"
+    stepped = recipe.read(f"{tiny.source}\n\n{table}{stairs}", tiny.path)
+    values = {"schedule": "stairs", "batch_size": 16}
+    assert trained(export(stepped, values)) == curve(stepped, complete(stepped, values))
+
+
 @pytest.mark.parametrize("values", [*ROWS, {"schedule": "plateau", "schedule.patience": 0}], ids=str)
 def test_it_goes_on_from_its_checkpoint(tiny, values, export, trained, monkeypatch):
     """Having been cut off after the first epoch, to the last digit."""

@@ -97,6 +97,31 @@ def test_only_needed_definitions_are_kept():
     assert "other" not in piece.body
 
 
+@pytest.mark.parametrize(
+    "filling",
+    [
+        "TABLE[2:] = [0.1]",
+        "TABLE += [0.1]",
+        "TABLE.append(0.1)",
+        "for number in range(3):\n    TABLE.append(number)",
+        "if not TABLE:\n    TABLE = [1]",
+        "try:\n    from tables import TABLE\nexcept ImportError:\n    pass",
+        "def fill():\n    TABLE.append(0.1)\n\n\nfill()",
+        "def add(it):\n    TABLE.append(it)\n    return it\n\n\n@add\ndef other(step):\n    return step",
+        "stairs.table = TABLE",
+    ],
+)
+def test_what_fills_a_table_is_needed_as_well(filling):
+    source = f"TABLE = []\n\n\ndef stairs(step):\n    return TABLE[step]\n\n\n{filling}"
+    unwanted = "\n\n\nOTHERS = [print]\nOTHERS.append(2)\n\n\ndef shown():\n    print(TABLE)"
+    assert needed(source + unwanted, {"stairs"}).body == source
+
+
+def test_what_is_not_wanted_needs_nothing():
+    source = "def stairs(step):\n    return step\n\n\ndef other(): ...\n\n\nwords = [stairs, other]"
+    assert needed(source, {"stairs"}, lambda node: isinstance(node, ast.Assign)).names == {"stairs"}
+
+
 def test_an_attribute_does_not_count_as_a_use():
     piece = read("from dataclasses import field, replace\n\npath.replace(field)")
     assert {item.bound for item in used(piece).imports} == {"field"}
