@@ -2,6 +2,7 @@
 
 import importlib.util
 import json
+import math
 import subprocess
 import sys
 
@@ -169,3 +170,19 @@ def test_curves_are_compared_number_by_number():
     assert compare(logged, logged.replace("0.25", "0.5")) == (0.5, "loss, epoch 2")
     assert compare(logged, "epoch loss lr\n1 0.5 0.1\n")[0] == float("inf")
     assert compare(logged, logged.replace("loss", "cost"))[0] == float("inf")
+
+
+@pytest.mark.parametrize(
+    ("logged", "found", "gap"),
+    [
+        ("nan", "nan", 0.0),
+        ("inf", "inf", 0.0),
+        ("nan", "0.5", math.inf),
+        ("0.5", "nan", math.inf),
+        ("inf", "0.5", math.inf),
+        ("inf", "nan", math.inf),
+    ],
+)
+def test_what_is_no_number_repeats_only_its_like(logged, found, gap):
+    curve = "epoch loss lr\n1 {} 0.1\n".format
+    assert compare(curve(logged), curve(found))[0] == gap

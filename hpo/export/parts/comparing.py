@@ -25,8 +25,14 @@ def compare(logged: str, trained: str) -> tuple[float, str]:
 
 
 def difference(one: float, other: float) -> float:
-    """Return how far apart two numbers are, as a share of the larger one."""
-    return abs(one - other) / max(abs(one), abs(other)) if one != other else 0.0
+    """Return how far apart two numbers are, as a share of the larger one.
+
+    What is no number is equal to its like, and infinitely far from all others, as is infinity.
+    """
+    if one == other or (math.isnan(one) and math.isnan(other)):
+        return 0.0
+    gap = abs(one - other) / max(abs(one), abs(other))
+    return gap if math.isfinite(gap) else math.inf
 
 
 def main(logged: str, trained: str, tolerance: str) -> int:
