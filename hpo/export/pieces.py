@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from typing import Final
 
 Drop = Callable[[ast.stmt], bool]
@@ -16,6 +17,8 @@ BESIDE: Final = ("optim",)
 
 _DEFINITION: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _IMPORT: Final = (ast.Import, ast.ImportFrom)
+_JOINT: Final = re.compile(rb"[ \t\f]*;(?:[ \t\f]|\\\n)*")
+"""What stands between two statements of a line."""
 
 
 @dataclass(frozen=True, order=True)
@@ -72,6 +75,7 @@ def _nothing(_: ast.stmt) -> bool:
 
 def read(source: str, drop: Drop = _nothing) -> Piece:
     """Take source code apart, leaving out the statements that `drop` says are not wanted."""
+    source = _one_a_line(source)
     tree = ast.parse(source)
     return _taken_apart(source, tree, [statement for statement in tree.body if drop(statement)])
 
@@ -82,6 +86,7 @@ def needed(source: str, names: Collection[str], drop: Drop = _nothing) -> Piece:
     A statement that runs when the module is read may fill a table, by itself or by a function that it calls,
     and a decorator may enter what it decorates in one. What `drop` says is not wanted does not count.
     """
+    source = _one_a_line(source)
     tree = ast.parse(source)
     left = [statement for statement in tree.body if not drop(statement)]
     mentioned: dict[str, set[str]] = {}
@@ -120,7 +125,7 @@ def _mentioned(nodes: Iterable[ast.AST]) -> set[str]:
 
 def _taken_apart(source: str, tree: ast.Module, dropped: Sequence[ast.stmt]) -> Piece:
     leading = list(_leading(tree))
-    body = _without(source.splitlines(), leading, dropped)
+    body = _without(source.split("\n"), leading, dropped)
     kept = [statement for statement in tree.body if statement not in leading and statement not in dropped]
     imports = frozenset(item for statement in leading for item in _imports(statement))
     return Piece(imports, body, frozenset(name for statement in kept for name in _bound(statement)))
@@ -193,6 +198,29 @@ def _bound(node: ast.AST) -> Iterator[str]:
         case _:
             for part in ast.iter_child_nodes(node):
                 yield from _bound(part)
+
+
+def _one_a_line(source: str) -> str:
+    """Give each statement of a module lines of its own, where semicolons join several."""
+    text, at, body = source.encode(), _places(source), ast.parse(source).body
+    ends = (at(it.end_lineno or it.lineno, it.end_col_offset or 0) for it in body)
+    starts = (at(it.lineno, it.col_offset) for it in body[1:])
+    joints = [span for span in zip(ends, starts, strict=False) if _JOINT.fullmatch(text, *span)]
+    return _edited(source, dict.fromkeys(joints, "\n"))
+
+
+def _places(text: str) -> Callable[[int, int], int]:
+    """Return where in a text's bytes a syntax tree's line, counted from 1, and column, in bytes, lie."""
+    lines = [0, *accumulate(len(line) + 1 for line in text.encode().split(b"\n"))]
+    return lambda line, column: lines[line - 1] + column
+
+
+def _edited(text: str, edits: Mapping[tuple[int, int], str]) -> str:
+    """Put other text in the place of some spans of bytes."""
+    edited = bytearray(text.encode())
+    for (start, end), new in sorted(edits.items(), reverse=True):
+        edited[start:end] = new.encode()
+    return edited.decode()
 
 
 def _without(lines: list[str], leading: Iterable[ast.stmt], dropped: Iterable[ast.stmt]) -> str:

@@ -51,6 +51,24 @@ def test_only_leading_imports_move():
     assert piece.names == {"torch"}
 
 
+@pytest.mark.parametrize(
+    ("source", "body"),
+    [
+        ("import os; os.nice(0)\nimport torch", "os.nice(0)\nimport torch"),
+        ('"""Größe."""; ö = "ü;";x = ö  # a; b', 'ö = "ü;"'),
+        ("import os; \\\n  y = 1;\nx = 2; z = 3;", "y = 1;\nz = 3;"),
+    ],
+)
+def test_statements_of_one_line_are_taken_apart(source, body):
+    assert read(source, lambda node: "x" in ast.unparse(node)).body == body
+
+
+def test_lines_end_where_python_ends_them():
+    source = "import os\n\x0c\nTEXT = 'a\x0cb\x85c\u2028d'  # \x0c \u2029\nx = 1\n\n\ndef go(): ...\n"
+    body = "TEXT = 'a\x0cb\x85c\u2028d'  # \x0c \u2029\ndef go(): ..."
+    assert read(source, lambda node: "x =" in ast.unparse(node)).body == body
+
+
 def test_imports_are_printed_in_order_and_once():
     sources = [
         "import torch\nfrom torch import nn, Tensor",
