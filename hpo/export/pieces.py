@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from itertools import accumulate
 from typing import Final
@@ -17,6 +17,17 @@ BESIDE: Final = ("optim",)
 
 _DEFINITION: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _IMPORT: Final = (ast.Import, ast.ImportFrom)
+_SCOPE: Final = (
+    *_DEFINITION,
+    ast.Lambda,
+    ast.ListComp,
+    ast.SetComp,
+    ast.DictComp,
+    ast.GeneratorExp,
+)
+"""What has names of its own."""
+
+_HEADING: Final = re.compile(rb"(?:async\s+)?(?:def|class)\s+")
 _JOINT: Final = re.compile(rb"[ \t\f]*;(?:[ \t\f]|\\\n)*")
 """What stands between two statements of a line."""
 
@@ -48,16 +59,13 @@ class Piece:
     names: frozenset[str]
 
     def apart_from(self, other: Piece) -> Piece:
-        """Return the piece with another name, `name_`, for each of its own that means something else there.
-
-        What comes after a dot is left alone: it is an attribute.
-        """
+        """Return the piece with other names, `name_`, for those of its own that mean something else there."""
+        theirs = other.names | {item.bound for item in other.imports}
         foreign = {item.bound for item in self.imports - other.imports}
-        taken = (self.names | foreign) & (other.names | {item.bound for item in other.imports})
-        imports = (replace(item, bound=_other(item.bound, taken)) for item in self.imports)
-        names = (_other(name, taken) for name in self.names)
-        pattern = re.compile(rf"(?<![\w.])({'|'.join(sorted(taken)) or '(?!)'})(?!\w)")
-        return Piece(frozenset(imports), pattern.sub(r"\1_", self.body), frozenset(names))
+        names = {name: _other(name, theirs) for name in (self.names | foreign) & theirs}
+        imports = (replace(item, bound=names.get(item.bound, item.bound)) for item in self.imports)
+        own = (names.get(name, name) for name in self.names)
+        return Piece(frozenset(imports), _renamed(self.body, names), frozenset(own))
 
     def __add__(self, other: Piece) -> Piece:
         """Put another piece below this one."""
@@ -66,7 +74,32 @@ class Piece:
 
 
 def _other(name: str, taken: Collection[str]) -> str:
-    return f"{name}_" if name in taken else name
+    """Return a name that is not taken."""
+    return _other(f"{name}_", taken) if name in taken else name
+
+
+def _renamed(body: str, names: Mapping[str, str]) -> str:
+    """Give names of a module others where its code means them: texts and arguments may be called the same."""
+    text, at, tree, edits = body.encode(), _places(body), ast.parse(body), dict[tuple[int, int], str]()
+    for node, name in _called(tree, names.keys(), names.keys()):
+        start = at(node.lineno, node.col_offset)
+        heading = _HEADING.match(text, start)
+        start = heading.end() if heading else start
+        edits[start, start + len(name.encode())] = names[name]
+    return _edited(body, edits)
+
+
+def _called(node: ast.AST, names: Set[str], inside: Set[str]) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
+    """Yield what has these names of a module in a scope of its code, or those `inside` its functions."""
+    for part in ast.iter_child_nodes(node):
+        match part:
+            case ast.Name(id=name) | ast.FunctionDef(name=name) | ast.ClassDef(name=name) if name in names:
+                yield part, name
+        here, there = names, inside
+        if isinstance(part, _SCOPE):
+            here = inside - {name for it in ast.iter_child_nodes(part) for name in _bound(it)}
+            there = inside if isinstance(part, ast.ClassDef) else here
+        yield from _called(part, here, there)
 
 
 def _nothing(_: ast.stmt) -> bool:
@@ -187,15 +220,15 @@ def _imports(statement: ast.stmt) -> Iterator[Import]:
 
 
 def _bound(node: ast.AST) -> Iterator[str]:
-    """Yield the names that a statement binds at the top of a module."""
+    """Yield the names that some code binds in the scope in which it stands."""
     match node:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             yield name
         case ast.Import() | ast.ImportFrom():
             yield from (item.bound for item in _imports(node))
-        case ast.Name(id=name, ctx=ast.Store()):
+        case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
             yield name
-        case _:
+        case _ if not isinstance(node, _SCOPE):
             for part in ast.iter_child_nodes(node):
                 yield from _bound(part)
 

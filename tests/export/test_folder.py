@@ -82,6 +82,14 @@ def test_own_words_are_repeated_too(own, values, export, trained, tmp_path):
         assert_formatted(tmp_path / f"{name}.py")
 
 
+@pytest.mark.parametrize("values", ROWS[-2:], ids=str)
+def test_a_recipe_may_use_any_name_that_the_code_around_it_uses(tiny, values, export, trained):
+    theirs, ours = vars(execute(tiny.source, tiny.path)), vars(export(tiny, values))
+    names = " = ".join(sorted(ours.keys() - theirs.keys() - {"main"}))  # which the test calls
+    crowded = recipe.read(tiny.source.replace("\n\nobjective", f"\n{names} = 'mine'\nobjective"), tiny.path)
+    assert trained(export(crowded, values)) == curve(crowded, complete(crowded, values))
+
+
 def test_a_table_of_own_words_is_filled_as_in_the_recipe(tiny, export, trained):
     table = "TABLE = [1.0] * 4\nTABLE[1:] = [0.1] * 3\n\n\n"
     stairs = "def stairs(step, steps):\n    return TABLE[4 * step // steps]\n\n\nschedules = [stairs]\n"

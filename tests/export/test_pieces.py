@@ -94,6 +94,21 @@ def test_unused_imports_are_dropped():
         ("import torch", "import torch\n\ndef go(): torch.go()", "def go(): torch.go()"),
         ("from mine import nn", "from torch import nn\n\nnn.Linear", "nn_.Linear"),
         ("from mine import load", "def load(): ...", "def load_(): ..."),
+        ("cut = cut_ = 1", "@cut\nclass cut: ...", "@cut__\nclass cut__: ..."),
+        ("cut = 1", "é = cut = 2\n{'cut': é + cut}  # cut", "é = cut_ = 2\n{'cut': é + cut_}  # cut"),
+        ("cut = 1", "cut = f'é cut {cut(cut=cut):>{cut}}'", "cut_ = f'é cut {cut_(cut=cut_):>{cut_}}'"),
+        ("cut = 1", "cut = 2\ndef go(cut): return cut", "cut_ = 2\ndef go(cut): return cut"),
+        ("cut = 1", "cut = 2\n[cut for cut in x]", "cut_ = 2\n[cut for cut in x]"),
+        (
+            "cut = 1",
+            "cut = 2\ndef go():\n    import cut\n    cut",
+            "cut_ = 2\ndef go():\n    import cut\n    cut",
+        ),
+        (
+            "cut = 1",
+            "cut = 2\nclass Go:\n    def cut(self): return cut(self.cut)",
+            "cut_ = 2\nclass Go:\n    def cut(self): return cut_(self.cut)",
+        ),
     ],
 )
 def test_names_that_mean_something_else_are_kept_apart(theirs, ours, expected):
