@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from textwrap import fill
 from typing import Final
 
-from hpo.export.pieces import Piece, read, used
+from hpo.export.pieces import Piece, other_name, read, used
 from hpo.export.run import Run, definitions, document
 from hpo.training.calls import Call, printed
 from hpo.training.optimizers import OPTIMIZERS, optimizer_call, parameters_call
@@ -24,9 +24,9 @@ def configure({arguments}) -> tuple[torch.optim.Optimizer, Scheduler, Clipping]:
 
     Of each step, after backward(): `clip(model.parameters())`, `optimizer.step()`, `scheduler.step()`.{hears}
     """
-    optimizer = {optimizer}
-    scheduler = {scheduler}
-    return optimizer, scheduler, {clip}
+    {stepping} = {optimizer}
+    {following} = {scheduler}
+    return {stepping}, {following}, {clip}
 '''
 _HEARS: Final = """
     After each validation: `scheduler.hear(cost)`, less being better."""
@@ -68,9 +68,13 @@ def configuring(run: Run) -> Piece:
     for call in slow:
         listed = call.source(listed, "model", "filled")
     clip = Call("hpo.training.clipping.Clipping", _limits(run))
+    own = set(_own_words(run))
+    stepping, following = other_name("optimizer", own), other_name("scheduler", own)
     lines = {
+        "stepping": stepping,
+        "following": following,
         "optimizer": optimizer.source(listed),
-        "scheduler": Call(_SCHEDULER).source("optimizer", schedule.source(), "total_steps"),
+        "scheduler": Call(_SCHEDULER).source(stepping, schedule.source(), "total_steps"),
         "clip": clip.source(),
     }
     text = _CONFIGURE.format(

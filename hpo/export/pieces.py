@@ -62,7 +62,7 @@ class Piece:
         """Return the piece with other names, `name_`, for those of its own that mean something else there."""
         theirs = other.names | {item.bound for item in other.imports}
         foreign = {item.bound for item in self.imports - other.imports}
-        names = {name: _other(name, theirs) for name in (self.names | foreign) & theirs}
+        names = {name: other_name(name, theirs) for name in (self.names | foreign) & theirs}
         imports = (replace(item, bound=names.get(item.bound, item.bound)) for item in self.imports)
         own = (names.get(name, name) for name in self.names)
         return Piece(frozenset(imports), _renamed(self.body, names), frozenset(own))
@@ -73,9 +73,9 @@ class Piece:
         return Piece(self.imports | other.imports, body, self.names | other.names)
 
 
-def _other(name: str, taken: Collection[str]) -> str:
-    """Return a name that is not taken."""
-    return _other(f"{name}_", taken) if name in taken else name
+def other_name(name: str, taken: Collection[str]) -> str:
+    """Return a name, or `name_` if it is taken."""
+    return other_name(f"{name}_", taken) if name in taken else name
 
 
 def _renamed(body: str, names: Mapping[str, str]) -> str:

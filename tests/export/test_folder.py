@@ -90,6 +90,15 @@ def test_a_recipe_may_use_any_name_that_the_code_around_it_uses(tiny, values, ex
     assert trained(export(crowded, values)) == curve(crowded, complete(crowded, values))
 
 
+def test_own_words_may_be_called_optimizer_and_scheduler(tiny, export, trained):
+    optimizer = "def optimizer(params, lr=0.1):\n    return torch.optim.SGD(params, lr)\n\n\n"
+    scheduler = "def scheduler(step, steps):\n    return 1 - step / steps\n\n\n"
+    words = f"{optimizer}{scheduler}optimizers = [optimizer]\nschedules = [scheduler]\n"
+    named = recipe.read(f"{tiny.source}\n\n{words}", tiny.path)
+    values = {"optimizer": "optimizer", "schedule": "scheduler", "batch_size": 16}
+    assert trained(export(named, values)) == curve(named, complete(named, values))
+
+
 def test_a_table_of_own_words_is_filled_as_in_the_recipe(tiny, export, trained):
     table = "TABLE = [1.0] * 4\nTABLE[1:] = [0.1] * 3\n\n\n"
     stairs = "def stairs(step, steps):\n    return TABLE[4 * step // steps]\n\n\nschedules = [stairs]\n"
