@@ -17,6 +17,7 @@ from hpo import recipe
 from hpo.export import Run
 from hpo.export.optim import optim
 from hpo.export.parts.comparing import compare
+from hpo.export.parts.together import Workers
 from hpo.export.train import train
 from hpo.training.execution import execute
 
@@ -167,6 +168,28 @@ def test_configure_steps_in_other_code_as_in_a_search(tiny, values, export):
     inputs, targets = module.data()["validation"][:]
     assert [repr(rate) for rate in rates] == [row[-1] for row in expected[1:]]
     assert repr(nn.functional.cross_entropy(network(inputs), targets).item()) == expected[-1][2]
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+@pytest.mark.parametrize("size", [1, 2, 3])
+@pytest.mark.parametrize("samples", range(1, 8))
+def test_processes_share_a_batch(samples, size, device):
+    """Each sample counts once; on the CPU, where each normalizes by itself, nobody trains on a single one."""
+    batch = (torch.arange(samples), torch.arange(samples))
+    shares = [Workers(rank, size, device).part(batch) for rank in range(size)]
+    counted = [number for (_, targets), count in shares for number in targets[:count].tolist()]
+    assert counted == list(range(samples))
+    assert all(len(targets) >= min(samples, 2) for (_, targets), _ in shares if device == "cpu")
+    assert all(count in (0, len(targets)) for (_, targets), count in shares)
+
+
+@pytest.mark.slow
+def test_processes_that_train_together_normalize_the_smallest_batch(tiny, export):
+    """On the CPU, with two samples left for both of them."""
+    export(tiny, {"batch_size": 16, "accumulate": 2})
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    both = subprocess.run([*launch, "train.py"], check=True, capture_output=True, text=True).stdout
+    assert len(both.splitlines()) == 3
 
 
 @pytest.mark.slow

@@ -20,10 +20,15 @@ class Workers:
     size: int
     device: str
 
+    @property
+    def normalizes_jointly(self) -> bool:
+        """Whether batch normalization sees the whole batch, which torch has for GPUs alone."""
+        return self.size > 1 and self.device.startswith("cuda")
+
     def place(self, network: nn.Module) -> nn.Module:
-        """Move a network to the device; on GPUs, batch normalization then sees the whole batch."""
+        """Move a network to the device."""
         network = network.to(self.device)
-        if self.size > 1 and self.device.startswith("cuda"):
+        if self.normalizes_jointly:
             network = nn.SyncBatchNorm.convert_sync_batchnorm(network)
         return network
 
@@ -34,6 +39,19 @@ class Workers:
     def gradient(self) -> Gradient:
         """Return what takes the gradient of a batch."""
         return Part(Gradient(), self) if self.size > 1 else Gradient()
+
+    def part(self, batch: Batch) -> tuple[Batch, int]:
+        """Return this process's samples of a batch and their number.
+
+        All must go through the network together, and batch normalization of a process's own cannot train on
+        one sample. Who gets none borrows the first two, which do not count.
+        """
+        least = 1 if self.normalizes_jointly else 2
+        sharing = max(1, min(self.size, len(batch[-1]) // least))
+        if self.rank >= sharing:
+            return tuple(tensor[:2] for tensor in batch), 0
+        own = tuple(tensor.tensor_split(sharing)[self.rank] for tensor in batch)
+        return own, len(own[-1])
 
     def agree(self, measured: dict[str, float]) -> dict[str, float]:
         """Return what the first one has measured."""
@@ -48,21 +66,19 @@ class Part(Wrapped):
     """The gradient of a process's part of the batch, and the loss of the whole batch.
 
     Gradients are averaged, g = sum_r g_r / R, so process r with n_r of n samples weighs its loss by
-    R n_r / n. Whoever gets none borrows one sample, which does not count.
+    R n_r / n.
     """
 
     workers: Workers
 
     def __call__(self, optimizer: torch.optim.Optimizer, forward: Forward, loss: Loss, batch: Batch) -> float:
         """Add the gradient, which all processes have then."""
-        rank, size = self.workers.rank, self.workers.size
-        own = tuple(tensor.tensor_split(size)[rank] for tensor in batch)
-        weight = size * len(own[-1]) / len(batch[-1])
-        own = own if weight else tuple(tensor[:1] for tensor in batch)
+        own, count = self.workers.part(batch)
+        weight = self.workers.size * count / len(batch[-1])
         value = self.inner(optimizer, forward, weighted(loss, weight), own)
         total = torch.tensor(value, dtype=torch.float64, device=self.workers.device)
         distributed.all_reduce(total)
-        return float(total) / size
+        return float(total) / self.workers.size
 
 
 @contextmanager
