@@ -205,10 +205,10 @@ def test_processes_that_train_together_take_the_steps_of_one(tiny, export):
 
 
 def test_curves_are_compared_number_by_number():
-    logged = "epoch loss lr\n1 0.5 0.1\n2 0.25 0.1\n"
-    assert compare(logged, logged + "3 0.1 0.1\n") == (0.0, "epoch, epoch 1")
-    assert compare(logged, logged.replace("0.25", "0.5")) == (0.5, "loss, epoch 2")
-    assert compare(logged, "epoch loss lr\n1 0.5 0.1\n")[0] == float("inf")
+    logged = "epoch  F1 loss  lr\n1  0.5  0.1\n2  0.25  0.1\n"
+    assert compare(logged, logged + "3  0.1  0.1\n") == (0.0, "epoch, epoch 1")
+    assert compare(logged, logged.replace("0.25", "0.5")) == (0.5, "F1 loss, epoch 2")
+    assert compare(logged, "epoch  F1 loss  lr\n1  0.5  0.1\n")[0] == float("inf")
     assert compare(logged, logged.replace("loss", "cost"))[0] == float("inf")
 
 
@@ -224,5 +224,5 @@ def test_curves_are_compared_number_by_number():
     ],
 )
 def test_what_is_no_number_repeats_only_its_like(logged, found, gap):
-    curve = "epoch loss lr\n1 {} 0.1\n".format
+    curve = "epoch  loss  lr\n1  {}  0.1\n".format
     assert compare(curve(logged), curve(found))[0] == gap

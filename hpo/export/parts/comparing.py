@@ -1,4 +1,4 @@
-"""Two curves, as train.py prints them, compared number by number."""
+"""Two curves, as train.py prints them, two blanks between columns, compared number by number."""
 
 import math
 import sys
@@ -12,7 +12,7 @@ def compare(logged: str, trained: str) -> tuple[float, str]:
     or has other columns, differs infinitely.
     """
     (names, *rows), (others, *found) = (
-        [line.split() for line in text.strip().splitlines()] for text in (logged, trained)
+        [line.split("  ") for line in text.strip().splitlines()] for text in (logged, trained)
     )
     if names != others or len(rows) > len(found):
         return math.inf, f"{len(found)} epochs of {', '.join(others)}"
