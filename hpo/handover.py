@@ -69,9 +69,11 @@ def _serve(found: Chosen, settings: ExportSettings, hear: Callable[[str], None])
     _demand_no_weights(settings, f"as={settings.form} has its weights in itself. Leave this out.")
     if to.exists():
         raise InputError(taken(to))
-    from hpo.serving import FORMS
+    from hpo.serving import FORMS, forms
     from hpo.tracking import attach
 
+    if settings.form == "onnx":
+        forms.demand_onnx("as=onnx")
     written = FORMS[settings.form](trained(found, hear), to)
     return f"{written}\n{attach(found.plan.search, [written.path])}"
 

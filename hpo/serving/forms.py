@@ -42,12 +42,7 @@ def to_program(served: Served, path: Path) -> Written:
 
 
 def to_onnx(served: Served, path: Path) -> Written:
-    """Write ONNX; its inputs are called `inputs`, its outputs `outputs`.
-
-    Raises:
-        InputError: the libraries for it are not there.
-    """
-    demand_onnx("as=onnx")
+    """Write ONNX; its inputs are called `inputs`, its outputs `outputs`. See `demand_onnx`."""
     with _quietly():
         names: dict[str, Any] = {"input_names": ["inputs"], "output_names": ["outputs"]}
         torch.onnx.export(_program(served), (), path, external_data=False, verbose=False, **names)

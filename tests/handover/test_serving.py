@@ -5,6 +5,7 @@ import torch
 from trained import Trained
 
 from hpo import cli
+from hpo.serving import forms
 from hpo.serving.forms import run_onnx
 
 
@@ -33,6 +34,14 @@ def test_onnx_gives_what_torch_gives(export, capsys):
     assert export("as=onnx", "to=tiny.onnx") == 0
     assert "outputs are torch's" in capsys.readouterr().out
     assert run_onnx("tiny.onnx")(torch.zeros(7, 5)).shape == (7, 3)
+
+
+def test_what_is_not_installed_is_told_before_anything_is_trained(export, monkeypatch, capsys):
+    monkeypatch.setattr(forms, "_ONNX", ("onnx_of_another_world",))
+    assert export("as=onnx", "to=tiny.onnx") == 2
+    told = capsys.readouterr().err
+    assert "This needs onnx_of_another_world. Install them: pip install 'hpo[serve]'" in told
+    assert "Training" not in told
 
 
 def test_words_that_do_not_fit_are_refused_before_anything_is_trained(export, tmp_path, capsys):
