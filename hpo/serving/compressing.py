@@ -22,7 +22,8 @@ from hpo.serving.forms import run_onnx, to_onnx
 from hpo.serving.served import Served
 from hpo.training.engine import Member
 from hpo.training.loop import load, mean_measures
-from hpo.training.plain import train_model
+from hpo.training.plain import start_model, train_model
+from hpo.training.transfer import Start
 
 _LAYERS: Final = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _RUNS: Final = 50
@@ -159,7 +160,15 @@ def _train_on(served: Served, model: nn.Module, config: Config, pruning: Pruning
     """
     task = replace(served.task, epochs=pruning.epochs)
     member = Member(0, Config({**config, "ema": None}))
-    return replace(served, model=train_model(task, member, model=model.to(task.device)).cpu())
+    begun = model.to(task.device), _start_of(served, model, config)
+    return replace(served, model=train_model(task, member, begun=begun).cpu())
+
+
+def _start_of(served: Served, model: nn.Module, config: Config) -> Start:
+    """Say what of a model a checkpoint had filled; torch calls a pruned weight `weight_orig`."""
+    _, start = start_model(served.task, config)
+    own = model.state_dict()
+    return start._replace(filled=[name if name in own else f"{name}_orig" for name in start.filled])
 
 
 def _measure(name: str, path: Path, served: Served) -> Variant:

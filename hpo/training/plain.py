@@ -82,7 +82,7 @@ def train_model(
     task: Task,
     member: Member,
     hear: Callable[[Point], None] = lambda _: None,
-    model: nn.Module | None = None,
+    begun: tuple[nn.Module, Start] | None = None,
 ) -> nn.Module:
     """Train one member on to the end; return the model that was measured, ready to be evaluated.
 
@@ -90,13 +90,14 @@ def train_model(
         task: what is trained on.
         member: what is trained.
         hear: is told each epoch that is trained.
-        model: what is trained on as it is; without one, the recipe's is made and started.
+        begun: the model that is trained on as it is, and what of it a checkpoint has filled; without one, the
+            recipe's is made and started.
 
     Raises:
         FloatingPointError: it has diverged.
     """
     splits = {name: place(it, task.device) for name, it in task.splits.items()}
-    training = _Training(task, splits, member, model)
+    training = _Training(task, splits, member, begun)
     for epoch in range(training.done + 1, task.epochs + 1):
         point = training.epoch(epoch)
         if isinstance(point, Divergence):
@@ -163,7 +164,11 @@ class _Training:
     """One member under way: its model, its optimizer and its scheduler."""
 
     def __init__(
-        self, task: Task, splits: Mapping[str, Split], member: Member, model: nn.Module | None = None
+        self,
+        task: Task,
+        splits: Mapping[str, Split],
+        member: Member,
+        begun: tuple[nn.Module, Start] | None = None,
     ) -> None:
         config = member.config
         self.task, self.splits, self.number = task, splits, member.number
@@ -176,7 +181,7 @@ class _Training:
             self.loss = call.build(self.loss)
         self.measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
         self.team = task.team or Alone()
-        self.model, self.started = (model, Start([], [])) if model else start_model(task, config)
+        self.model, self.started = begun or start_model(task, config)
         self.spread = self.team.spread(self.model)
         parameters = parameters_call(config).build(self.model)
         for call in slow_calls(config):
