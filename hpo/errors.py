@@ -16,9 +16,15 @@ from dataclasses import dataclass
 
 
 class HpoError(Exception):
-    """Base of all errors that hpo raises on purpose; `exit_code` is the process's exit status."""
+    """Base of all errors that hpo raises on purpose; `exit_code` is the process's exit status.
+
+    Its text shows no password, wherever the address in it comes from.
+    """
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return without_password(super().__str__())
 
 
 class SearchError(HpoError):
@@ -88,14 +94,17 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     return nearest(word, names) + (f" Known: {', '.join(names)}." if names else "")
 
 
-def without_password(address: str) -> str:
-    """Return a database's address as it may be shown.
+def without_password(text: str) -> str:
+    """Return an address, or a text with addresses in it, as it may be shown.
+
+    What stands before an address' last @ may be anything: SQLAlchemy takes @, ?, / and blanks as they are.
 
     >>> without_password("postgresql://me:secret@host/db?password=secret")
     'postgresql://me:***@host/db?password=***'
     """
-    return re.sub(r"(://[^:/@]*:)[^?]*@|((?:^|[?&])password=)[^&]*", _masked, address)
+    hidden = r"(?P<user>://[^:/\s]*:)(?:\S*@|(?:(?!://)[^@\n])*@)|(?P<key>\w*passw(?:or)?d=)[^&\s]*"
+    return re.sub(hidden, _masked, text)
 
 
 def _masked(found: re.Match[str]) -> str:
-    return f"{found[1]}***@" if found[1] else f"{found[2]}***"
+    return f"{found['user']}***@" if found["user"] else f"{found['key']}***"

@@ -18,6 +18,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from hpo.audit.check import Check
 from hpo.audit.ledger import Account
+from hpo.errors import without_password
 
 _STATUS: Final = {"finished": "FINISHED", "pruned": "KILLED", "interrupted": "KILLED"}  # any other: FAILED
 _CURVES: Final = {
@@ -43,7 +44,7 @@ def examine(account: Account, tracking: str) -> list[Check]:
         client = MlflowClient(tracking)
         return list(_examine(account, client))
     except (MlflowException, OSError, SQLAlchemyError) as error:
-        said = f"{type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+        said = f"{type(error).__name__}: {without_password(str(error).strip().partition(chr(10))[0])}"
         return [Check("MLflow: it can be read", 1, [said])]
 
 

@@ -9,6 +9,7 @@ import typer
 
 from hpo import settings
 from hpo.cli import frame, output
+from hpo.errors import without_password
 
 
 @frame.verb()
@@ -82,7 +83,7 @@ def ui(words: frame.Words = None) -> None:
     from hpo.tracking import ui as pages_of
 
     address, command, environment = pages_of(chosen.tracking)
-    typer.echo(f"Open {address}")
+    typer.echo(f"Open {without_password(address)}")
     if command:
         raise typer.Exit(subprocess.call(command, env=environment))  # noqa: S603 - our own words, no shell
 

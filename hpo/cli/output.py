@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from hpo import settings
+from hpo.errors import without_password
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -99,4 +100,5 @@ def put(page: RenderableType, described: object, *, as_json: bool) -> None:
 
 def at(service: str, name: str) -> str:
     """Say how to look at a search at a service."""
-    return f"See it: hpo status service={service}. Stop it: hpo stop {name} service={service}"
+    shown = without_password(service)
+    return f"See it: hpo status service={shown}. Stop it: hpo stop {name} service={shown}"

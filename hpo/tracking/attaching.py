@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from hpo.history import Search
+from hpo.tracking.following import told
 from hpo.tracking.places import calm, open_store
 
 _FOLDER: Final = "served"
@@ -28,7 +29,6 @@ def attach(search: Search, paths: Sequence[Path], values: Mapping[str, float] | 
             client.log_artifact(run, str(path), _FOLDER)
         client.log_batch(run, [Metric(name, value, at, 0) for name, value in (values or {}).items()])
     except Exception as error:  # noqa: BLE001 - the store may be MLflow's own, with any error of its database
-        told = str(error).strip().partition("\n")[0]
-        return f"Not in MLflow: {type(error).__name__}: {told}"
+        return f"Not in {told(error)}"
     named = ", ".join(path.name for path in paths)
     return f"In MLflow: {named} in {_FOLDER}/, among the artifacts of run {search.name}."

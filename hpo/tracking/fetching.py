@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from hpo import transcript
-from hpo.errors import HpoError, InputError, Problem, did_you_mean, without_password
+from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import Search
-from hpo.tracking.following import told
+from hpo.tracking.following import explained
 from hpo.tracking.places import default_uri, open_store
 from hpo.trial import Record
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 
+@explained()
 def fetch(name: str, uri: str = "") -> tuple[Search, list[Record]]:
     """Return a search, by its name or the id of its parent run, and its records, as MLflow has them.
 
@@ -26,13 +27,8 @@ def fetch(name: str, uri: str = "") -> tuple[Search, list[Record]]:
         InputError: MLflow has no such search, several of this name, or not all of it.
         HpoError: MLflow cannot be read.
     """
-    try:
-        client = open_store(uri)
-        return transcript.read(_transcript(client, _chosen(client, name, uri)))
-    except HpoError:
-        raise
-    except Exception as error:  # the store may be MLflow's own, with any error of its database
-        raise HpoError(told(error)) from error
+    client = open_store(uri)
+    return transcript.read(_transcript(client, _chosen(client, name, uri)))
 
 
 def _chosen(client: MlflowClient, name: str, uri: str) -> Run:
@@ -41,7 +37,7 @@ def _chosen(client: MlflowClient, name: str, uri: str) -> Run:
     found = _parents(client, f"tags.`hpo.search` = '{name}'") or _parents(client, f"run_id = '{name}'")
     if not found:
         hint = did_you_mean(name, (run.data.tags["hpo.search"] for run in _parents(client)))
-        where = without_password(uri or default_uri())
+        where = uri or default_uri()
         raise InputError(Problem(name, f"There is no search of this name in MLflow at {where}.{hint}"))
     if len(found) > 1:
         several = ", ".join(f"{run.info.run_id} of {run.data.tags[BORN]}" for run in found)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Event
 from typing import TYPE_CHECKING, Final
 
-from hpo.errors import HpoError, LedgerError
+from hpo.errors import HpoError, LedgerError, without_password
 from hpo.tracking.places import calm, default_uri, make_whole
 from hpo.tracking.source import Source
 
@@ -69,9 +71,25 @@ def _attempt(tracker: Tracker, stop: Event) -> str | None:
     return None
 
 
+@contextmanager
+def explained() -> Iterator[None]:
+    """Say what ails MLflow's store, which may be its own, with any error of its database.
+
+    Raises:
+        HpoError: with that in one line.
+    """
+    try:
+        yield
+    except HpoError:
+        raise
+    except Exception as error:
+        raise HpoError(told(error)) from error
+
+
 def told(error: Exception) -> str:
-    """Say in one line what ails MLflow."""
-    return f"MLflow: {type(error).__name__}: {str(error).strip().partition(chr(10))[0]}"
+    """Say in one line what ails MLflow, whose errors repeat its address."""
+    said = str(error).strip().partition("\n")[0]
+    return f"MLflow: {type(error).__name__}: {without_password(said)}"
 
 
 def _tracker(source: Source, name: str, uri: str) -> Tracker:

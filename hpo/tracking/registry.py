@@ -14,8 +14,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from hpo.errors import HpoError, InputError, Problem, did_you_mean
+from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import Search
+from hpo.tracking.following import explained
 from hpo.tracking.places import open_store
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class Champion:
         return f"models:/{self.model}@{CHAMPION}"
 
 
+@explained()
 def register(search: Search, name: str, served: Served, facts: Mapping[str, str], uri: str) -> Champion:
     """Make a model the newest version and the champion of the registered model `name`.
 
@@ -59,24 +61,23 @@ def register(search: Search, name: str, served: Served, facts: Mapping[str, str]
     client = open_store(uri)
     from hpo.tracking.runs import Runs
 
-    try:
-        run = Runs(client, search).parent
-        with tempfile.TemporaryDirectory(prefix="hpo-model-") as folder:
-            _save(served, Path(folder, _MODEL))
-            client.log_artifacts(run, folder)
-        if not client.search_registered_models(f"name = '{name}'"):
-            client.create_registered_model(name, description=f"The best of recipe {search.recipe}.")
-        made = client.create_model_version(name, f"runs:/{run}/{_MODEL}", run, dict(facts))
-        return _crown(client, name, [*_champions(client, name), int(made.version)])
-    except Exception as error:  # the store may be MLflow's own, with any error of its database
-        raise HpoError(f"MLflow: {type(error).__name__}: {str(error).strip()}") from error
+    run = Runs(client, search).parent
+    with tempfile.TemporaryDirectory(prefix="hpo-model-") as folder:
+        _save(served, Path(folder, _MODEL))
+        client.log_artifacts(run, folder)
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name, description=f"The best of recipe {search.recipe}.")
+    made = client.create_model_version(name, f"runs:/{run}/{_MODEL}", run, dict(facts))
+    return _crown(client, name, [*_champions(client, name), int(made.version)])
 
 
+@explained()
 def roll_back(name: str, uri: str) -> Champion:
     """Make the version champion that was it before.
 
     Raises:
         InputError: there is no such model, or none before.
+        HpoError: MLflow cannot be read.
     """
     client = open_store(uri)
     if not client.search_registered_models(f"name = '{name}'"):  # a list of all comes in pages

@@ -166,6 +166,24 @@ def test_an_mlflow_that_does_not_answer_is_said_in_one_line(tape: Tape, uri: str
         sync(tape, tape.name, "http://127.0.0.1:9")
 
 
+LOCKED = "http://admin:secret@127.0.0.1:9"
+
+
+def test_an_mlflow_that_does_not_answer_is_said_without_its_password(
+    tape: Tape, uri: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(HpoError, match=r"http://admin:\*\*\*@127.0.0.1:9"):
+        sync(tape, tape.name, LOCKED)
+    for words in (["fetch", "cnn-1"], ["rollback", "cnn"]):
+        assert cli.main([*words, f"tracking={LOCKED}"]) == 1
+        assert "http://admin:***@127.0.0.1:9" in capsys.readouterr().err
+
+
+def test_pages_are_named_without_their_password(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["ui", f"tracking={LOCKED}"]) == 0
+    assert capsys.readouterr().out == "Open http://admin:***@127.0.0.1:9\n"
+
+
 MAKE = """
 import sys
 from hpo.tracking.places import calm, make_whole
