@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import subprocess
+import os
 
 import typer
 
@@ -84,8 +84,8 @@ def ui(words: frame.Words = None) -> None:
 
     address, command, environment = pages_of(chosen.tracking)
     typer.echo(f"Open {without_password(address)}")
-    if command:
-        raise typer.Exit(subprocess.call(command, env=environment))  # noqa: S603 - our own words, no shell
+    if command:  # in place of this process, so that whatever ends it ends the server
+        os.execve(command[0], command, environment)  # noqa: S606 - our own words, no shell
 
 
 @frame.verb()

@@ -81,9 +81,10 @@ def ui(uri: str = "", port: int = 5000) -> Ui:
     if uri.startswith(("http://", "https://")):
         return Ui(uri, [], {})
     port = _free(port) or _free(0)
-    options = {"--backend-store-uri": uri, "--host": "127.0.0.1", "--port": str(port), "--workers": "1"}
-    command = [sys.executable, "-m", "mlflow", "ui", *(word for option in options.items() for word in option)]
-    return Ui(f"http://127.0.0.1:{port}", command, {**_CALM, **_LIGHT, **os.environ})
+    options = ["--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    # The store may hold a password, and everyone may read a command line.
+    environment = {**_CALM, **_LIGHT, **os.environ, "MLFLOW_BACKEND_STORE_URI": uri}
+    return Ui(f"http://127.0.0.1:{port}", [sys.executable, "-m", "mlflow", "ui", *options], environment)
 
 
 def _free(port: int) -> int:

@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +104,29 @@ def test_ui_takes_another_port_when_its_own_is_taken() -> None:
     assert command[command.index("--port") + 1] == address.rpartition(":")[2]
     assert command[command.index("--host") + 1] == "127.0.0.1"
     assert environment["MLFLOW_DISABLE_TELEMETRY"] == "true"
+
+
+def test_the_store_of_the_pages_is_on_no_command_line() -> None:
+    store = "postgresql+psycopg://hpo:secret@127.0.0.1/mlflow"
+    _, command, environment = ui(store)
+    assert "secret" not in " ".join(command)
+    assert environment["MLFLOW_BACKEND_STORE_URI"] == store
+
+
+@pytest.mark.slow
+def test_the_server_of_the_pages_ends_with_the_verb(uri: str) -> None:
+    words = [sys.executable, "-m", "hpo.cli", "ui", f"tracking={uri}"]
+    with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as verb:
+        assert verb.stdout
+        address = verb.stdout.readline().removeprefix("Open ").strip()
+        try:
+            wait_until(lambda: healthy(address))
+            verb.terminate()
+            verb.wait(20)
+            assert not healthy(address)
+        finally:
+            with suppress(ProcessLookupError):
+                os.killpg(verb.pid, signal.SIGKILL)
 
 
 def test_ui_of_a_server_is_the_server() -> None:
