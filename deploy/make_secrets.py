@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import secrets
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 AUTH = """[mlflow]
 default_permission = NO_PERMISSIONS
@@ -20,35 +22,61 @@ mlflow_tracking_password = {password}
 """
 
 
-def main(root: Path) -> None:
-    """Write what is missing; what is there stays as it is."""
+class Owner(NamedTuple):
+    """Whose the secrets are, and as whom the service's parts run: a user and a group, by their numbers."""
+
+    user: int
+    group: int
+
+
+def owner(maker: Owner, environment: Mapping[str, str]) -> Owner:
+    """Return who has asked for secrets: the maker, or who has become root by sudo.
+
+    Raises:
+        SystemExit: it is root itself, as whom no part may run.
+    """
+    if maker.user:
+        return maker
+    asking = Owner(int(environment.get("SUDO_UID", 0)), int(environment.get("SUDO_GID", 0)))
+    if not asking.user:
+        raise SystemExit(
+            "make secrets: no secret was made. The service's parts run as whoever makes their secrets, "
+            "and none may run as root.\nBecome another user, or type it there with sudo: sudo make secrets"
+        )
+    return asking
+
+
+def main(root: Path, keeper: Owner) -> None:
+    """Write what is missing, for its owner alone; what is there stays as it is."""
     folder = root / "secrets"
-    folder.mkdir(mode=0o700, exist_ok=True)
-    database, mlflow = _of(folder, "postgres_password"), _of(folder, "mlflow_password")
-    _of(folder, "ray_token")
-    _of(folder, "mlflow_key")
-    _write(folder / "pgpass", f"postgres:5432:*:hpo:{database}\n")
-    _write(folder / "mlflow_auth.ini", AUTH.format(password=mlflow))
-    _write(folder / "mlflow_credentials", CREDENTIALS.format(password=mlflow))
-    _write(root / ".env", f"HPO_UID={os.getuid()}\nHPO_GID={os.getgid()}\n")
+    if not folder.exists():
+        folder.mkdir(mode=0o700)
+        os.chown(folder, *keeper)
+    database, mlflow = _of(folder, "postgres_password", keeper), _of(folder, "mlflow_password", keeper)
+    _of(folder, "ray_token", keeper)
+    _of(folder, "mlflow_key", keeper)
+    _write(folder / "pgpass", f"postgres:5432:*:hpo:{database}\n", keeper)
+    _write(folder / "mlflow_auth.ini", AUTH.format(password=mlflow), keeper)
+    _write(folder / "mlflow_credentials", CREDENTIALS.format(password=mlflow), keeper)
+    _write(root / ".env", f"HPO_UID={keeper.user}\nHPO_GID={keeper.group}\n", keeper)
     print(f"{folder} is ready. MLflow's user is admin, its password is in {folder / 'mlflow_password'}.")
 
 
-def _of(folder: Path, name: str) -> str:
+def _of(folder: Path, name: str, keeper: Owner) -> str:
     """Return a secret, a new one if there is none yet."""
     path = folder / name
-    if not path.exists():
-        _write(path, secrets.token_hex(32))
+    _write(path, secrets.token_hex(32), keeper)
     return path.read_text(encoding="ascii")
 
 
-def _write(path: Path, text: str) -> None:
+def _write(path: Path, text: str, keeper: Owner) -> None:
     if not path.exists():
         with os.fdopen(
             os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="ascii"
         ) as file:
+            os.fchown(file.fileno(), *keeper)
             file.write(text)
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1] if len(sys.argv) > 1 else "."))
+    main(Path(sys.argv[1] if len(sys.argv) > 1 else "."), owner(Owner(os.getuid(), os.getgid()), os.environ))

@@ -1,9 +1,9 @@
 """The service's parts as docker-compose.yml has them: what is open, what is secret, what each part may do."""
 
+import importlib.util
+import os
 import re
 import stat
-import subprocess
-import sys
 import tomllib
 from pathlib import Path
 
@@ -15,6 +15,11 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).parent.parent
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES = COMPOSE["services"]
+_SPEC = importlib.util.spec_from_file_location("make_secrets", ROOT / "deploy" / "make_secrets.py")
+make_secrets = importlib.util.module_from_spec(_SPEC)
+_SPEC.loader.exec_module(make_secrets)
+ROOT_USER, TEAM = make_secrets.Owner(0, 0), make_secrets.Owner(10001, 10002)
+KEEPER = make_secrets.Owner(os.getuid(), os.getgid()) if os.getuid() else TEAM
 OURS = [name for name, part in SERVICES.items() if "build" in part]
 
 
@@ -26,12 +31,7 @@ def secrets(tmp_path_factory):
 
 
 def make(folder):
-    return subprocess.run(
-        [sys.executable, ROOT / "deploy" / "make_secrets.py", folder],
-        check=True,
-        capture_output=True,
-        text=True,
-    )
+    make_secrets.main(folder, KEEPER)
 
 
 def test_ports_are_open_on_this_machine_only():
@@ -91,6 +91,20 @@ def test_secrets_that_are_there_stay(secrets):
     before = {path: path.read_text() for path in (secrets / "secrets").iterdir()}
     make(secrets)
     assert {path: path.read_text() for path in (secrets / "secrets").iterdir()} == before
+
+
+def test_secrets_and_parts_belong_to_who_has_made_them(secrets):
+    made = [secrets / ".env", secrets / "secrets", *(secrets / "secrets").iterdir()]
+    assert {(path.stat().st_uid, path.stat().st_gid) for path in made} == {KEEPER}
+    assert (secrets / ".env").read_text() == f"HPO_UID={KEEPER.user}\nHPO_GID={KEEPER.group}\n"
+
+
+def test_root_makes_secrets_for_who_asks_by_sudo_and_none_for_itself():
+    assert make_secrets.owner(TEAM, {"SUDO_UID": "1", "SUDO_GID": "1"}) == TEAM
+    assert make_secrets.owner(ROOT_USER, {"SUDO_UID": "10001", "SUDO_GID": "10002"}) == TEAM
+    for environment in ({}, {"SUDO_UID": "0", "SUDO_GID": "0"}):
+        with pytest.raises(SystemExit, match="none may run as root"):
+            make_secrets.owner(ROOT_USER, environment)
 
 
 def test_the_lock_has_a_hash_for_everything_and_no_address():

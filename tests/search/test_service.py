@@ -161,7 +161,8 @@ def test_a_service_that_is_not_there_is_told(tmp_path):
 
 
 def test_mlflow_asks_for_its_password_and_listens_on_this_machine_only(tmp_path):
-    subprocess.run([sys.executable, ROOT / "deploy" / "make_secrets.py", tmp_path], check=True)
+    asked = {**os.environ, "SUDO_UID": "10001", "SUDO_GID": "10001"}  # by whom, if root runs the tests
+    subprocess.run([sys.executable, ROOT / "deploy" / "make_secrets.py", tmp_path], check=True, env=asked)
     made, port = tmp_path / "secrets", free_port()
     account = made / "mlflow_auth.ini"
     users = f"sqlite:///{tmp_path}/users.db"
