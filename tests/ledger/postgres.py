@@ -32,7 +32,8 @@ class Server:
     of a virtual environment may lie where nobody else can go.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, password: str = PASSWORD) -> None:
+        self.password = password
         self.folder = Path(tempfile.mkdtemp(prefix="hpo-pg-"))
         self.port = free_port()
         self._user: dict[str, Any] = {}
@@ -56,7 +57,7 @@ class Server:
 
     def _initialize(self) -> None:
         secret = self.folder / "password"
-        secret.write_text(PASSWORD)
+        secret.write_text(self.password)
         words = ["--auth=scram-sha-256", f"--pwfile={secret}", "--username=hpo", "--no-sync"]
         self._run("initdb", *words, "--encoding=UTF8", "--locale=C", "-D", str(self._data))
 
@@ -77,7 +78,7 @@ class Server:
         self._control("stop", "-m", "immediate")
 
     def url(self, port: int | None = None) -> str:
-        return f"postgresql://hpo:{PASSWORD}@127.0.0.1:{port or self.port}/postgres"
+        return f"postgresql://hpo:{self.password}@127.0.0.1:{port or self.port}/postgres"
 
     def empty(self) -> str:
         """Empty its one database, whoever is still connected to it; return the address."""
@@ -95,7 +96,7 @@ class Server:
         """Run one of PostgreSQL's programs on this server; return what it prints."""
         place = ["--host=127.0.0.1", f"--port={self.port}", "--username=hpo"]
         command = [str(self._programs / program), *place, *words]
-        known = {**os.environ, "PGPASSWORD": PASSWORD}
+        known = {**os.environ, "PGPASSWORD": self.password}
         done = subprocess.run(command, input=text, env=known, capture_output=True, text=True, check=True)
         return done.stdout
 

@@ -1,11 +1,15 @@
 """Copies that docs/service.md speaks of, made while a search writes: what they hold is whole."""
 
+import re
 import sqlite3
 import threading
+from pathlib import Path
 
 import pytest
 from postgres import Server
 from test_ledger import RECORDS, order, point, writer_of
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
 
 
 def test_a_copy_of_a_file_that_is_written_to_is_whole(tmp_path, opened):
@@ -45,20 +49,27 @@ def test_a_copy_of_a_file_that_is_written_to_is_whole(tmp_path, opened):
         assert found == written[: len(found)]
 
 
+def documented(program):
+    """Return the options that docs/service.md gives a program of PostgreSQL."""
+    (words,) = re.findall(rf"{program} --username=hpo(.*) \|", (DOCS / "service.md").read_text())
+    return words.split()
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("postgresql")
-def test_a_dump_of_a_server_fills_another(postgres, opened):
+def test_a_dump_of_a_server_fills_another_that_keeps_its_own_password(postgres, opened):
     ledger = opened(postgres.empty())
     search = ledger.create_search(order())
     writer = writer_of(ledger, search)
     for record in RECORDS[:2]:
         writer.append(record)
     writer.flush()
-    dump = postgres.client("pg_dumpall")
+    dump = postgres.client("pg_dumpall", *documented("pg_dumpall"))
+    assert "PASSWORD" not in dump
     written = ledger.records(search)
     writer.append(RECORDS[2])
     writer.flush()
-    other = Server()
+    other = Server(password="of-another-service")
     try:
         other.client("psql", "postgres", text=dump)
         restored = opened(other.url())
