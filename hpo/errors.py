@@ -13,6 +13,9 @@ import difflib
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+
+NO_PORT: Final = "its port is no number. Write / ? @ : and # in a password as %2F %3F %40 %3A and %23"
 
 
 class HpoError(Exception):

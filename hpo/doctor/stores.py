@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import urllib.error
 import urllib.request
+from base64 import b64encode
+from http.client import HTTPException
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from hpo.doctor.finding import Finding
-from hpo.errors import HpoError, without_password
+from hpo.errors import NO_PORT, HpoError, without_password
 from hpo.ledger import Ledger
 from hpo.tracking import default_uri
 
@@ -35,10 +37,28 @@ def tracking() -> Finding:
 
 def _unreachable(uri: str) -> str:
     try:
-        with urllib.request.urlopen(f"{uri.rstrip('/')}/health", timeout=5) as answer:  # noqa: S310 - http as configured
+        request = _health(uri)
+    except ValueError:  # which quotes a piece of the address, maybe of its password
+        return f" cannot be read: {NO_PORT}"
+    try:
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - http as configured
             return "" if answer.status == 200 else f" answers {answer.status}"
-    except (urllib.error.URLError, OSError) as error:
-        return f" does not answer: {error}"
+    except (OSError, ValueError, HTTPException) as error:
+        return f" does not answer: {' '.join(str(error).split())}"
+
+
+def _health(uri: str) -> urllib.request.Request:
+    """Return the question whether a server is well, asked by the user whom its address names.
+
+    Raises:
+        ValueError: its host or port cannot be read.
+    """
+    parts = urlsplit(uri)
+    user, at, place = parts.netloc.rpartition("@")
+    asked = parts._replace(netloc=place, path=f"{parts.path.rstrip('/')}/health")
+    headers = {"Authorization": f"Basic {b64encode(unquote(user).encode()).decode()}"} if at else {}
+    _ = parts.port  # read here, since what is said of a wrong one may not be shown
+    return urllib.request.Request(asked.geturl(), headers=headers)  # noqa: S310 - http as configured
 
 
 def _unwritable(uri: str) -> str:

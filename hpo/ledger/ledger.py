@@ -29,7 +29,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError
 
 from hpo.config import Config, Value
-from hpo.errors import InputError, Problem, did_you_mean, without_password
+from hpo.errors import NO_PORT, InputError, Problem, did_you_mean, without_password
 from hpo.history import History, Search, State
 from hpo.ledger.liveness import born, lasted, standing
 from hpo.ledger.patience import patiently
@@ -80,10 +80,7 @@ class Ledger:
         except (ArgumentError, ImportError) as error:
             raise InputError(Problem("store", f"This is not {_FORM}: {error}.")) from None
         except ValueError:  # which quotes a piece of the address, maybe of its password
-            remedy = "Write / @ : and # in a password as %2F %40 %3A and %23"
-            raise InputError(
-                Problem("store", f"This is not {_FORM}: its port is no number. {remedy}.")
-            ) from None
+            raise InputError(Problem("store", f"This is not {_FORM}: {NO_PORT}.")) from None
 
     def exists(self) -> bool:
         """Say whether anything was written here yet; looking does not create a file.

@@ -1,8 +1,11 @@
 """The doctor says what works and what does not, with a remedy, and its exit status is for scripts."""
 
+import base64
 import json
+import re
 import socket
 import sys
+import threading
 from importlib import metadata
 from types import ModuleType
 
@@ -49,6 +52,56 @@ def test_what_is_not_essential_is_none(quick, monkeypatch, capsys):
     assert f"{closed} does not answer" in said
     assert "hpo sync NAME" in said
     assert "though not at its best: MLflow." in said
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ("http://127.0.0.1:abc", "its port is no number"),
+        ("http://me:sec?ret@127.0.0.1:9", "its port is no number"),
+        ("http://me:sec/ret@127.0.0.1:9", "%2F"),
+        ("http://me:secret@127.0.0.1:9", "refused"),
+        ("http://127.0.0.1:9/a b", "does not answer"),
+        ("http://[::1", "cannot be read"),
+    ],
+)
+def test_an_mlflow_with_a_wrong_address_is_told_without_its_password(monkeypatch, given, said):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", given)
+    finding = stores.tracking()
+    assert not finding.well
+    assert said in finding.found
+    assert not re.search("sec|ret", finding.found)
+
+
+class Answering:
+    """A port that hears one request and answers with these bytes, whatever they are."""
+
+    def __init__(self, answer):
+        self._listening, self._answer, self.heard = socket.create_server(("127.0.0.1", 0)), answer, b""
+        self.place = f"127.0.0.1:{self._listening.getsockname()[1]}"
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+
+    def _serve(self):
+        caller, _ = self._listening.accept()
+        with caller, self._listening:
+            self.heard = caller.recv(65536)
+            caller.sendall(self._answer)
+
+
+def test_a_port_at_which_something_else_answers_is_told(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{Answering(b'SSH-2.0-OpenSSH').place}")
+    assert "does not answer: SSH-2.0-OpenSSH" in stores.tracking().found
+
+
+def test_an_mlflow_is_asked_with_the_user_and_password_of_its_address(monkeypatch):
+    server = Answering(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://me:p%40ss@{server.place}/mlflow/")
+    finding = stores.tracking()
+    assert (finding.well, finding.found) == (True, f"http://me:***@{server.place}/mlflow/")
+    asked = server.heard.decode()
+    assert asked.startswith("GET /mlflow/health HTTP/1.1")
+    assert f"Authorization: Basic {base64.b64encode(b'me:p@ss').decode()}" in asked
 
 
 def test_a_version_that_does_not_fit_is_named(monkeypatch):
