@@ -14,6 +14,7 @@ from hpo.budget import Budget, clock_seconds
 from hpo.errors import nearest, without_password
 from hpo.settings.words import shown
 
+_HOST: Final = r"(?:[\w.-]+|\[[0-9a-fA-F:]+\])"
 _NUMBER: Final = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
 _PREFIXES: Final = ("", "k", "m", "g", "t")
 _DATABASES: Final = ("sqlite", "postgresql")
@@ -95,8 +96,17 @@ def _cluster(value: object) -> str:
     if text.startswith(("ray://", "http://", "https://")):
         form = "is joined from within, as auto or host:6379; from elsewhere: hpo submit"
         raise ValueError(f"{form}, got {text!r}.")
-    if text and text != "auto" and not re.fullmatch(r"([\w.-]+|\[[0-9a-fA-F:]+\]):[0-9]{1,5}", text):
+    if text and text != "auto" and not re.fullmatch(rf"{_HOST}:[0-9]{{1,5}}", text):
         raise ValueError(f"must be auto, or an address such as 10.0.0.1:6379, got {text!r}.")
+    return text
+
+
+def _service(value: object) -> str:
+    text, place = str(value), rf"{_HOST}(?::[0-9]{{1,5}})?(?:/\S*)?"
+    if text and not re.fullmatch(rf"https?://(?:\S*@)?{place}", text):
+        hint = f" Write http://{text}." if re.fullmatch(place, text) else ""
+        form = "an address such as http://127.0.0.1:8265"
+        raise ValueError(f"must be {form}, got {without_password(text)!r}.{hint}")
     return text
 
 
@@ -255,6 +265,7 @@ Spend = Annotated[str, BeforeValidator(_budget)]
 Bytes = Annotated[int, BeforeValidator(_bytes)]
 Gpus = Annotated[float, BeforeValidator(_gpus)]
 Cluster = Annotated[str, BeforeValidator(_cluster)]
+Service = Annotated[str, BeforeValidator(_service)]
 Priority = Annotated[float, BeforeValidator(_priority)]
 Part = Annotated[float, BeforeValidator(_part)]
 Flag = Annotated[bool, BeforeValidator(_flag)]

@@ -33,6 +33,7 @@ from hpo.settings.values import (
     SamplerName,
     Seconds,
     Seeds,
+    Service,
     Spend,
     Tracking,
     WarmStart,
@@ -169,7 +170,7 @@ class SearchSettings(TrialSettings):
 class ServiceSettings(Settings):
     """What every verb takes that speaks to a service: the keys of `hpo status`."""
 
-    service: str = Field(
+    service: Service = Field(
         default_factory=_default_service,
         description="Where searches are taken (HPO_SERVICE, or port 8265)",
     )
@@ -184,7 +185,7 @@ class ResumeSettings(SearchSettings):
     allow_change: Flag = Field(default=False, description="Start anew, as a fork, if anything has changed")
     name: Name | None = Field(default=None, description="What to call the fork (NAME-2)")
     recipe: str = Field(default="", description="Another recipe")
-    service: str = Field(default="", description="Go on there, such as at http://127.0.0.1:8265 (here)")
+    service: Service = Field(default="", description="Go on there, such as at http://127.0.0.1:8265 (here)")
 
     @property
     def words_given(self) -> dict[str, Any]:
@@ -205,7 +206,7 @@ class SubmitSettings(SearchSettings, ServiceSettings):
 class StopSettings(NameSettings):
     """The keys of `hpo stop`."""
 
-    service: str = Field(
+    service: Service = Field(
         default_factory=lambda: os.environ.get("HPO_SERVICE", ""),
         description="Where it was submitted (HPO_SERVICE, or on this machine)",
     )
