@@ -89,7 +89,10 @@ def _snapshot(store: str) -> Iterator[Connection]:
 def _open(store: str) -> Engine:
     try:
         return create_engine(store)
-    except (ArgumentError, ImportError, ValueError):  # which may quote a password
+    except ImportError as error:
+        driver = "PostgreSQL needs psycopg: pip install 'hpo[postgres]'"
+        raise InputError(Problem("store", f"{error}. {driver}")) from None
+    except (ArgumentError, ValueError):  # which may quote a password
         raise InputError(Problem("store", "This is no address of a database.")) from None
 
 

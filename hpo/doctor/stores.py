@@ -22,7 +22,8 @@ def ledger(store: str) -> Finding:
     try:
         searches = Ledger(store).searches()
     except HpoError as error:
-        return Finding("Ledger", " ".join(str(error).split()), "Choose another one: store=sqlite:///hpo.db")
+        remedy = "Mend that, or choose another one: store=sqlite:///hpo.db"
+        return Finding("Ledger", " ".join(str(error).split()), remedy)
     kept = f"{len(searches)} searches" if searches else "nothing yet"
     return Finding("Ledger", f"{shown}, {kept}")
 

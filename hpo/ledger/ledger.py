@@ -51,6 +51,7 @@ from hpo.trial import CONFIRMATION, PROOF, Outcome, Record
 from hpo.wish import Wish
 
 _FORM: Final = "an address such as sqlite:///hpo.db or postgresql://user:password@host/database"
+_DRIVER: Final = "PostgreSQL needs psycopg: pip install 'hpo[postgres]'"
 _ROWS: Final = 1000
 """So many are read at a time."""
 _WAIT_SECONDS: Final = 30
@@ -70,15 +71,17 @@ class Ledger:
         url: an SQLAlchemy address, such as `sqlite:///hpo.db`.
 
     Raises:
-        InputError: the address cannot be understood.
+        InputError: the address cannot be understood, or its driver is not installed.
     """
 
     def __init__(self, url: str) -> None:
         self.url, self._ready = url, False
         try:
             self.engine = _engine(url)
-        except (ArgumentError, ImportError) as error:
+        except ArgumentError as error:
             raise InputError(Problem("store", f"This is not {_FORM}: {error}.")) from None
+        except ImportError as error:
+            raise InputError(Problem("store", f"{error}. {_DRIVER}")) from None
         except ValueError:  # which quotes a piece of the address, maybe of its password
             raise InputError(Problem("store", f"This is not {_FORM}: {NO_PORT}.")) from None
 

@@ -120,6 +120,13 @@ def test_a_store_that_cannot_be_opened(tmp_path):
     assert "secret" not in stores.ledger("postgresql://me:secret@127.0.0.1:1/none").found
 
 
+def test_a_driver_that_is_not_installed_is_no_reason_for_another_store(monkeypatch):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    finding = stores.ledger("postgresql+psycopg://me@127.0.0.1/hpo")
+    assert "pip install 'hpo[postgres]'" in finding.found
+    assert finding.remedy.startswith("Mend that, or choose another one")
+
+
 def test_a_full_disk_is_told(monkeypatch, tmp_path):
     usage = type("Usage", (), {"free": 10 * 2**20})
     monkeypatch.setattr(machine.shutil, "disk_usage", lambda _: usage)

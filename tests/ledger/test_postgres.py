@@ -1,5 +1,6 @@
 """A PostgreSQL that goes and comes back: nothing is lost, nothing is written twice, no password is shown."""
 
+import sys
 import threading
 
 import pytest
@@ -118,6 +119,14 @@ def test_what_is_wrong_with_an_address_is_said_without_its_password(
     assert PASSWORD not in told.err + told.out
     assert "nothing was started, 1 problem" in told.err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("verb", [["list"], ["audit", "cnn-1"]], ids=str)
+def test_a_driver_that_is_not_installed_is_named_with_what_installs_it(verb, monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    assert cli.main([*verb, "store=postgresql+psycopg://hpo@127.0.0.1/hpo"]) == 2
+    assert "PostgreSQL needs psycopg: pip install 'hpo[postgres]'" in (told := capsys.readouterr().err)
+    assert "This is n" not in told
 
 
 def test_a_wrong_password_is_said_and_not_shown(url, tmp_path, monkeypatch, capsys):
