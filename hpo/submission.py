@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
+from hpo import recipe as recipes
 from hpo import shipped
+from hpo import space as spaces
 from hpo.cluster.jobs import Job, Service
-from hpo.history import Search
 from hpo.ordering import order
 from hpo.plan import SPACE_FILE
 from hpo.settings import ResumeSettings, ServiceSettings, StopSettings, SubmitSettings
+from hpo.training.words import vocabulary_of
 
 _HERE = ("recipe", "space", "name", "store", "cluster", "service")
 """What is said in other words there, or is decided there."""
@@ -24,30 +27,55 @@ def submit(given: SubmitSettings) -> str:
     """
     ordered = order(given)
     name = given.name or f"{ordered.recipe}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
-    files = _files(ordered)
-    words = [f"{key}={path}" for key, (path, _) in files.items()] + [f"name={name}", *given.typed(*_HERE)]
+    file = Path(str(ordered.settings[SPACE_FILE]))
+    files = {"recipe": _recipe(ordered.path, ordered.source), "space": _space(file)}
+    words = [*_words(files), f"name={name}", *given.typed(*_HERE)]
     Service(given.service).submit(name, ["hpo", "search", *words], dict(files.values()), given.priority)
     return name
 
 
 def go_on(given: ResumeSettings) -> None:
-    """Have a service go on with a search.
+    """Have a service go on with a search. Another recipe or space for it travels as text.
 
     Raises:
-        InputError: it runs already, or the service does not take it. Whether it can go on is said there.
+        InputError: these are wrong, it runs already, or the service does not take it. Whether it can go on
+            is said there.
     """
-    words = given.typed("search", "store", "cluster", "service")
+    files = others(given)
+    words = [*_words(files), *given.typed("search", "store", "cluster", "service", *files)]
     priority = given.priority if "priority" in given.model_fields_set else None
-    Service(given.service).go_on(given.search, ["hpo", "resume", given.search, *words], priority)
+    command = ["hpo", "resume", given.search, *words]
+    Service(given.service).go_on(given.search, command, dict(files.values()), priority)
 
 
-def _files(ordered: Search) -> dict[str, tuple[str, str]]:
-    """Return the recipe and the space, each with the path it has there, and its text."""
-    space = Path(str(ordered.settings[SPACE_FILE]))
-    return {
-        "recipe": (f"recipes/{Path(ordered.path).name}", ordered.source),
-        "space": (f"search_spaces/{space.name}", shipped.text(space)),
-    }
+def others(given: ResumeSettings) -> dict[str, tuple[str, str]]:
+    """Return the recipe and the space that a search is to go on with, if any, each as a path and a text.
+
+    Raises:
+        InputError: they cannot be read. What else the search is made of is known there alone.
+    """
+    files = {}
+    if given.recipe:
+        recipe = recipes.find(given.recipe)
+        files["recipe"] = _recipe(recipe.path, recipe.source)
+        if "space" in given.model_fields_set:
+            spaces.find(given.space, vocabulary_of(recipe, given.parallel), given.space_overrides)
+    if "space" in given.model_fields_set:
+        files["space"] = _space(spaces.locate(given.space))
+    return files
+
+
+def _recipe(path: str, source: str) -> tuple[str, str]:
+    """Return the path that a recipe has there, and its text."""
+    return f"recipes/{Path(path).name}", source
+
+
+def _space(file: Path) -> tuple[str, str]:
+    return f"search_spaces/{file.name}", shipped.text(file)
+
+
+def _words(files: Mapping[str, tuple[str, str]]) -> list[str]:
+    return [f"{key}={path}" for key, (path, _) in files.items()]
 
 
 def status(given: ServiceSettings) -> list[Job]:

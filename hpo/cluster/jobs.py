@@ -82,8 +82,12 @@ class Service:
             raise InputError(Problem(f"name={name}", f"A search of this name was submitted. {remedy}."))
         self._start(name, words, files, priority)
 
-    def go_on(self, name: str, words: Sequence[str], priority: float | None) -> None:
-        """Have a command run there that goes on with a search, with the priority it had if none is given.
+    def go_on(
+        self, name: str, words: Sequence[str], files: Mapping[str, str], priority: float | None
+    ) -> None:
+        """Have a command run there that goes on with a search, in a folder with these files.
+
+        It has the priority it had if none is given.
 
         Raises:
             InputError: it runs already, or the service does not take it.
@@ -92,7 +96,7 @@ class Service:
         if any(job.state in _UNDER_WAY for job in before):
             raise InputError(Problem(name, f"This search is under way. Stop it: {self._stop(name)}"))
         kept = priority or (before[0].priority if before else 1.0)
-        self._start(f"{name}{_AGAIN}{len(before) + 1}", words, {}, kept)
+        self._start(f"{name}{_AGAIN}{len(before) + 1}", words, files, kept)
 
     def _stop(self, name: str) -> str:
         return f"hpo stop {name} service={self.address}"

@@ -1,9 +1,12 @@
 """What the verbs of a service say and refuse; none of it takes a service."""
 
+from pathlib import Path
+
 import pytest
 
-from hpo import cli
-from hpo.settings import ServiceSettings
+from hpo import cli, shipped
+from hpo.settings import ResumeSettings, ServiceSettings
+from hpo.submission import others
 
 
 @pytest.mark.parametrize(
@@ -32,6 +35,37 @@ def test_an_address_of_a_service_in_another_form_is_refused(verb, given, hint, c
 )
 def test_addresses_of_services_are_taken(address):
     assert ServiceSettings.from_words([f"service={address}"]).service == address
+
+
+def test_another_recipe_and_space_of_a_search_travel_as_text(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for kind, name, text in (("recipes", "linear.py", "# mine\n"), ("search_spaces", "mine.yaml", "")):
+        (tmp_path / kind).mkdir()
+        shipped_one = shipped.folders(kind)[-1] / name.replace("mine", "sgd")
+        (tmp_path / kind / name).write_text(shipped_one.read_text() + text)
+    given = ResumeSettings.from_words(["one", "recipe=linear", "space=mine"])
+    assert others(given) == {
+        "recipe": ("recipes/linear.py", Path("recipes/linear.py").read_text()),
+        "space": ("search_spaces/mine.yaml", Path("search_spaces/mine.yaml").read_text()),
+    }
+    assert others(ResumeSettings.from_words(["one", "trials=9"])) == {}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["recipe=nowhere"], "There is no recipe of this name."),
+        (["space=nowhere"], "There is no search space of this name."),
+        (["recipe=linear", "space=wrong.yaml"], "wrong.yaml:1"),
+    ],
+)
+def test_a_wrong_recipe_or_space_of_a_search_is_told_before_anything_is_sent(
+    words, said, tmp_path, monkeypatch, capsys
+):
+    monkeypatch.chdir(tmp_path)
+    Path("wrong.yaml").write_text("learning_speed: 1\n")
+    assert cli.main(["resume", "one", "service=http://127.0.0.1:9", *words]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_a_service_that_does_not_answer_is_said_without_its_password(capsys):

@@ -130,6 +130,12 @@ def test_a_search_is_submitted_seen_and_stopped(head):
     shown = json.loads(head.hpo("show", "one", "--json", **store).stdout)
     assert (shown["state"], shown["settings"]["cluster"]) == ("finished", "auto")
 
+    (head.folder / "recipes" / "mine.py").write_text(f"{own}# changed\n")
+    forked = ("recipe=mine", "allow_change=true", "name=changed", f"service={head.address}")
+    assert head.hpo("resume", "one", *forked, **head.known).returncode == 0
+    head.wait_for("one", "finished")
+    assert json.loads(head.hpo("show", "changed", "--json", **store).stdout)["state"] == "finished"
+
     assert head.hpo("submit", "recipe=cnn", "name=two", "epochs=500", **head.known).returncode == 0
     head.wait_for("two", "running")
     for _ in range(600):
