@@ -10,13 +10,15 @@ from hpo import recipe as recipes
 from hpo import shipped
 from hpo import space as spaces
 from hpo.cluster.jobs import Job, Service
+from hpo.contradictions import unheard_there
+from hpo.errors import InputError
 from hpo.ordering import order
 from hpo.plan import SPACE_FILE
 from hpo.settings import ResumeSettings, ServiceSettings, StopSettings, SubmitSettings
 from hpo.training.words import vocabulary_of
 
-_HERE = ("recipe", "space", "name", "store", "cluster", "service")
-"""What is said in other words there, or is decided there."""
+_HERE = ("recipe", "space", "name", "service")
+"""What is said in other words there."""
 
 
 def submit(given: SubmitSettings) -> str:
@@ -38,11 +40,13 @@ def go_on(given: ResumeSettings) -> None:
     """Have a service go on with a search. Another recipe or space for it travels as text.
 
     Raises:
-        InputError: these are wrong, it runs already, or the service does not take it. Whether it can go on
-            is said there.
+        InputError: these are wrong, words were typed that mean nothing there, it runs already, or the service
+            does not take it. Whether it can go on is said there.
     """
+    if problems := unheard_there(given):
+        raise InputError(*problems)
     files = others(given)
-    words = [*_words(files), *given.typed("search", "store", "cluster", "service", *files)]
+    words = [*_words(files), *given.typed("search", "service", *files)]
     priority = given.priority if "priority" in given.model_fields_set else None
     command = ["hpo", "resume", given.search, *words]
     Service(given.service).go_on(given.search, command, dict(files.values()), priority)

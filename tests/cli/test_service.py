@@ -68,6 +68,26 @@ def test_a_wrong_recipe_or_space_of_a_search_is_told_before_anything_is_sent(
     assert said in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    "verb", [["submit", "recipe=linear"], ["resume", "one", "service=http://127.0.0.1:9"]]
+)
+def test_words_that_mean_nothing_at_a_service_are_refused_all_at_once(verb, capsys, monkeypatch):
+    monkeypatch.setenv("HPO_SERVICE", "http://127.0.0.1:9")
+    words = ["store=sqlite:///mine.db", "cluster=auto", "junit=hpo.xml"]
+    assert cli.main([*verb, *words]) == 2
+    told = capsys.readouterr().err
+    assert "3 problems" in told
+    assert all(word in told for word in words)
+    assert "The service has a ledger of its own" in told
+
+
+def test_the_ledger_and_cluster_of_this_machine_do_not_keep_a_search_from_a_service(capsys, monkeypatch):
+    monkeypatch.setenv("HPO_STORE", "sqlite:///mine.db")
+    monkeypatch.setenv("HPO_CLUSTER", "auto")
+    assert cli.main(["submit", "recipe=linear", "service=http://127.0.0.1:9"]) == 2
+    assert "The service refused: Failed to connect" in capsys.readouterr().err
+
+
 def test_a_service_that_does_not_answer_is_said_without_its_password(capsys):
     assert cli.main(["status", "service=http://me:secret@127.0.0.1:9"]) == 2
     assert "service=http://me:***@127.0.0.1:9" in (told := capsys.readouterr().err)
