@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import ast
 import re
-import sys
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
-from itertools import accumulate
 from typing import Final
 
-Drop = Callable[[ast.stmt], bool]
+from hpo.export.imports import Import, imports_of
+from hpo.export.text import edited, one_a_line, places, without
 
-BESIDE: Final = ("optim",)
-"""Modules that are exported together."""
+Drop = Callable[[ast.stmt], bool]
 
 _DEFINITION: Final = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 _IMPORT: Final = (ast.Import, ast.ImportFrom)
@@ -28,26 +26,6 @@ _SCOPE: Final = (
 """What has names of its own."""
 
 _HEADING: Final = re.compile(rb"(?:async\s+)?(?:def|class)\s+")
-_JOINT: Final = re.compile(rb"[ \t\f]*;(?:[ \t\f]|\\\n)*")
-"""What stands between two statements of a line."""
-
-
-@dataclass(frozen=True, order=True)
-class Import:
-    """One imported name: `from module import name as bound`, or `import module` where `name` is empty."""
-
-    module: str
-    name: str
-    bound: str
-
-    @property
-    def statement(self) -> str:
-        """The import, as a statement of its own."""
-        original = self.name or self.module
-        renamed = "" if self.bound == original.partition(".")[0] else f" as {self.bound}"
-        return (
-            f"from {self.module} import {self.name}{renamed}" if self.name else f"import {original}{renamed}"
-        )
 
 
 @dataclass(frozen=True)
@@ -80,13 +58,13 @@ def other_name(name: str, taken: Collection[str]) -> str:
 
 def _renamed(body: str, names: Mapping[str, str]) -> str:
     """Give names of a module others where its code means them: texts and arguments may be called the same."""
-    text, at, tree, edits = body.encode(), _places(body), ast.parse(body), dict[tuple[int, int], str]()
+    text, at, tree, edits = body.encode(), places(body), ast.parse(body), dict[tuple[int, int], str]()
     for node, name in _called(tree, names.keys(), names.keys()):
         start = at(node.lineno, node.col_offset)
         heading = _HEADING.match(text, start)
         start = heading.end() if heading else start
         edits[start, start + len(name.encode())] = names[name]
-    return _edited(body, edits)
+    return edited(body, edits)
 
 
 def _called(node: ast.AST, names: Set[str], inside: Set[str]) -> Iterator[tuple[ast.expr | ast.stmt, str]]:
@@ -108,7 +86,7 @@ def _nothing(_: ast.stmt) -> bool:
 
 def read(source: str, drop: Drop = _nothing) -> Piece:
     """Take source code apart, leaving out the statements that `drop` says are not wanted."""
-    source = _one_a_line(source)
+    source = one_a_line(source)
     tree = ast.parse(source)
     return _taken_apart(source, tree, [statement for statement in tree.body if drop(statement)])
 
@@ -119,7 +97,7 @@ def needed(source: str, names: Collection[str], drop: Drop = _nothing) -> Piece:
     A statement that runs when the module is read may fill a table, by itself or by a function that it calls,
     and a decorator may enter what it decorates in one. What `drop` says is not wanted does not count.
     """
-    source = _one_a_line(source)
+    source = one_a_line(source)
     tree = ast.parse(source)
     left = [statement for statement in tree.body if not drop(statement)]
     mentioned: dict[str, set[str]] = {}
@@ -158,9 +136,9 @@ def _mentioned(nodes: Iterable[ast.AST]) -> set[str]:
 
 def _taken_apart(source: str, tree: ast.Module, dropped: Sequence[ast.stmt]) -> Piece:
     leading = list(_leading(tree))
-    body = _without(source.split("\n"), leading, dropped)
+    body = without(source.split("\n"), leading, dropped)
     kept = [statement for statement in tree.body if statement not in leading and statement not in dropped]
-    imports = frozenset(item for statement in leading for item in _imports(statement))
+    imports = frozenset(item for statement in leading for item in imports_of(statement))
     return Piece(imports, body, frozenset(name for statement in kept for name in _bound(statement)))
 
 
@@ -168,36 +146,6 @@ def used(piece: Piece) -> Piece:
     """Return the piece with only those imports that its body mentions."""
     names = _mentioned([ast.parse(piece.body)])
     return replace(piece, imports=frozenset(item for item in piece.imports if item.bound in names))
-
-
-def import_block(imports: Iterable[Import]) -> str:
-    """Print imports in the usual order: future, standard library, others, files beside; `import` first."""
-    sections: dict[int, list[Import]] = {0: [], 1: [], 2: [], 3: []}
-    for item in imports:
-        sections[_section(item)].append(item)
-    return "\n\n".join("\n".join(_statements(section)) for section in sections.values() if section)
-
-
-def _section(item: Import) -> int:
-    top = item.module.partition(".")[0]
-    if top in sys.stdlib_module_names:
-        return 0 if top == "__future__" else 1
-    return 3 if top in BESIDE else 2
-
-
-def _statements(section: Iterable[Import]) -> Iterator[str]:
-    plain = sorted(item for item in section if not item.name)
-    yield from (item.statement for item in plain)
-    together: dict[str, list[str]] = {}
-    for item in sorted((item for item in section if item.name), key=_place):
-        together.setdefault(item.module, []).append(item.statement.partition(" import ")[2])
-    yield from (f"from {module} import {', '.join(names)}" for module, names in together.items())
-
-
-def _place(item: Import) -> tuple[str, int, str, bool, str]:
-    """Sort as ruff and isort do: constants, then classes, then the rest."""
-    kind = 0 if item.name.isupper() and len(item.name) > 1 else 1 if item.name[:1].isupper() else 2
-    return item.module, kind, item.name, item.bound != item.name, item.bound
 
 
 def _leading(tree: ast.Module) -> Iterator[ast.stmt]:
@@ -209,73 +157,15 @@ def _leading(tree: ast.Module) -> Iterator[ast.stmt]:
         yield statement
 
 
-def _imports(statement: ast.stmt) -> Iterator[Import]:
-    match statement:
-        case ast.Import(names=aliases):
-            for alias in aliases:
-                yield Import(alias.name, "", alias.asname or alias.name.partition(".")[0])
-        case ast.ImportFrom(module=str(module), names=aliases):
-            for alias in aliases:
-                yield Import(module, alias.name, alias.asname or alias.name)
-
-
 def _bound(node: ast.AST) -> Iterator[str]:
     """Yield the names that some code binds in the scope in which it stands."""
     match node:
         case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
             yield name
         case ast.Import() | ast.ImportFrom():
-            yield from (item.bound for item in _imports(node))
+            yield from (item.bound for item in imports_of(node))
         case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name):
             yield name
         case _ if not isinstance(node, _SCOPE):
             for part in ast.iter_child_nodes(node):
                 yield from _bound(part)
-
-
-def _one_a_line(source: str) -> str:
-    """Give each statement of a module lines of its own, where semicolons join several."""
-    text, at, body = source.encode(), _places(source), ast.parse(source).body
-    ends = (at(it.end_lineno or it.lineno, it.end_col_offset or 0) for it in body)
-    starts = (at(it.lineno, it.col_offset) for it in body[1:])
-    joints = [span for span in zip(ends, starts, strict=False) if _JOINT.fullmatch(text, *span)]
-    return _edited(source, dict.fromkeys(joints, "\n"))
-
-
-def _places(text: str) -> Callable[[int, int], int]:
-    """Return where in a text's bytes a syntax tree's line, counted from 1, and column, in bytes, lie."""
-    lines = [0, *accumulate(len(line) + 1 for line in text.encode().split(b"\n"))]
-    return lambda line, column: lines[line - 1] + column
-
-
-def _edited(text: str, edits: Mapping[tuple[int, int], str]) -> str:
-    """Put other text in the place of some spans of bytes."""
-    edited = bytearray(text.encode())
-    for (start, end), new in sorted(edits.items(), reverse=True):
-        edited[start:end] = new.encode()
-    return edited.decode()
-
-
-def _without(lines: list[str], leading: Iterable[ast.stmt], dropped: Iterable[ast.stmt]) -> str:
-    """Return the text without some statements, the blank lines after them and the dropped ones' comments."""
-    gone: set[int] = set()
-    for statement in leading:
-        gone.update(_span(lines, statement))
-    for statement in dropped:
-        first = _first_line(statement)
-        while first > 1 and lines[first - 2].startswith("#"):
-            first -= 1
-        gone.update(range(first, _first_line(statement)), _span(lines, statement))
-    return "\n".join(line for number, line in enumerate(lines, start=1) if number not in gone).strip()
-
-
-def _span(lines: list[str], statement: ast.stmt) -> range:
-    end = statement.end_lineno or statement.lineno
-    while end < len(lines) and not lines[end].strip():
-        end += 1
-    return range(_first_line(statement), end + 1)
-
-
-def _first_line(statement: ast.stmt) -> int:
-    decorators: list[ast.expr] = getattr(statement, "decorator_list", [])
-    return min([statement.lineno, *(decorator.lineno for decorator in decorators)])

@@ -11,7 +11,8 @@ from operator import add
 from typing import Final
 
 from hpo.config import Config, Value
-from hpo.export.pieces import Drop, Piece, import_block, needed, read
+from hpo.export.imports import import_block
+from hpo.export.pieces import Drop, Piece, needed, read
 from hpo.recipe import Recipe
 from hpo.training.calls import Call
 

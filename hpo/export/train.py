@@ -11,8 +11,9 @@ from typing import Final
 
 from hpo.config import Value
 from hpo.export import lines
+from hpo.export.imports import Import
 from hpo.export.optim import configuring
-from hpo.export.pieces import Import, Piece, read, used
+from hpo.export.pieces import Piece, read, used
 from hpo.export.run import Run, document, whole
 from hpo.training.calls import Call, Name, printed
 from hpo.training.values import average_calls, measured_at

@@ -2,7 +2,8 @@ import ast
 
 import pytest
 
-from hpo.export.pieces import Import, import_block, needed, read, used
+from hpo.export.imports import Import, import_block
+from hpo.export.pieces import needed, read, used
 
 SOURCE = '''# Copyright: mine.
 """What it is."""

@@ -1,0 +1,71 @@
+"""The imports of a file: what each binds, and all of them in the usual order."""
+
+from __future__ import annotations
+
+import ast
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+_BESIDE: Final = ("optim",)
+"""Modules that are exported together."""
+
+
+@dataclass(frozen=True, order=True)
+class Import:
+    """One imported name: `from module import name as bound`, or `import module` where `name` is empty."""
+
+    module: str
+    name: str
+    bound: str
+
+    @property
+    def statement(self) -> str:
+        """The import, as a statement of its own."""
+        original = self.name or self.module
+        renamed = "" if self.bound == original.partition(".")[0] else f" as {self.bound}"
+        return (
+            f"from {self.module} import {self.name}{renamed}" if self.name else f"import {original}{renamed}"
+        )
+
+
+def imports_of(statement: ast.stmt) -> Iterator[Import]:
+    """Yield the names that a statement imports; none if it is another one."""
+    match statement:
+        case ast.Import(names=aliases):
+            for alias in aliases:
+                yield Import(alias.name, "", alias.asname or alias.name.partition(".")[0])
+        case ast.ImportFrom(module=str(module), names=aliases):
+            for alias in aliases:
+                yield Import(module, alias.name, alias.asname or alias.name)
+
+
+def import_block(imports: Iterable[Import]) -> str:
+    """Print imports in the usual order: future, standard library, others, files beside; `import` first."""
+    sections: dict[int, list[Import]] = {0: [], 1: [], 2: [], 3: []}
+    for item in imports:
+        sections[_section(item)].append(item)
+    return "\n\n".join("\n".join(_statements(section)) for section in sections.values() if section)
+
+
+def _section(item: Import) -> int:
+    top = item.module.partition(".")[0]
+    if top in sys.stdlib_module_names:
+        return 0 if top == "__future__" else 1
+    return 3 if top in _BESIDE else 2
+
+
+def _statements(section: Iterable[Import]) -> Iterator[str]:
+    plain = sorted(item for item in section if not item.name)
+    yield from (item.statement for item in plain)
+    together: dict[str, list[str]] = {}
+    for item in sorted((item for item in section if item.name), key=_place):
+        together.setdefault(item.module, []).append(item.statement.partition(" import ")[2])
+    yield from (f"from {module} import {', '.join(names)}" for module, names in together.items())
+
+
+def _place(item: Import) -> tuple[str, int, str, bool, str]:
+    """Sort as ruff and isort do: constants, then classes, then the rest."""
+    kind = 0 if item.name.isupper() and len(item.name) > 1 else 1 if item.name[:1].isupper() else 2
+    return item.module, kind, item.name, item.bound != item.name, item.bound
