@@ -8,8 +8,6 @@ from collections.abc import Mapping
 from types import ModuleType
 from typing import Any, Final
 
-from torch.utils.data import DataLoader, default_collate
-
 from hpo.config import Value
 from hpo.recipe import module_name
 
@@ -54,6 +52,8 @@ def load_splits(module: ModuleType, options: Mapping[str, Value]) -> Mapping[str
 
 def _demand_pairs(name: str, split: Any) -> None:
     """Refuse a data set whose first sample does not become two tensors; a loader makes its own batches."""
+    from torch.utils.data import DataLoader, default_collate  # whoever only reads words does without
+
     if isinstance(split, DataLoader):
         return
     batch = default_collate([split[0]])
