@@ -29,7 +29,6 @@ _LAYERS: Final = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)
 _RUNS: Final = 50
 _BATCHES: Final = 16
 """So many batches of training data tell the range of each activation."""
-_MEASURED_AT_ONCE: Final = 256
 
 
 @dataclass(frozen=True)
@@ -174,7 +173,7 @@ def _start_of(served: Served, model: nn.Module, config: Config) -> Start:
 def _measure(name: str, path: Path, served: Served) -> Variant:
     """Measure a file: its size, the median time of a batch in one thread, and what validation comes to."""
     run, content = run_onnx(path), path.read_bytes()
-    recipe, batches = served.task.recipe, load(served.task.splits["validation"], _MEASURED_AT_ONCE)
+    recipe, batches = served.task.recipe, load(served.task.splits["validation"], served.task.measured_at)
     return Variant(
         name,
         path,
