@@ -1,4 +1,7 @@
-"""Stopping on request: Ctrl-C, SIGTERM and a closed terminal mean the same."""
+"""Stopping on request: Ctrl-C, SIGTERM and a closed terminal mean the same.
+
+Under nohup, which ignores it, a closed terminal is no request.
+"""
 
 from __future__ import annotations
 
@@ -30,12 +33,17 @@ def stoppable(grace: float = 0.0) -> Iterator[Callable[[], bool]]:
         requested = True
         signal.setitimer(signal.ITIMER_REAL, grace)
 
-    with _handled_by(stop, *SIGNALS, *((signal.SIGALRM,) if grace else ())):
+    with _handled_by(stop, *_requests(), *((signal.SIGALRM,) if grace else ())):
         try:
             yield lambda: requested
         finally:
             if grace:
                 signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _requests() -> list[signal.Signals]:
+    hung_up = signal.getsignal(signal.SIGHUP)
+    return [it for it in SIGNALS if it is not signal.SIGHUP or hung_up is not signal.SIG_IGN]
 
 
 @contextmanager

@@ -1,5 +1,7 @@
 """The order of the tests, long ones first, so that no worker is alone with them at the end; databases."""
 
+import signal
+
 import hypothesis
 import pytest
 from postgres import Server
@@ -7,6 +9,11 @@ from postgres import Server
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("hpo", deadline=None)
 hypothesis.settings.load_profile("hpo")
+
+
+# What is ignored by nohup stays so in all that is started; what has a handler does not.
+if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
 
 
 @pytest.hookimpl(trylast=True)

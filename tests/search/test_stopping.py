@@ -38,3 +38,15 @@ def test_a_grace_is_over_at_last():
 def test_nothing_disturbs_a_stop(number):
     with stoppable(), undisturbed():
         signal.raise_signal(number)
+
+
+def test_a_closed_terminal_that_is_ignored_stops_nothing():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        with stoppable():
+            signal.raise_signal(signal.SIGHUP)
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+        with pytest.raises(KeyboardInterrupt), stoppable():
+            signal.raise_signal(signal.SIGTERM)
+    finally:
+        signal.signal(signal.SIGHUP, before)
