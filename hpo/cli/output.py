@@ -31,9 +31,9 @@ class Finale:
         self._chosen, self._as_json, self._briefly = chosen, as_json, briefly
 
     def __enter__(self) -> Finale:
-        from rich.console import Console
+        from hpo.terminal.console import on_stderr
 
-        self._waiting = Console(stderr=True).status("")
+        self._waiting = on_stderr().status("")
         return self
 
     def __exit__(

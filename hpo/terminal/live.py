@@ -13,6 +13,7 @@ from rich.live import Live
 from hpo import outlook
 from hpo.history import History, Search, State
 from hpo.terminal import training, wishing, wording
+from hpo.terminal.console import on_stderr
 from hpo.terminal.keys import Keys
 from hpo.terminal.lines import line, say, tell
 from hpo.terminal.notices import Notices
@@ -27,7 +28,7 @@ PAUSE: Final = 0.25  # seconds between two pictures; more often only flickers
 
 def viewer(plan: Plan) -> LiveView | LineView | training.Lines:
     """Return the viewer that suits a plan and standard error; standard output is kept for results."""
-    console = Console(stderr=True)
+    console = on_stderr()
     if plan.search.given:
         return (
             LiveView(console, picture=training.Picture) if console.is_interactive else training.Lines(console)

@@ -1,4 +1,7 @@
 import io
+import os
+import sys
+from contextlib import suppress
 from itertools import pairwise
 
 import made_up
@@ -150,6 +153,28 @@ def test_a_file_gets_whole_lines():
 
 def test_lines_are_for_what_is_no_terminal(capsys):
     assert isinstance(viewer(plan()), LineView)
+
+
+def closed_pipe():
+    read, write = os.pipe()
+    os.close(read)
+    return os.fdopen(write, "w", buffering=1)
+
+
+def full_disk():
+    return open("/dev/full", "w", buffering=1)
+
+
+@pytest.mark.parametrize("broken", [closed_pipe, full_disk])
+def test_a_view_that_nobody_can_read_fails_nothing(broken, monkeypatch):
+    stream = broken()
+    monkeypatch.setattr(sys, "stderr", stream)
+    view = viewer(plan())
+    view.start(plan(), History(OBJECTIVE))
+    view.update(search(), typical())
+    view.finish()
+    with suppress(OSError):
+        stream.close()
 
 
 def test_a_color_is_no_content(monkeypatch):
