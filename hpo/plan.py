@@ -17,6 +17,7 @@ from hpo.rungs import Rungs, rungs
 from hpo.settings import SearchSettings
 from hpo.space import Space
 from hpo.training.words import vocabulary_of
+from hpo.trial import Proposal
 from hpo.vocabulary import Vocabulary
 
 _TERMS: Final = ("budget", "timeout", "trials", "confirm", "confirm_seeds")
@@ -202,6 +203,10 @@ class Plan:
             baseline=space.first if search.given else _baseline(recipe, vocabulary, space),
             data_options={name: value for name, value in options.items() if name in recipe.data},
         )
+
+    def whole(self, proposal: Proposal) -> Proposal:
+        """Return what a trial trains with: words that are younger than its search are at their defaults."""
+        return replace(proposal, config=self.vocabulary.defaults(proposal.config))
 
 
 def _baseline(recipe: Recipe, vocabulary: Vocabulary, space: Space) -> Config:

@@ -115,7 +115,7 @@ class Referee:
         """Return up to `size` trials for a cohort; none if there is nothing to hand out now."""
         if cohort not in self._custody:
             self._custody.hand(cohort, self._custody.suspect() or self._several(cohort, size))
-        return [trial.proposal for trial in self._custody.held(cohort)]
+        return [self._plan.whole(trial.proposal) for trial in self._custody.held(cohort)]
 
     def take_up(self, cohort: str, size: int, worker: str, because: str) -> Hand:
         """Return trials for a cohort as `ask` does, and note that a worker takes up so many, and why."""

@@ -85,7 +85,7 @@ def retrain(settings: ReplaySettings, viewing: Viewing) -> Comparison:
     job = replace(Job.of(plan), costs=(), autopsy=sys.maxsize)
     _demand_device(job)
     again = _Again(plan, trial, viewing)
-    run(job, [trial.proposal], again)
+    run(job, [plan.whole(trial.proposal)], again)
     return _compared(trial, again, tuple(_reasons(plan, trial)))
 
 

@@ -2,6 +2,7 @@
 
 import sqlite3
 from dataclasses import replace
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -137,6 +138,30 @@ class TestTraining:
     def test_what_was_not_trained_is_said(self, url, at_once):
         with pytest.raises(InputError, match="There is no such trial"):
             again(url, "mlp-1", 99)
+
+
+@pytest.fixture
+def old(tmp_path, url):
+    """A store whose search is older than some words of a configuration; its last trial is open."""
+    text = Path(__file__).parents[1].joinpath("ledger", "revision_0001.sql").read_text(encoding="utf-8")
+    with sqlite3.connect(tmp_path / "hpo.db") as database:
+        database.executescript(text)
+    database.close()
+    return url
+
+
+def test_a_trial_trains_again_with_the_defaults_of_words_that_are_younger(old):
+    found = again(old, "linear-1", 0)
+    assert (found.epochs, found.ending) == (3, "")
+    assert found.drift < 1e-6
+
+
+def test_a_trial_goes_on_with_the_defaults_of_words_that_are_younger(old):
+    judge = referee(old, "linear-1")
+    judge.requeue()
+    (open_one,) = judge.ask("c", 1)
+    vocabulary = Plan.of(Ledger(old).search("linear-1")).vocabulary
+    assert open_one.config == vocabulary.defaults(open_one.config)
 
 
 def test_a_divergence_comes_out_again(url):
