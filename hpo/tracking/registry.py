@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
+from uuid import uuid4
 
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import Search
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 CHAMPION: Final = "champion"
 _HISTORY: Final = "hpo.champions"
-_MODEL: Final = "model"
+_MODELS: Final = "models"
 _LIBRARIES: Final = ("mlflow", "numpy", "torch")
 
 
@@ -61,13 +62,13 @@ def register(search: Search, name: str, served: Served, facts: Mapping[str, str]
     client = open_store(uri)
     from hpo.tracking.runs import Runs
 
-    run = Runs(client, search).parent
+    run, kept = Runs(client, search).parent, f"{_MODELS}/{uuid4().hex}"  # no version lies upon another
     with tempfile.TemporaryDirectory(prefix="hpo-model-") as folder:
-        _save(served, Path(folder, _MODEL))
-        client.log_artifacts(run, folder)
+        _save(served, Path(folder))
+        client.log_artifacts(run, folder, kept)
     if not client.search_registered_models(f"name = '{name}'"):
         client.create_registered_model(name, description=f"The best of recipe {search.recipe}.")
-    made = client.create_model_version(name, f"runs:/{run}/{_MODEL}", run, dict(facts))
+    made = client.create_model_version(name, f"runs:/{run}/{kept}", run, dict(facts))
     return _crown(client, name, [*_champions(client, name), int(made.version)])
 
 

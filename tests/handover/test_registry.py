@@ -5,9 +5,13 @@ import subprocess
 import sys
 
 import pytest
+import torch
 from trained import Trained
 
 from hpo import cli
+from hpo.chosen import chosen, trained
+from hpo.settings import PromoteSettings
+from hpo.tracking.registry import register, roll_back
 
 LOAD = """
 import sys
@@ -44,3 +48,25 @@ def test_a_champion_is_promoted_loaded_without_hpo_and_rolled_back(tmp_path, mon
     assert "Version 1 of tiny is the champion. It was version 2." in capsys.readouterr().out
     assert cli.main(["rollback", "teeny"]) == 2
     assert "There is no registered model of this name" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.filterwarnings("ignore")
+def test_each_version_keeps_its_own_weights_and_a_step_back_brings_back_the_first(tmp_path, monkeypatch):
+    from mlflow import pytorch
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
+    store = "sqlite:///mlflow.db"
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
+    found = chosen(PromoteSettings(name="tiny-1"), None)
+    served = trained(found, lambda _: None)
+    first = served.outputs(served.inputs)
+    register(found.plan.search, "tiny", served, {}, store)
+    for weight in served.model.parameters():
+        weight.data.zero_()
+    register(found.plan.search, "tiny", served, {}, store)
+    assert roll_back("tiny", store).version == 1
+    champion = pytorch.load_model("models:/tiny@champion")
+    assert torch.equal(champion(served.inputs), first)
