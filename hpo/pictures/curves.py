@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from hpo import summary
 from hpo.history import History, Trial
 from hpo.pictures.style import COLORS, FAINT, NotDrawnError, count_epochs, legend, panels
+from hpo.report.scale import Scale, wide
 from hpo.trial import Outcome, Point
 
 _BEST: Final = 5
@@ -59,7 +60,7 @@ def gradient_norms(name: str, history: History) -> Figure:
         limit = trial.proposal.config.get("clip_norm")
         if isinstance(limit, int | float):
             after.axhline(limit, color=color, linestyle=":", linewidth=1)
-    before.set_yscale("log")
+    _log(before)
     before.set_title("before clipping")
     after.set_title("after clipping (dotted: clip_norm)")
     before.set_ylabel("gradient norm")
@@ -88,21 +89,23 @@ def _best(history: History, count: int) -> list[Trial]:
 
 
 def _line(panel: Axes, trial: Trial, measure: Measure, **style: object) -> None:
-    """Draw a curve; what is not finite or not above 0 leaves a gap."""
+    """Draw a curve; what is not finite leaves a gap, and on a log scale what is not above 0."""
     values = [measure(point) for point in trial.points]
-    sound = [value if math.isfinite(value) and value > 0 else math.nan for value in values]
+    sound = [value if math.isfinite(value) else math.nan for value in values]
     marker = "o" if len(sound) == 1 else None  # a line of one point is not seen
     panel.plot([point.epoch for point in trial.points], sound, marker=marker, markersize=3, **style)  # type: ignore[arg-type]
 
 
 def _fit_range(panel: Axes, values: Sequence[float]) -> None:
     """Show the range of the best, on a log scale if it spans much; one that diverged must not stretch it."""
-    sound = [value for value in values if math.isfinite(value) and value > 0]
-    if sound:
-        low, high = min(sound), max(sound)
-        panel.set_yscale("log" if high > 10 * low else "linear")
-        margin = (high / low) ** 0.05 if high > low else 1.05
-        panel.set_ylim(low / margin, high * margin)
+    scale = Scale.of(values, log=wide(values))
+    if scale.log:
+        _log(panel)
+    panel.set_ylim(scale.low, scale.high)
+
+
+def _log(panel: Axes) -> None:
+    panel.set_yscale("log", nonpositive="mask")
 
 
 def _label(trial: Trial, history: History) -> str:

@@ -107,6 +107,18 @@ class TestCurves:
         train, _ = losses("cnn-1", made_up()).axes
         assert train.get_ylim()[1] < 4
 
+    def test_losses_below_zero_are_shown(self):
+        history = History(Objective("minimize", "loss"))
+        history.add(Proposal(0, Config({}), GIVEN))
+        history.add(Attempt(0, "host/1"))
+        for epoch, loss in enumerate([1.0, -1.0, -2.5], start=1):
+            history.add(Point(0, epoch, loss, loss, loss, 0.1, 4.0, 0.5, 0.1, {}, 0.75))
+        history.add(Ending(0, Outcome.FINISHED, score=-2.5))
+        train, validation = losses("cnn-1", history).axes
+        assert lines(validation)["trial 0: loss -2.5"] == [1.0, -1.0, -2.5]
+        low, high = train.get_ylim()
+        assert (train.get_yscale(), low < -2.5, high > 1) == ("linear", True, True)
+
     def test_norms_are_shown_before_and_after_clipping_on_a_log_scale(self):
         before, after = gradient_norms("cnn-1", made_up()).axes
         assert before.get_yscale() == after.get_yscale() == "log"
