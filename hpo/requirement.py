@@ -19,6 +19,8 @@ _RELATIONS: Final[Mapping[str, Callable[[float, float], bool]]] = {
     ">": operator.gt,
     "<": operator.lt,
 }
+_ROUNDING: Final = 1e-6
+"""Relative: measures are in single precision, where 90 right of 100 are 0.89999998."""
 _FORM: Final = re.compile(r"\s*([A-Za-z_]\w*)\s*(>=|<=|>|<)\s*(\S+)\s*")
 
 
@@ -31,11 +33,12 @@ class Requirement:
     bound: float
 
     def __str__(self) -> str:
-        return f"{self.metric}{self.relation}{self.bound:g}"
+        return f"{self.metric}{self.relation}{self.bound:.15g}"
 
     def holds(self, value: float) -> bool:
-        """Whether a value is within the bound; what is not a number never is."""
-        return _RELATIONS[self.relation](value, self.bound)
+        """Whether a value is within the bound, or at it but for rounding; what is not a number never is."""
+        equal = math.isclose(value, self.bound, rel_tol=_ROUNDING)
+        return _RELATIONS[self.relation](self.bound if equal else value, self.bound)
 
 
 def parse(text: str) -> tuple[Requirement, ...]:

@@ -127,6 +127,24 @@ def test_without_fresh_seeds_the_score_of_the_search_is_judged():
     assert not judge(Story().history, parse("loss<=9"))[0].passed
 
 
+@pytest.mark.parametrize(
+    ("required", "passed"),
+    [("loss>=0.9", True), ("loss>0.9", False), ("loss<0.9", False), ("loss<=0.9", True)],
+)
+def test_a_score_at_the_bound_in_single_precision_is_at_the_bound(required, passed):
+    for score in (
+        0.8999999761581421,
+        0.9000000357627869,
+    ):  # both sides of 0.9, where a mean over batches may be
+        (judged,) = judge(Story().trial(Outcome.FINISHED, score).history, parse(required))
+        assert judged.passed is passed
+
+
+@pytest.mark.parametrize("text", ["loss<0.12345678", "perplexity<1234567", "loss<1e-09"])
+def test_a_bound_is_named_to_its_last_digit(text):
+    assert [str(it) for it in parse(text)] == [text]
+
+
 def test_who_does_not_end_with_every_seed_meets_no_requirement():
     story = Story().trial(Outcome.FINISHED, 0.3)
     story.trial(Outcome.FINISHED, 0.3, origin=CONFIRMATION, seed=1)
