@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from typing import Final
 from xml.etree import ElementTree
 
 from hpo.errors import InputError, Problem
 from hpo.requirement import Judgement
+
+_NO_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""What XML 1.0 has no words for, such as the colours of an error that was made for a terminal."""
 
 
 def write(path: str, suite: str, judgements: Sequence[Judgement], error: str = "") -> None:
@@ -32,7 +37,7 @@ def write(path: str, suite: str, judgements: Sequence[Judgement], error: str = "
     for name, reason in cases:
         case = ElementTree.SubElement(parent, "testcase", classname=f"hpo.{suite}", name=name)
         if reason:
-            ElementTree.SubElement(case, "failure", message=reason)
+            ElementTree.SubElement(case, "failure", message=_NO_XML.sub("\ufffd", reason))
     try:
         ElementTree.ElementTree(root).write(path, encoding="utf-8", xml_declaration=True)
     except OSError as problem:

@@ -114,6 +114,12 @@ def test_a_junit_file_names_each_requirement(tmp_path):
     assert cases[2][0].get("message") == "missed: loss<0.1: 0.31 (median of 3 fresh seeds)"
 
 
+def test_an_error_with_colours_leaves_the_file_readable(tmp_path):
+    junit.write(str(tmp_path / "hpo.xml"), "ci", [], "\x1b[31mboom\x1b[0m, naïve \udcff 🙂")
+    (failure,) = ElementTree.parse(tmp_path / "hpo.xml").iter("failure")
+    assert failure.get("message") == "\ufffd[31mboom\ufffd[0m, naïve \ufffd 🙂"
+
+
 @pytest.mark.slow
 def test_every_command_of_the_page_runs(mine):
     """With fewer trials, and a requirement that anything meets."""
