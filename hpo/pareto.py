@@ -12,6 +12,8 @@ from hpo.summary import brief
 KNEE: Final = "knee"
 _BEST: Final = "best"
 _KIB: Final = 1024
+_FULL: Final = 999.5
+"""What three digits would write as 1e+03: the next unit has it."""
 
 
 def cost(name: str, value: float) -> str:
@@ -27,13 +29,13 @@ def cost(name: str, value: float) -> str:
 
 def _bytes(value: float) -> str:
     units = ["bytes", "KiB", "MiB", "GiB", "TiB"]
-    while value >= _KIB and len(units) > 1:
+    while value >= _FULL and len(units) > 1:
         value, units = value / _KIB, units[1:]
     return f"{value:.3g} {units[0]}"
 
 
 def _time(seconds: float) -> str:
-    return f"{1e3 * seconds:.3g} ms" if seconds < 1 else f"{seconds:.3g} s"
+    return f"{1e3 * seconds:.3g} ms" if 1e3 * seconds < _FULL else f"{seconds:.3g} s"
 
 
 def axis(name: str) -> tuple[str, float]:

@@ -22,6 +22,20 @@ def test_the_front_is_listed_best_first_with_the_winner_and_the_knee():
 
 
 @pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("memory", 999, "999 bytes"),
+        ("memory", 1010 * 1024, "0.986 MiB"),
+        ("memory", 1023.9 * 1024**2, "1 GiB"),
+        ("seconds", 0.9994, "999 ms"),
+        ("seconds", 0.9996, "1 s"),
+    ],
+)
+def test_a_cost_is_said_in_the_unit_in_which_it_has_three_digits(name, value, said):
+    assert pareto.cost(name, value) == said
+
+
+@pytest.mark.parametrize(
     ("word", "trial"),
     [("best", 1), ("loss", 1), ("memory", 3), ("seconds", 3), ("knee", 2), ("0", 0), ("99", 99)],
 )
