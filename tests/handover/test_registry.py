@@ -58,7 +58,7 @@ def test_each_version_keeps_its_own_weights_and_a_step_back_brings_back_the_firs
 
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("hpo.chosen.Ledger", Trained)
-    store = "sqlite:///mlflow.db"
+    store = f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     found = chosen(PromoteSettings(name="tiny-1"), None)
     served = trained(found, lambda _: None)
