@@ -147,9 +147,9 @@ def test_a_search_is_submitted_seen_and_stopped(head):
     head.wait_for("two", "stopped")
     assert json.loads(head.hpo("show", "two", "--json", **store).stdout)["state"] == "interrupted"
 
-    more = head.hpo("resume", "two", f"service={head.address}", "trials=1", **head.known)
+    more = head.hpo("resume", "two", f"service={head.address}", "trials=100", **head.known)
     assert more.returncode == 0, more.stderr
-    twice = head.hpo("resume", "two", f"service={head.address}", "trials=1", **head.known)
+    twice = head.hpo("resume", "two", f"service={head.address}", "trials=100", **head.known)
     assert (twice.returncode, "under way" in twice.stderr) == (2, True)
     head.wait_for("two", "running")
     assert head.hpo("stop", "two", **head.known).returncode == 0
