@@ -6,7 +6,6 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import count
 from statistics import fmean
 from typing import Any, Final, NamedTuple, cast
@@ -234,7 +233,7 @@ class _Training:
         score = measured[self.task.objective.metric]
         if not (math.isfinite(measured["loss"]) and math.isfinite(score)):
             unsound = unsound_metric(self.task.objective, measured["loss"], score)
-            return replace(self._divergence(epoch, steps, measured["loss"]), metric=unsound)
+            return self._divergence(epoch, steps, measured["loss"], unsound)
         self.scheduler.hear(self.task.objective.cost(score))
         self.scores.append(score)
         grad_mean, grad_std = gradient_moments(self.model.parameters())
@@ -281,5 +280,5 @@ class _Training:
             self.spread, self.loss, self.optimizer, self.scheduler, self.gradient, self.clip, batches
         )
 
-    def _divergence(self, epoch: int, steps: Sequence[Step], loss: float) -> Divergence:
-        return Divergence(self.number, epoch, len(steps) - 1, loss, steps[-1].grad_norm)
+    def _divergence(self, epoch: int, steps: Sequence[Step], loss: float, metric: str = "") -> Divergence:
+        return Divergence(self.number, epoch, len(steps) - 1, loss, steps[-1].grad_norm, metric=metric)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import cast
 
 from torch import Tensor
@@ -65,7 +65,7 @@ class Record:
             return self._divergence(row, member, bad, float(steps.losses[bad, row]))
         if not (math.isfinite(loss) and math.isfinite(score)):
             unsound = unsound_metric(objective, loss, score)
-            return replace(self._divergence(row, member, len(steps.losses) - 1, loss), metric=unsound)
+            return self._divergence(row, member, len(steps.losses) - 1, loss, unsound)
         losses, norms, clipped = steps.losses[:, row], steps.norms[:, row], steps.clipped[:, row]
         mean = float(steps.mean[row])
         return Point(
@@ -84,5 +84,6 @@ class Record:
             grad_std=math.sqrt(max(0.0, float(steps.square[row]) - mean * mean)),
         )
 
-    def _divergence(self, row: int, member: Member, step: int, loss: float) -> Divergence:
-        return Divergence(member.number, self.epoch, step, loss, float(self.steps.norms[step, row]))
+    def _divergence(self, row: int, member: Member, step: int, loss: float, metric: str = "") -> Divergence:
+        norm = float(self.steps.norms[step, row])
+        return Divergence(member.number, self.epoch, step, loss, norm, metric=metric)

@@ -90,7 +90,7 @@ class Stack:
 
     @property
     def drops(self) -> bool:
-        """Whether dropout has drawn anything since chance began anew."""
+        """Whether dropout has drawn anything on a CPU since chance began anew."""
         return self._chance.drew
 
     def train(self, *, mode: bool = True) -> None:
