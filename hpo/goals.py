@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
 
-from hpo.config import Config, Value
 from hpo.errors import Problem, did_you_mean
 from hpo.recipe import BETTER, COSTS, DIRECTIONS, Objective, Recipe
-
-_FREE: Final = ("schedule", "then", "warmup", "init", "start", "body_lr")
-"""What a step takes no longer and no more memory for."""
 
 
 def listed(text: str) -> list[str]:
@@ -61,16 +56,3 @@ def _no_costs(beside: list[str]) -> Iterator[str]:
             yield f"What follows the first goal is a cost, {name or 'nothing'} is none.{known}"
         elif beside.count(name) > 1:
             yield f"{name} is named twice."
-
-
-def shape(config: Config) -> Config:
-    """Return what the costs of a configuration follow from: its words, whole numbers and switches.
-
-    A number that is no whole one counts only as there or not: a step with a learning rate of 0.1 costs what
-    one with 0.2 does.
-    """
-    return Config({name: _switch(value) for name, value in config.items() if not name.startswith(_FREE)})
-
-
-def _switch(value: Value) -> Value:
-    return bool(value) if isinstance(value, float) else value

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from types import ModuleType
 
 import torch
+from torch import nn
 
 from hpo.config import Config, Value
 from hpo.plan import Plan
@@ -98,14 +101,23 @@ def _demand_determinism(*, yes: bool) -> None:
 
 
 def foretell(job: Job, config: Config) -> Memory:
-    """Foretell a training's memory. The model is built without its numbers, unless it needs to see them.
+    """Foretell a training's memory.
 
     Raises:
         Exception: whatever the recipe raises.
     """
-    module = execute(job.source, job.path)
+    return predict(config, sketch(execute(job.source, job.path), config))
+
+
+def sketch(recipe: ModuleType, config: Config) -> nn.Module:
+    """Build a model without its numbers, unless it needs to see them.
+
+    Raises:
+        Exception: whatever the recipe raises.
+    """
+    build: Callable[[], nn.Module] = partial(recipe.model, **config.below(MODEL))
     try:
         with torch.device("meta"):
-            return predict(config, module.model(**config.below(MODEL)))
-    except (NotImplementedError, RuntimeError):
-        return predict(config, module.model(**config.below(MODEL)))
+            return build()
+    except Exception:  # noqa: BLE001 - whatever it is, if it is the recipe's own it comes again below
+        return build()

@@ -16,9 +16,8 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from hpo.agenda import Agenda
-from hpo.config import Config
 from hpo.custody import Custody
-from hpo.goals import shape
+from hpo.equals import Agreed
 from hpo.history import History, Trial
 from hpo.ledger import Ledger, Meter, Writer
 from hpo.plan import Plan
@@ -85,7 +84,7 @@ class Referee:
         for record in ledger.records(self._plan.search):
             self._history.add(record)
             self._study.restore(record)
-        self._costs = _by_shape(self._history)
+        self._costs = Agreed(self._history)
         self._meter = Meter(ledger, session, self._plan.pace)
         self._set_out()
         self._writer = Writer(ledger, self._plan.search, session)
@@ -222,7 +221,7 @@ class Referee:
         self._meter.clock.hear(paused=wish.paused)
         if self._plan.budget:
             self._meter.note()
-        asked = self._plan.trials
+        asked = self._plan.setting("trials")
         trials = asked if wish.trials is None else max(wish.trials, len(self._history.searched))
         if trials != asked:
             name = self._plan.search.name
@@ -239,14 +238,10 @@ class Referee:
             self._undecided.discard(trial.number)
             own: dict[str, Any] = {name: it for name, it in notes.items() if name != COSTS}
             if str(trial.number) in costs:
-                own[COSTS] = self._agreed(trial, costs[str(trial.number)])
+                own[COSTS] = self._costs.on(trial.proposal.config, costs[str(trial.number)])
             if self._custody.reason(trial):
                 own[AFTER] = self._custody.reason(trial)
             self._study.restore(self._record(Attempt(trial.number, worker, cohort, own)))
-
-    def _agreed(self, trial: Trial, costs: Mapping[str, float]) -> Mapping[str, float]:
-        """Return what was measured first of a trial's shape, lest noise tell equal ones apart."""
-        return self._costs.setdefault(shape(trial.proposal.config), costs)
 
     def report(self, reports: Sequence[Point | Divergence]) -> Answer:
         """Take in what a cohort's last epochs measured; return which trials go on, and which are undecided.
@@ -407,8 +402,3 @@ class Referee:
         written = self._writer.append(record)
         self._history.add(written)
         return written
-
-
-def _by_shape(history: History) -> dict[Config, Mapping[str, float]]:
-    """Return what was agreed on for each shape."""
-    return {shape(trial.proposal.config): trial.costs for trial in history.searched if trial.costs}

@@ -8,23 +8,23 @@ and by two steps as they are.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from torch import nn
+
 from hpo.cause import explain, lacks_memory
 from hpo.config import Config
-from hpo.goals import shape
-from hpo.job import Job, foretell, prepare
+from hpo.equals import Costs, Shape, shape
+from hpo.job import Job, prepare, sketch
 from hpo.pareto import cost
-from hpo.recipe import MEMORY
+from hpo.recipe import MEMORY, PARAMETERS
 from hpo.training import costs
-from hpo.training.memory import is_known, whole
+from hpo.training.memory import is_known, predict, whole
 from hpo.trial import Ending, Outcome, Proposal
 
-Costs = Mapping[str, float]
-
-_known: Final[dict[tuple[Job, Config], Costs]] = {}
+_known: Final[dict[tuple[Job, Shape], Costs]] = {}
 """What this process has measured; trials that differ only in their numbers cost the same."""
 
 
@@ -56,22 +56,24 @@ def weigh(job: Job, trials: Sequence[Proposal]) -> Weighed:
 
 
 def _weighed(job: Job, config: Config) -> Costs:
-    key = job, shape(config)
+    model = sketch(prepare(job).recipe, config)
+    size = sum(item.numel() for item in model.parameters())
+    key = job, shape(config, size)
     if key not in _known:
-        _known[key] = _measured(job, config)
+        _known[key] = {PARAMETERS: size, **_measured(job, config, model)}
     found, limit = _known[key], _limit(job)
     _refuse_above(limit, found.get(MEMORY, 0), "measured")
     return found
 
 
-def _measured(job: Job, config: Config) -> Costs:
+def _measured(job: Job, config: Config, model: nn.Module) -> Costs:
     task = prepare(job)
     if MEMORY in job.costs:
         limit = _limit(job)
         if is_known(config):
-            _refuse_above(limit, foretell(job, config).total, "for weights, gradients and optimizer alone")
+            _refuse_above(limit, predict(config, model).total, "for weights, gradients and optimizer alone")
         _refuse_above(limit, costs.foretell(task, config), "foretold from small batches")
-    return costs.measure(task, config, job.costs)
+    return costs.measure(task, config, [name for name in job.costs if name != PARAMETERS])
 
 
 def _limit(job: Job) -> float:

@@ -26,6 +26,7 @@ FLOORS = {
         "clock",
         "rungs",
         "goals",
+        "equals",
         "front",
         "past",
         "destination",

@@ -29,7 +29,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.data import DataLoader
 
 from hpo.config import Config
-from hpo.recipe import MEMORY, PARAMETERS, SECONDS
+from hpo.recipe import MEMORY, SECONDS
 from hpo.training import memory, plain
 from hpo.training.engine import Member, Task
 from hpo.training.loop import place
@@ -86,7 +86,7 @@ class Alive(TorchDispatchMode):
 
 
 def measure(task: Task, config: Config, names: Collection[str]) -> dict[str, float]:
-    """Take some steps with a configuration and return its costs of these names (`hpo.recipe.COSTS`).
+    """Take some steps with a configuration and return its costs of these names: `memory`, `seconds`.
 
     Raises:
         torch.OutOfMemoryError: the GPU has not enough of it.
@@ -95,7 +95,6 @@ def measure(task: Task, config: Config, names: Collection[str]) -> dict[str, flo
     known: dict[str, Callable[[], float]] = {
         MEMORY: lambda: peak(task, config),
         SECONDS: lambda: _seconds(_rehearse(task, config).steps),
-        PARAMETERS: lambda: sum(item.numel() for item in plain.make_model(task, config).parameters()),
     }
     return {name: known[name]() for name in names}
 

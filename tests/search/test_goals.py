@@ -12,8 +12,8 @@ from simulation import Workers, history_of, run, started, told
 from hpo import cohort, outlook, recipe, weighing
 from hpo import space as spaces
 from hpo.audit import ledger as account
+from hpo.equals import shape
 from hpo.errors import InputError
-from hpo.goals import shape
 from hpo.job import Job
 from hpo.ordering import order
 from hpo.plan import Plan
@@ -25,10 +25,35 @@ from hpo.training.words import vocabulary_of
 from hpo.trial import COSTS, WARNING, Answer, Attempt, Outcome, Proposal
 
 EPOCHS = 4
+MIDDLE = 1e-3
 WORDS = (
     *("objective=loss,memory,seconds", f"epochs={EPOCHS}", "seed=3", "confirm_seeds=2"),
     "space.batch_size={choice: [16, 64, 256]}",
 )
+
+
+WIDENED = """
+import torch
+from torch import nn
+from torch.utils.data import TensorDataset
+
+objective = "minimize loss"
+epochs = 1
+baseline = {"optimizer": "sgd", "optimizer.lr": 0.1, "batch_size": 2}
+
+
+def model(widen: float = 1.0) -> nn.Module:
+    return nn.Sequential(nn.Linear(2, int(4 * widen), bias=False), nn.Linear(int(4 * widen), 1, bias=False))
+
+
+def data() -> dict[str, TensorDataset]:
+    rows = TensorDataset(torch.ones(8, 2), torch.ones(8, 1))
+    return {"train": rows, "validation": rows}
+
+
+def loss(outputs, targets):
+    return (outputs - targets).square().mean()
+"""
 
 
 def ordered(*words):
@@ -107,9 +132,24 @@ def test_trials_of_one_shape_cost_the_same(url, trade):
     history = history_of(url, searched(url, "trials=30"))
     found = {}
     for trial in history.searched:
-        found.setdefault(shape(trial.proposal.config), set()).add(tuple(trial.costs.items()))
+        found.setdefault(shape(trial.proposal.config, size=0), set()).add(tuple(trial.costs.items()))
     assert all(len(costs) == 1 for costs in found.values())
     assert len(found) < len(history.searched)
+
+
+def test_fractions_that_make_another_model_have_costs_of_their_own(url):
+    def weigh(config):
+        rate = config["optimizer.lr"]
+        return {"memory": rate, "parameters": 1 if rate < MIDDLE else 2}
+
+    name = started(url, *WORDS, "trials=20")
+    run(url, name, Workers(2, EPOCHS, weigh=weigh))
+    found = {}
+    for trial in history_of(url, name).searched:
+        key = shape(trial.proposal.config, weigh(trial.proposal.config)["parameters"])
+        found.setdefault(key, set()).add((trial.costs["memory"], trial.costs["parameters"]))
+    assert all(len(costs) == 1 for costs in found.values())
+    assert {parameters for costs in found.values() for _, parameters in costs} == {1, 2}
 
 
 def test_nobody_beats_the_front_and_it_beats_the_rest(url, trade):
@@ -246,9 +286,9 @@ class Judge:
         self.endings |= {ending.trial: ending for ending in endings}
 
 
-def trained(values, *words):
+def trained(values, *words, recipe="mlp"):
     """Train configurations that differ from the baseline by these values; return what a referee hears."""
-    search = order(SearchSettings.from_words(["recipe=mlp", "epochs=1", *words]))
+    search = order(SearchSettings.from_words([f"recipe={recipe}", "epochs=1", *words]))
     plan = Plan.of(replace(search, settings={**search.settings, "threads": 1, "device": "cpu"}))
     trials = [Proposal(number, plan.baseline | it, "random") for number, it in enumerate(values)]
     judge = Judge()
@@ -298,8 +338,18 @@ def test_what_cannot_be_measured_is_told_and_trains(monkeypatch):
 def test_costs_are_noted_before_the_first_epoch():
     judge = trained([{}], "objective=loss,memory,parameters")
     (costs,) = (it.notes[COSTS]["0"] for it in judge.attempts if COSTS in it.notes)
-    assert list(costs) == ["memory", "parameters"]
+    assert costs.keys() == {"memory", "parameters"}
     assert costs["memory"] > 4 * 4 * costs["parameters"]
+
+
+def test_a_fraction_that_widens_the_model_is_measured_for_each_width(tmp_path):
+    recipe = tmp_path / "widened.py"
+    recipe.write_text(WIDENED, encoding="utf-8")
+    judge = trained([{"model.widen": it} for it in (0.5, 4.0)], "objective=loss,memory", recipe=recipe)
+    (costs,) = (it.notes[COSTS] for it in judge.attempts if COSTS in it.notes)
+    small, large = costs["0"], costs["1"]
+    assert (small["parameters"], large["parameters"]) == (6, 48)
+    assert small["memory"] < large["memory"]
 
 
 def test_one_goal_measures_nothing():
