@@ -6,13 +6,12 @@ from hpo.budget import CPU_HOURS, GPU_HOURS, Budget
 from hpo.errors import Problem
 from hpo.goals import listed
 from hpo.recipe import SECONDS
-from hpo.settings import AUTO, OFF, SearchSettings, SubmitSettings
+from hpo.settings import AUTO, OFF, SearchSettings
 
 
 def contradictions(settings: SearchSettings) -> list[Problem]:
     """Return what is wrong with the words of a search, each of which may be right by itself."""
     return [
-        *(unheard_there(settings) if isinstance(settings, SubmitSettings) else ()),
         *_nothing_to_shard(settings),
         *_fused_and_spread(settings),
         *_by_rule_and_by_clock(settings),
@@ -21,17 +20,6 @@ def contradictions(settings: SearchSettings) -> list[Problem]:
         *_one_goal_in_sight(settings),
         *_past_unheard(settings),
     ]
-
-
-def unheard_there(settings: SearchSettings) -> list[Problem]:
-    """Return the words that were typed and mean nothing for a search at a service."""
-    reasons = {
-        "store": "The service has a ledger of its own. Leave this out",
-        "cluster": "The service is a cluster, and trains on it. Leave this out",
-        "junit": "It would be written there, where nobody looks. Leave this out, and see: hpo status",
-    }
-    typed = [key for key in reasons if key in settings.model_fields_set]
-    return [Problem(f"{key}={getattr(settings, key)}", f"{reasons[key]}.") for key in typed]
 
 
 def _nothing_to_shard(settings: SearchSettings) -> list[Problem]:

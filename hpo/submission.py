@@ -10,11 +10,10 @@ from hpo import recipe as recipes
 from hpo import shipped
 from hpo import space as spaces
 from hpo.cluster.jobs import Job, Service
-from hpo.contradictions import unheard_there
-from hpo.errors import InputError
+from hpo.errors import InputError, Problem
 from hpo.ordering import order
 from hpo.plan import SPACE_FILE
-from hpo.settings import ResumeSettings, ServiceSettings, StopSettings, SubmitSettings
+from hpo.settings import UNHEARD_THERE, ResumeSettings, ServiceSettings, StopSettings, SubmitSettings
 from hpo.training.words import vocabulary_of
 
 _HERE = ("recipe", "space", "name", "service")
@@ -43,8 +42,7 @@ def go_on(given: ResumeSettings) -> None:
         InputError: these are wrong, words were typed that mean nothing there, it runs already, or the service
             does not take it. Whether it can go on is said there.
     """
-    if problems := unheard_there(given):
-        raise InputError(*problems)
+    _demand_heard(given)
     files = others(given)
     words = [*_words(files), *given.typed("search", "service", *files)]
     priority = given.priority if "priority" in given.model_fields_set else None
@@ -67,6 +65,13 @@ def others(given: ResumeSettings) -> dict[str, tuple[str, str]]:
     if "space" in given.model_fields_set:
         files["space"] = _space(spaces.locate(given.space))
     return files
+
+
+def _demand_heard(given: ResumeSettings | StopSettings) -> None:
+    """Refuse words that were typed and mean nothing at a service."""
+    typed = [key for key in UNHEARD_THERE if key in given.model_fields_set]
+    if typed:
+        raise InputError(*(Problem(f"{key}={getattr(given, key)}", UNHEARD_THERE[key]) for key in typed))
 
 
 def _recipe(path: str, source: str) -> tuple[str, str]:
@@ -95,7 +100,8 @@ def stop(given: StopSettings) -> str:
     """Stop a search at a service, and say whether it ran.
 
     Raises:
-        InputError: there is none of this name, or nobody answers.
+        InputError: there is none of this name, words were typed that mean nothing there, or nobody answers.
     """
+    _demand_heard(given)
     ran = Service(given.service).stop(given.name)
     return f"{given.name} {'is being stopped; what trains is saved' if ran else 'had ended already'}."

@@ -33,9 +33,9 @@ def status(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
 def stop(words: frame.Words = None) -> None:
     """Stop a search in order, as Ctrl-C does."""
     chosen = settings.StopSettings.from_words(words or ())
-    if chosen.service:
-        from hpo.submission import stop as end
-    else:
+    if chosen.here:
         from hpo.watching import stop as end
+    else:
+        from hpo.submission import stop as end
 
     typer.echo(end(chosen))

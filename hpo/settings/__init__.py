@@ -7,6 +7,7 @@ its help, and `from_words` reads what was typed. Every mistake is found before a
 from hpo.settings.base import Settings
 from hpo.settings.values import AUTO, OFF, ParallelName, PrunerName, SamplerName
 from hpo.settings.verbs import (
+    UNHEARD_THERE,
     ExportSettings,
     FetchSettings,
     NameSettings,
@@ -40,6 +41,7 @@ from hpo.settings.words import parse
 __all__ = [
     "AUTO",
     "OFF",
+    "UNHEARD_THERE",
     "CompletionSettings",
     "CompressSettings",
     "CopySettings",

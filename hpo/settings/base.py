@@ -20,7 +20,8 @@ class Settings(BaseModel):
 
     `bare` names the key that a word without `=` means (`hpo show NAME`), `groups` the fields that gather
     dotted words (`recipe.width=64`) by what stands before the first dot. `words` names the field that
-    gathers the words of a configuration (`optimizer=sgd optimizer.lr=0.1`), as they were typed.
+    gathers the words of a configuration (`optimizer=sgd optimizer.lr=0.1`), as they were typed. `unheard`
+    has the inherited keys that a verb does not take, and what is said to whoever types them.
     """
 
     model_config = ConfigDict(frozen=True, validate_default=True)
@@ -28,6 +29,7 @@ class Settings(BaseModel):
     bare: ClassVar[str] = ""
     groups: ClassVar[Mapping[str, str]] = {}
     words: ClassVar[str] = ""
+    unheard: ClassVar[Mapping[str, str]] = {}
 
     @classmethod
     def from_words(cls, words: Sequence[str]) -> Self:
@@ -64,7 +66,7 @@ class Settings(BaseModel):
     @classmethod
     def known(cls) -> list[str]:
         """The keys that this verb takes, its own before inherited ones."""
-        keys = [key for key in cls.model_fields if key not in (*cls.groups.values(), cls.words)]
+        keys = [key for key in cls.model_fields if key not in {*cls.groups.values(), cls.words, *cls.unheard}]
         own_first = sorted(keys, key=lambda key: key not in cls.__annotations__)
         return [cls.model_fields[key].alias or key for key in own_first]
 
@@ -105,6 +107,8 @@ class Settings(BaseModel):
 
 
 def _unknown(cls: type[Settings], key: str, value: str) -> Problem:
+    if key in cls.unheard:
+        return Problem(f"{key}={shown(value)}", cls.unheard[key])
     known, configured = cls.known(), cls.configured()
     names = [*known, *configured]
     listed = f" Known: {', '.join(known) or 'none'}."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Mapping
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar, Final, get_args
 
 from pydantic import Field
 
@@ -176,6 +176,14 @@ class ServiceSettings(Settings):
     )
 
 
+UNHEARD_THERE: Final = {
+    "store": "The service has a ledger of its own. Leave this out.",
+    "cluster": "The service is a cluster, and trains on it. Leave this out.",
+    "junit": "It would be written there, where nobody looks. Leave this out, and see: hpo status.",
+}
+"""What words mean nothing at a service, and why."""
+
+
 class ResumeSettings(SearchSettings):
     """The keys of `hpo resume`: a search, and what is to be otherwise than it was ordered."""
 
@@ -202,6 +210,8 @@ class ResumeSettings(SearchSettings):
 class SubmitSettings(SearchSettings, ServiceSettings):
     """The keys of `hpo submit`."""
 
+    unheard: ClassVar[Mapping[str, str]] = UNHEARD_THERE
+
 
 class StopSettings(NameSettings):
     """The keys of `hpo stop`."""
@@ -210,6 +220,11 @@ class StopSettings(NameSettings):
         default_factory=lambda: os.environ.get("HPO_SERVICE", ""),
         description="Where it was submitted (HPO_SERVICE, or on this machine)",
     )
+
+    @property
+    def here(self) -> bool:
+        """Whether the search runs on this machine: a store was typed, and no service, or there is none."""
+        return not self.service or self.model_fields_set & {"store", "service"} == {"store"}
 
 
 class ReplaySettings(NameSettings):

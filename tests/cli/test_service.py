@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from hpo import cli, shipped
-from hpo.settings import ResumeSettings, ServiceSettings
+from hpo.settings import UNHEARD_THERE, ResumeSettings, ServiceSettings
 from hpo.submission import others
 
 
@@ -79,6 +79,22 @@ def test_words_that_mean_nothing_at_a_service_are_refused_all_at_once(verb, caps
     assert "3 problems" in told
     assert all(word in told for word in words)
     assert "The service has a ledger of its own" in told
+
+
+def test_words_that_mean_nothing_at_a_service_are_not_offered(capsys):
+    assert cli.main(["submit", "--help"]) == 0
+    page = capsys.readouterr().out
+    assert "recipe=" in page
+    assert not any(f"  {key}=" in page for key in UNHEARD_THERE)
+
+
+def test_a_store_that_is_named_is_where_a_search_is_stopped(capsys, monkeypatch):
+    monkeypatch.setenv("HPO_SERVICE", "http://127.0.0.1:9")
+    store = "store=sqlite:///mine.db"
+    assert cli.main(["stop", "one", store]) == 2
+    assert "There is no search" in capsys.readouterr().err
+    assert cli.main(["stop", "one", store, "service=http://127.0.0.1:9"]) == 2
+    assert "The service has a ledger of its own" in capsys.readouterr().err
 
 
 def test_the_ledger_and_cluster_of_this_machine_do_not_keep_a_search_from_a_service(capsys, monkeypatch):
