@@ -9,8 +9,10 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
+from functools import partial
 from itertools import chain
 from operator import attrgetter
+from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import (
@@ -27,13 +29,14 @@ from sqlalchemy import (
 )
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError
+from sqlalchemy.pool import NullPool
 
 from hpo.config import Config, Value
 from hpo.errors import NO_PORT, InputError, Problem, did_you_mean, without_password
 from hpo.history import History, Search, State
 from hpo.ledger.liveness import born, lasted, standing
 from hpo.ledger.patience import patiently
-from hpo.ledger.place import refuse_unfit
+from hpo.ledger.place import may_write, open_to_read, refuse_unfit
 from hpo.ledger.revision import prepare
 from hpo.ledger.schema import (
     RECORDS,
@@ -347,13 +350,16 @@ def _wish(text: str | None) -> Wish:
 
 
 def _engine(url: str) -> Engine:
-    if make_url(url).get_backend_name() == "sqlite":
+    given = make_url(url)
+    file = Path(given.database or "").absolute()
+    if given.get_backend_name() != "sqlite":
+        patient = {name: value for name, value in _PATIENT.items() if name not in given.query}
+        engine = create_engine(url, pool_pre_ping=True, connect_args=patient)
+    elif file.is_file() and not may_write(file):
+        engine = create_engine(url, creator=partial(open_to_read, file), poolclass=NullPool)
+    else:
         engine = create_engine(url, connect_args={"timeout": _WAIT_SECONDS})
         event.listen(engine, "connect", _prepare_sqlite)
-    else:
-        given = make_url(url).query
-        patient = {name: value for name, value in _PATIENT.items() if name not in given}
-        engine = create_engine(url, pool_pre_ping=True, connect_args=patient)
     event.listen(engine, "handle_error", explain)
     return engine
 

@@ -1,9 +1,10 @@
-"""Whether a folder suits an SQLite file: said before anything is written."""
+"""Whether a folder suits an SQLite file, said before anything is written; reading where we may not write."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import Final
 
@@ -29,10 +30,29 @@ def refuse_unfit(file: Path) -> None:
         raise InputError(Problem(f"sqlite:///{file}", complaint))
 
 
+def may_write(file: Path) -> bool:
+    """Whether we may write to an SQLite file and to its folder, in which its writers keep a log."""
+    return _ours(file) and _ours(file.parent)
+
+
+def _ours(path: Path) -> bool:
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+
+
+def open_to_read(file: Path) -> sqlite3.Connection:
+    """Open an SQLite file that we may only read, such as a colleague's.
+
+    While someone writes to it there is a log, which is read with it. Where there is none, SQLite would make
+    one if it were not told that nothing changes; so ask for a connection each time.
+    """
+    log = file.with_name(f"{file.name}-wal")
+    return sqlite3.connect(f"{file.as_uri()}?mode=ro{'' if log.exists() else '&immutable=1'}", uri=True)
+
+
 def _complaint(folder: Path) -> str:
     if not folder.is_dir():
         return f"Cannot write here: there is no folder {folder}. Make it: mkdir -p {folder}"
-    if not os.access(folder, os.W_OK):
+    if not _ours(folder):
         return f"Cannot write here: {folder} is not yours to write to. Choose another store=."
     free = shutil.disk_usage(folder).free
     if free < _LEAST_BYTES:

@@ -39,11 +39,14 @@ def explain(context: ExceptionContext) -> None:
 
     Raises:
         UnreachableError: it may answer later.
-        LedgerError: its file is damaged, which no waiting mends.
+        LedgerError: its file is damaged, or may only be read, which no waiting mends.
     """
     said, file = in_one_line(context.original_exception), file_of(context.engine)
     if file and any(word in said for word in _DAMAGED):
         raise damage(file, said) from None
+    if file and "readonly" in said:
+        remedy = "Choose another store=, or search on in a copy of it."
+        raise LedgerError(f"{file} is not yours to write to, only to read. {remedy}") from None
     need = next((need for word, need in _NEEDS.items() if word in said), "")
     if file and need:
         free = shutil.disk_usage(file.parent).free
