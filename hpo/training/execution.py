@@ -5,6 +5,7 @@ from __future__ import annotations
 import linecache
 import sys
 from collections.abc import Mapping
+from io import StringIO
 from types import ModuleType
 from typing import Any, Final
 
@@ -23,7 +24,7 @@ def execute(source: str, path: str) -> ModuleType:
     """
     module = ModuleType(module_name(source, path))
     module.__file__ = path
-    linecache.cache[path] = (len(source), None, source.splitlines(keepends=True), path)
+    linecache.cache[path] = (len(source), None, [*StringIO(source)], path)
     sys.modules[module.__name__] = module
     exec(compile(source, path, "exec"), module.__dict__)  # noqa: S102 - the person asked to run it
     return module

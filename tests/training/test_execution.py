@@ -18,12 +18,18 @@ def fail():
 """
 
 
-def test_a_traceback_shows_the_recipes_own_line():
-    module = execute(SOURCE, "/nowhere/mine.py")
+@pytest.mark.parametrize(
+    "text", ["of one line", "before \x0c after", "before \u2028 after"], ids=["plain", "page", "separator"]
+)
+def test_a_traceback_shows_the_recipes_own_line(text):
+    """Whatever its texts hold: only a new line makes a new line for Python."""
+    module = execute(
+        SOURCE.replace("import annotations\n", f"import annotations  # {text}\n"), "/nowhere/mine.py"
+    )
     with pytest.raises(RuntimeError) as caught:
         module.fail()
-    text = "".join(traceback.format_exception(caught.value))
-    assert 'File "/nowhere/mine.py", line 9, in fail\n    raise RuntimeError("here")' in text
+    told = "".join(traceback.format_exception(caught.value))
+    assert 'File "/nowhere/mine.py", line 9, in fail\n    raise RuntimeError("here")' in told
 
 
 def test_dataclasses_pickle_and_inspect_work_on_it():
