@@ -25,7 +25,7 @@ from hpo.plan import OPTION, OVERRIDE, SPACE_FILE, TRIALS
 from hpo.recipe import Recipe
 from hpo.requirement import parse
 from hpo.settings import SearchSettings, TrainSettings
-from hpo.space import Space
+from hpo.space import Points, Space
 from hpo.training.checkpoint import CHECKPOINT_SUFFIX, CheckpointError, read_whole
 from hpo.training.schedule_words import THEN
 from hpo.training.values import START
@@ -212,7 +212,8 @@ def _nothing_to_search(space: Space, word: str) -> list[Problem]:
 def _inheriting(baseline: Config, space: Space, where: str, vocabulary: Vocabulary) -> Space:
     """Return the space with what the baseline says of all that the space leaves open.
 
-    A point that names an option of a branch speaks of the branch, and a schedule of what follows it.
+    A point that names an option of a branch speaks of the branch, and a schedule of what follows it. What
+    only some points name is as in the baseline in the others.
     """
     named = [name for point in space.listed for name in point]
     said = {*space.nodes, *named, *(name.partition(".")[0] for name in named)}
@@ -220,7 +221,10 @@ def _inheriting(baseline: Config, space: Space, where: str, vocabulary: Vocabula
         said.update(key for key in vocabulary.branches if position_of(key, THEN))
     left = Space.of(baseline, vocabulary.branches).nodes.items()
     inherited = {key: node for key, node in left if key not in said}
-    return spaces.read(Space({**space.nodes, **inherited}).to_yaml(), where, vocabulary)
+    alone = {name: it for name, it in baseline.items() if name.partition(".")[0] not in vocabulary.branches}
+    of_points = {name: it for name, it in alone.items() if name in named}
+    listed = {key: it.filled(of_points) for key, it in space.nodes.items() if isinstance(it, Points)}
+    return spaces.read(Space({**space.nodes, **listed, **inherited}).to_yaml(), where, vocabulary)
 
 
 def _damaged(space: Space) -> list[Problem]:

@@ -77,6 +77,7 @@ def test_a_point_speaks_of_the_branch_whose_options_it_names(tmp_path):
     )
     space = Plan.of(ordered(mine, f"space={tmp_path / 'points.yaml'}")).space
     assert space.nodes.keys() == {"points"}
+    assert [space.sample(FixedTrial(turn))["batch_size"] for turn in space.turns(None)] == [8, 16]
 
 
 def test_what_cannot_go_together_is_told_before_anything_starts():

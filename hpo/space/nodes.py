@@ -163,6 +163,10 @@ class Points:
         """Return the number, if there is one and something to choose from."""
         return (number,) if self.searched and number is not None else ()
 
+    def filled(self, values: Mapping[str, Value]) -> Points:
+        """Return them with these values where they say nothing."""
+        return Points(tuple(Config(values) | it for it in self.configs))
+
     def number(self, config: Config) -> int | None:
         """Return the number of the first one that a configuration agrees with."""
         return next((at for at, it in enumerate(self.configs) if it.items() <= config.items()), None)
