@@ -143,15 +143,17 @@ def _refuse_what_is_over(ledger: Ledger, search: Search, now: Search) -> None:
     reopened = plan.terms != Plan.of(search).terms and not spending.ended
     if search.state is State.FINISHED and not (reopened or Rounds(plan, history, spending).next):
         more = f"With more trials it goes on: hpo resume {name} trials={2 * len(history.searched)}"
+        if plan.trials == plan.configurations:
+            more = outlook.all_tried(plan)
         raise InputError(Problem(name, f"This search is finished. Look at it: hpo show {name}. {more}"))
 
 
 def _refuse_less_than_was_done(plan: Plan, history: History) -> None:
     """Refuse fewer trials than have begun, and fewer trainings than are used up."""
-    begun, budget = len(history.searched), plan.budget
-    if begun > (plan.trials or begun):
+    begun, asked, budget = len(history.searched), plan.setting("trials"), plan.budget
+    if begun > (asked or begun):
         message = f"{begun} trials have begun. With trials={begun} no more of them do."
-        raise InputError(Problem(f"trials={plan.trials}", message))
+        raise InputError(Problem(f"trials={asked}", message))
     paid = math.inf if budget is None or budget.timed else budget.limit(plan.epochs)
     if history.epochs > paid:
         message = f"This pays for {paid:.0f} epochs, and {history.epochs} are trained. Give a larger budget."

@@ -13,7 +13,17 @@ from hpo.trial import Forecast
 
 
 def beginning(plan: Plan) -> list[str]:
-    """Say in one line what a search begins from; nothing where it begins anew."""
+    """Say what a search begins from, and that there is no more to try; nothing where neither is so."""
+    return [*_few(plan), *_source(plan)]
+
+
+def _few(plan: Plan) -> list[str]:
+    if plan.configurations is None or plan.trials != plan.configurations:
+        return []
+    return [f"There are {plan.configurations} configurations, with the baseline; each is tried once"]
+
+
+def _source(plan: Plan) -> list[str]:
     past = plan.past
     if not past:
         return []
@@ -98,7 +108,9 @@ def now(plan: Plan, history: History) -> list[str]:
 
 def ended(plan: Plan, history: History) -> str:
     """Say why the search ended before all trials were tried that might have been; nothing if it did not."""
-    planned = history.forecast
+    planned, asked = history.forecast, plan.setting("trials")
+    if plan.configurations and len(history.searched) == plan.configurations != asked:
+        return all_tried(plan)
     if planned is None or planned.over not in (GAIN, MONEY):
         return ""
     count = len(history.searched)
@@ -110,6 +122,11 @@ def ended(plan: Plan, history: History) -> str:
         f"stopped after {count} of about {max(before, count)} trials: more are expected to better "
         f"{history.objective.metric}{_at_equal_costs(plan)} by {gain}, and it moves by {noise} anyway"
     )
+
+
+def all_tried(plan: Plan) -> str:
+    """Say that nothing is left to try."""
+    return f"all {plan.configurations} configurations of the space were tried"
 
 
 def _listed(words: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any, Final
 
 from hpo import recipe as recipes
@@ -15,7 +16,7 @@ from hpo.past import Past
 from hpo.recipe import MEMORY, Recipe
 from hpo.rungs import Rungs, rungs
 from hpo.settings import SearchSettings
-from hpo.space import Space
+from hpo.space import Given, Space
 from hpo.training.words import vocabulary_of
 from hpo.trial import Proposal
 from hpo.vocabulary import Vocabulary
@@ -82,14 +83,38 @@ class Plan:
 
         A sampler that learns needs to see results before it proposes again.
         """
-        rounds = 1 if self.setting("sampler") in ("random", "qmc") else _ROUNDS
+        rounds = _ROUNDS if self.learns else 1
         return max(1, self._about // (rounds * self.at_work))
 
     @property
+    def learns(self) -> bool:
+        """Whether what trials come to decides what is proposed after them."""
+        return self.setting("sampler") not in ("random", "qmc")
+
+    @property
     def trials(self) -> int | None:
-        """How many configurations are tried at most; None: as many as the budget pays for."""
-        asked = self.setting("trials")
-        return int(asked) if asked else None if self.setting("budget") else TRIALS
+        """How many configurations are tried at most: so many as are asked for, if there are.
+
+        None: as many as the budget pays for.
+        """
+        asked = self.setting("trials") or (None if self.setting("budget") else TRIALS)
+        return min((int(it) for it in (asked, self.configurations) if it), default=None)
+
+    @cached_property
+    def configurations(self) -> int | None:
+        """How many there are to try, the baseline among them, where they are few and none is tried again."""
+        every = self.space.every if self.setting("sampler") == "blend" else []
+        return len(every) + (self.repeat is None) if every else None
+
+    @cached_property
+    def repeat(self) -> Mapping[str, Value] | None:
+        """The draw that would give the baseline once more, if there is one."""
+        located = self.space.locate(self.baseline)
+        try:
+            config = self.space.sample(Given(located))
+        except KeyError:  # the space has it only in part
+            return None
+        return located if self.vocabulary.defaults(config) == self.baseline else None
 
     @property
     def _about(self) -> int:

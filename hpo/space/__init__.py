@@ -6,7 +6,7 @@ lists configurations that are to be tried.
 """
 
 from hpo.space.nodes import KEPT, Choice, Fixed, Leaf, Node, OneOf, Points
-from hpo.space.ranges import SPREAD, TRUST, Int, Log, Magnitudes, OneMinusLog, Range, Suggest, Uniform
+from hpo.space.ranges import SPREAD, TRUST, Given, Int, Log, Magnitudes, OneMinusLog, Range, Suggest, Uniform
 from hpo.space.reading import find, locate, names, read
 from hpo.space.space import Parameter, Space
 
@@ -16,6 +16,7 @@ __all__ = [
     "TRUST",
     "Choice",
     "Fixed",
+    "Given",
     "Int",
     "Leaf",
     "Log",

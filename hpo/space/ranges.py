@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
-from typing import ClassVar, Final, Protocol, final
+from typing import Any, ClassVar, Final, Protocol, final
 
 from hpo.config import Value
 
@@ -30,6 +30,29 @@ class Suggest(Protocol):
 
     def suggest_categorical(self, name: str, choices: Sequence[Value]) -> Value:
         """Propose one of the choices."""
+
+
+class Given:
+    """Proposes what it was given, of everything that is asked for."""
+
+    def __init__(self, params: Mapping[str, Any]) -> None:
+        self._params = params
+
+    def suggest_float(self, name: str, _low: float, _high: float, *, log: bool = False) -> float:  # noqa: ARG002
+        """Return the number of this name."""
+        value: float = self._take(name)
+        return value
+
+    def suggest_int(self, name: str, _low: int, _high: int) -> int:
+        """Return the whole number of this name."""
+        return int(self._take(name))
+
+    def suggest_categorical(self, name: str, _choices: Any) -> Any:
+        """Return the choice of this name."""
+        return self._take(name)
+
+    def _take(self, name: str) -> Any:
+        return self._params[name]
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,12 +8,15 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
-from typing import Any, cast, final
+from typing import Any, Final, cast, final
 
 from hpo.config import Config, Value
 from hpo.space.nodes import POINTS, Fixed, Node, OneOf, Points, values
 from hpo.space.ranges import TRUST, OneMinusLog, Suggest
 from hpo.space.writing import write
+
+FEW: Final = 2000
+"""So many draws are told apart one by one."""
 
 
 @final
@@ -142,9 +145,10 @@ class Space:
         """Return parameters that are known in part; the others are drawn from the prior."""
         return self._drawn(lambda it: params[it.name] if it.name in params else it.node.draw(rng))
 
-    def every(self, most: int) -> list[dict[str, Value]]:
-        """Return each draw that there can be, in one order; nothing where there are more than so many."""
-        if self._size > most:
+    @cached_property
+    def every(self) -> list[dict[str, Value]]:
+        """Each draw that there can be, in one order; nothing where they are more than a few (`FEW`)."""
+        if self._size > FEW:
             return []
         return [
             {name: value for part in parts for name, value in part.items()}
@@ -187,11 +191,12 @@ class Space:
         points = self.nodes.get(POINTS)
         return [Config(self.fixed | dict(it)) for it in points.configs] if isinstance(points, Points) else []
 
-    def turn(self, number: int) -> dict[str, Value]:
-        """Return what the sampler is to propose in trial `number`, counted from 1: each listed point once."""
+    def turns(self, tried: Mapping[str, Value] | None) -> list[dict[str, Value]]:
+        """Return what is to be proposed first, trial by trial: each listed point but one that was tried."""
         node = self.nodes.get(POINTS)
-        listed = isinstance(node, Points) and node.searched and number <= len(node.configs)
-        return {POINTS: number - 1} if listed else {}
+        numbers = node.options if isinstance(node, Points) and node.searched else ()
+        turns: list[dict[str, Value]] = [{POINTS: number} for number in numbers]
+        return [turn for turn in turns if turn != tried]
 
     def to_yaml(self) -> str:
         """Return the space as YAML; reading it gives an equal space."""

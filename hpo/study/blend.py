@@ -30,13 +30,13 @@ import math
 import random
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from functools import cached_property
 from typing import Any, Final
 
 from hpo.front import Levels
 from hpo.space import Space
 from hpo.study.parzen import Parzen
 
+BASELINE: Final = "baseline"
 PRIOR: Final = "prior"
 CHANCE: Final = "random"
 NEAR: Final = "near"
@@ -57,19 +57,24 @@ _UNLIKE: Final = 100  # of all others at most are what is not
 _CANDIDATES: Final = 12  # of which the model takes one
 _ENOUGH: Final = 5  # trials that must have ended before there is anything to be near of
 _TRIES: Final = 20  # to find a proposal that was not made before
-_FEW: Final = 2000  # draws that there can be in all: of so many it is known which were not made
 
 
 class Blend:
     """Proposes parameters for trials, and learns how they ended.
 
-    `past` holds what it begins from, best first, as parameters of the space, all or some of them.
+    `past` holds what it begins from, best first, as parameters of the space, all or some of them; `repeat`
+    are those that would give the baseline once more, if there are any.
     """
 
-    def __init__(self, space: Space, past: Sequence[Mapping[str, Any]] = ()) -> None:
+    def __init__(
+        self,
+        space: Space,
+        past: Sequence[Mapping[str, Any]] = (),
+        repeat: Mapping[str, Any] | None = None,
+    ) -> None:
         self._space, self._past, self._parzen = space, past, Parzen(space)
         self._proposed: dict[int, tuple[str, Mapping[str, Any]]] = {}
-        self._known: set[tuple[tuple[str, Any], ...]] = set()
+        self._known = set() if repeat is None else {_key(repeat)}
         self._ranking: list[tuple[int, float, int]] = []  # epochs (negative), cost and number, best first
         self._levels: dict[int, Levels] = defaultdict(Levels)  # where there are more goals, by epochs
         self._asked: Counter[str] = Counter()  # of those that have ended
@@ -94,17 +99,14 @@ class Blend:
 
     def _left(self, dice: random.Random) -> tuple[str, dict[str, Any]] | None:
         """Return a draw that was not proposed yet, where there are few in all; None, if there is none."""
-        left = [params for params in self._all if _key(params) not in self._known]
+        left = [params for params in self._space.every if _key(params) not in self._known]
         return (CHANCE, dict(dice.choice(left))) if left else None
-
-    @cached_property
-    def _all(self) -> list[dict[str, Any]]:
-        return self._space.every(_FEW)
 
     def proposed(self, number: int, source: str, params: Mapping[str, Any]) -> None:
         """Take in what a trial was proposed with, by whomever."""
         self._proposed[number] = source, params
-        self._known.add(_key(params))
+        if source != BASELINE:  # of which the space may have no more than a part
+            self._known.add(_key(params))
         self._parzen.proposed(number, params)
 
     def ended(self, number: int, epochs: int, cost: float, beside: tuple[float, ...] = ()) -> None:

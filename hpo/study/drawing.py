@@ -8,6 +8,8 @@ from typing import Any
 import optuna
 from optuna.distributions import BaseDistribution
 
+from hpo.space import Given
+
 
 class Known:
     """Passes on what is known and does not draw what is not, so that nothing false is learned."""
@@ -28,8 +30,8 @@ class Known:
         return self._trial.suggest_categorical(name, choices) if name in self._known else choices[0]
 
 
-class Drawn:
-    """Hands out what was drawn, of everything that is asked for, and notes it as a trial of Optuna's would.
+class Drawn(Given):
+    """Hands out what was drawn, and notes it as a trial of Optuna's would.
 
     Args:
         drawn: values by the names of parameters.
@@ -37,25 +39,13 @@ class Drawn:
     """
 
     def __init__(self, drawn: Mapping[str, Any], kinds: Mapping[str, BaseDistribution]) -> None:
-        self._drawn, self._kinds = drawn, kinds
+        super().__init__(drawn)
+        self._kinds = kinds
         self.params: dict[str, Any] = {}
         self.distributions: dict[str, BaseDistribution] = {}
 
-    def suggest_float(self, name: str, _low: float, _high: float, *, log: bool = False) -> float:  # noqa: ARG002
-        """Return what was drawn."""
-        value: float = self._take(name)
-        return value
-
-    def suggest_int(self, name: str, _low: int, _high: int) -> int:
-        """Return what was drawn."""
-        return int(self._take(name))
-
-    def suggest_categorical(self, name: str, _choices: Any) -> Any:
-        """Return what was drawn."""
-        return self._take(name)
-
     def _take(self, name: str) -> Any:
-        value, kind = self._drawn[name], self._kinds[name]
+        value, kind = super()._take(name), self._kinds[name]
         self.params[name] = kind.to_external_repr(kind.to_internal_repr(value))
         self.distributions[name] = kind
         return value

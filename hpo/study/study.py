@@ -33,7 +33,7 @@ from optuna.trial import TrialState, create_trial
 
 from hpo.config import Config
 from hpo.plan import Plan
-from hpo.study.blend import PRIOR, Blend
+from hpo.study.blend import BASELINE, PRIOR, Blend
 from hpo.study.branching import groups, kinds
 from hpo.study.drawing import Drawn, Known, Quantiles
 from hpo.study.ladder import Ladder
@@ -46,7 +46,6 @@ from hpo.trial import COSTS, UNDECIDED, Attempt, Ending, Judgment, Outcome, Poin
 optuna.logging.disable_default_handler()
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-BASELINE: Final = "baseline"
 BLEND: Final = "blend"
 
 # Trials that a model-based sampler needs before it says more than the expert's prior.
@@ -72,10 +71,11 @@ class Study:
 
     def __init__(self, plan: Plan) -> None:
         self._plan, self._space, self._objective = plan, plan.space, plan.search.objective
+        self._turns = plan.space.turns(plan.repeat)
         self._sampler: str = plan.setting("sampler")
         self._seed: int = plan.setting("seed")
         self._lag, self._patient = plan.search.lag, plan.patient
-        self._blend, self._groups = Blend(plan.space, plan.past.found), groups(plan.space)
+        self._blend, self._groups = Blend(plan.space, plan.past.found, plan.repeat), groups(plan.space)
         self._kinds = kinds(plan.space.parameters)
         self._spelled = {name: distribution_to_json(it) for name, it in self._kinds.items()}
         self._storage, self._rivals = Memory(), Rivals()
@@ -117,7 +117,7 @@ class Study:
     def _propose_next(self, number: int) -> Proposal:
         seed = derived_seed(self._seed, number)
         origin, chosen = self._chosen(number, seed)
-        chosen |= self._space.turn(number)
+        chosen |= dict(*self._turns[number - 1 : number])
         if origin in MODELS:
             config = self._asked(lambda: MODELS[origin](seed, self._groups, self._storage), chosen)
         elif self._sampler == "random":

@@ -6,6 +6,7 @@ import platform
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Group, RenderableType
@@ -60,7 +61,7 @@ class Picture:
     def _trials(self, search: Search, history: History) -> int:
         """Return how many trials there will be, as far as anybody knows."""
         planned = history.forecast.trials if history.forecast and self._plan.frugal else None
-        return planned or int(str(search.settings["trials"] or len(history.searched) or 1))
+        return planned or replace(self._plan, search=search).trials or len(history.searched) or 1
 
     def _bar(self, trials: int, history: History) -> RenderableType:
         row = Table.grid(padding=(0, 1), expand=True)

@@ -119,9 +119,15 @@ def test_nothing_is_proposed_twice_while_there_is_something_new(space, count, se
 
 
 def test_nor_is_the_best_of_an_earlier_search_that_is_the_baseline():
-    blend = Blend(read(FREE, "space", VOCABULARY), past=[{LR: 0.1}])
+    blend = Blend(read(FREE, "space", VOCABULARY), past=[{LR: 0.1}], repeat={LR: 0.1})
     blend.proposed(0, "baseline", {LR: 0.1})
     assert blend.propose(1)[1] != {LR: 0.1}
+
+
+def test_what_the_baseline_has_in_common_with_a_draw_does_not_stand_for_it():
+    blend = Blend(read(FREE, "space", VOCABULARY), past=[{LR: 0.1}])
+    blend.proposed(0, "baseline", {LR: 0.1})
+    assert blend.propose(1)[1] == {LR: 0.1}
 
 
 def test_what_is_left_follows_from_what_was_proposed_alone():

@@ -130,8 +130,8 @@ def test_a_list_is_of_points_that_are_tried_as_they_are(space):
     found = space(POINTS, {"dropout": 0.2}, optimizer="nadam")
     vocabulary = VOCABULARY.with_options({"model": {"dropout": 0.2}})
     assert read(found.to_yaml(), "kept", vocabulary) == found
-    configs = [found.sample(optuna.trial.FixedTrial(found.turn(number))) for number in (1, 2)]
-    assert found.turn(3) == {}
+    configs = [found.sample(optuna.trial.FixedTrial(turn)) for turn in found.turns(None)]
+    assert len(configs) == 2
     assert dict(configs[0]) == {
         "optimizer": "nadam",
         "schedule": "cosine",

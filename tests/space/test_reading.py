@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from hpo.config import Config
 from hpo.errors import InputError
 from hpo.space import Choice, Fixed, Int, Log, OneMinusLog, OneOf, Space, Uniform, find, names, read
 
@@ -438,7 +439,12 @@ def test_points_are_taken_whole_beside_what_is_searched():
         "clip_norm": None,
     }
     assert space.locate(config) == {"points": 1, "clip_norm": None}
-    assert [space.turn(number) for number in (1, 2, 3)] == [{"points": 0}, {"points": 1}, {}]
+    assert space.turns(None) == [{"points": 0}, {"points": 1}]
+
+
+def test_a_point_that_is_the_baseline_is_not_proposed_again():
+    space = read("points: [{optimizer.lr: 0.1}, {optimizer.lr: 0.2}]", "my.yaml", VOCABULARY)
+    assert space.turns(space.locate(Config({"optimizer.lr": 0.2}))) == [{"points": 0}]
 
 
 class Draws:
