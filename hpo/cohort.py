@@ -297,7 +297,7 @@ def _measured(job: Job) -> Choice:
     memory = available(job.device)
     budget = memory and memory * _MEMORY_SHARE / job.workers
     try:
-        return probe.choose(prepare(job), job.baseline, job.most, budget)
+        return probe.choose(prepare(job), job.baseline, job.most, budget, learns=job.learns)
     except Exception as error:  # noqa: BLE001 - the baseline may fail where other trials do not
         return Choice(
             1, 2, f"1 at a time: the baseline could not be measured ({type(error).__name__}: {error})"

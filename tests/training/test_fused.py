@@ -467,6 +467,13 @@ class TestChoice:
         choice = probe.choose(task, baseline, most=most)
         assert (choice.size, choice.least) == (chosen, least)
 
+    def test_who_does_not_learn_takes_what_is_fastest(self, monkeypatch):
+        seconds = {1: 1.0, 2: 1.6, 4: 3.0, 8: 5.6, 16: 11.2}
+        monkeypatch.setattr(probe, "_seconds", lambda _train, _task, _config, size: seconds[size])
+        task, baseline = small("mlp", batches=4, batch=32)
+        assert probe.choose(task, baseline, most=16).size == 2
+        assert probe.choose(task, baseline, most=16, learns=False).size == 8
+
     def test_a_slow_first_stack_does_not_end_it(self, monkeypatch):
         """It also pays for what torch does only once, the more so on a busy machine."""
 

@@ -1,8 +1,8 @@
 """How many trials to train at once: measured, as long as that pays, with the recipe's own baseline.
 
-What is slower is never chosen, nor what is hardly faster, since proposals that are made together are made
-without each other's results. How many fit into memory is foretold from what one of them keeps for its
-way back, before any of it is used.
+What is slower is never chosen, nor what is hardly faster; more must be gained where a search learns, since
+proposals that are made together are made without each other's results. How many fit into memory is
+foretold from what one of them keeps for its way back, before any of it is used.
 """
 
 from __future__ import annotations
@@ -37,19 +37,22 @@ _EPOCHS: Final = 10
 _GAIN: Final = 1.05
 """So many times faster a stack must be than one by one to be used at all."""
 _DOUBLED: Final = 1.15
-"""So many times faster twice as many at once must be, since they cannot learn from each other."""
+"""So many times faster twice as many at once must be where they cannot learn from each other, but should."""
 _PROGRESS: Final = 0.95
 """More at once will not do, if two sizes took no less than this part of the time that fewer took."""
 
 
-def choose(task: Task, config: Config, most: int, budget: float | None = None) -> Choice:
-    """Time plain training and stacks of growing size, and choose what is worth most to a search that learns.
+def choose(
+    task: Task, config: Config, most: int, budget: float | None = None, *, learns: bool = True
+) -> Choice:
+    """Time plain training and stacks of growing size, and choose what is worth most to a search.
 
     Args:
         task: the recipe and its data.
         config: a complete configuration, such as the baseline.
         most: how many trials there are to share.
         budget: bytes that may be used; None for no limit.
+        learns: whether it proposes by what earlier trials came to.
     """
     small = replace(task, splits=_few(task, config), epochs=1_000_000)
     alone = _seconds(plain.train, small, config, 1)
@@ -57,7 +60,7 @@ def choose(task: Task, config: Config, most: int, budget: float | None = None) -
     most, because = _within(small, config, most, budget)
     times = _stacks(small, config, most, patience)
     alone = min(alone, _seconds(plain.train, small, config, 1))  # no gain from a busy moment at first
-    return _choice({1: alone, **times}, because)
+    return _choice({1: alone, **times}, because, _DOUBLED if learns else _GAIN)
 
 
 def _stacks(task: Task, config: Config, most: int, patience: float) -> dict[int, float]:
@@ -87,10 +90,10 @@ def _patience(task: Task, small: Task, most: int, seconds: float) -> float:
     return min(max(_SECONDS, _SHARE * most * task.epochs * seconds * whole / part), _MOST_SECONDS)
 
 
-def _choice(times: dict[int, float], because: str) -> Choice:
+def _choice(times: dict[int, float], because: str, doubled: float = _DOUBLED) -> Choice:
     gains = {size: times[1] / seconds for size, seconds in times.items() if size > 1}
     tried = ", ".join(f"{size}: {gain:.1f}x" for size, gain in gains.items()) or "none"
-    best = max((1, *gains), key=lambda size: gains.get(size, 1.0) / _DOUBLED ** math.log2(size))
+    best = max((1, *gains), key=lambda size: gains.get(size, 1.0) / doubled ** math.log2(size))
     if best == 1:
         return Choice(1, 2, f"1 at a time: several at once are not enough faster ({tried}){because}")
     least = min(size for size, gain in gains.items() if gain >= _GAIN)
