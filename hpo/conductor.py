@@ -142,10 +142,11 @@ def _refuse_what_is_over(ledger: Ledger, search: Search, now: Search) -> None:
     spending = Spending(plan, history, Clock(before + (own or 0.0), pace=0))
     reopened = plan.terms != Plan.of(search).terms and not spending.ended
     if search.state is State.FINISHED and not (reopened or Rounds(plan, history, spending).next):
-        more = f"With more trials it goes on: hpo resume {name} trials={2 * len(history.searched)}"
+        look = f"Look at it: hpo show {name}"
         if plan.trials == plan.configurations:
-            more = outlook.all_tried(plan)
-        raise InputError(Problem(name, f"This search is finished. Look at it: hpo show {name}. {more}"))
+            raise InputError(Problem(name, f"This search is finished: {outlook.all_tried(plan)}. {look}"))
+        more = f"With more trials it goes on: hpo resume {name} trials={2 * len(history.searched)}"
+        raise InputError(Problem(name, f"This search is finished. {look}. {more}"))
 
 
 def _refuse_less_than_was_done(plan: Plan, history: History) -> None:

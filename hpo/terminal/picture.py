@@ -6,7 +6,6 @@ import platform
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from rich.console import Group, RenderableType
@@ -61,7 +60,8 @@ class Picture:
     def _trials(self, search: Search, history: History) -> int:
         """Return how many trials there will be, as far as anybody knows."""
         planned = history.forecast.trials if history.forecast and self._plan.frugal else None
-        return planned or replace(self._plan, search=search).trials or len(history.searched) or 1
+        most = [int(str(it)) for it in (search.settings["trials"], self._plan.configurations) if it]
+        return planned or min(most, default=len(history.searched) or 1)
 
     def _bar(self, trials: int, history: History) -> RenderableType:
         row = Table.grid(padding=(0, 1), expand=True)

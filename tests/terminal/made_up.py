@@ -59,6 +59,7 @@ def plan(state: State = State.RUNNING, seeds: int = 0) -> SimpleNamespace:
         fresh_seeds=range(1, seeds + 1),
         confirmations=4 * seeds,
         trials=64,
+        configurations=None,
         budget=None,
         frugal=False,
         past=Past(),
