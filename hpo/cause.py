@@ -21,12 +21,17 @@ def explain(error: BaseException, recipe: str) -> Cause:
     last = next((frame for frame in reversed(frames) if frame.filename == recipe), frames[-1])
     where = f"{last.filename}:{last.lineno}"
     text = "".join(traceback.format_exception(error))
-    return f"{_said(error)} ({where})", None, {"traceback": text[-_LONGEST:]}
+    return _plain(f"{_said(error)} ({where})"), None, {"traceback": _plain(text[-_LONGEST:])}
 
 
 def _said(error: BaseException) -> str:
     said = f"{type(error).__name__}: {error}"
     return f"out of memory: {said.partition(chr(10))[0]}" if lacks_memory(error) else said
+
+
+def _plain(text: str) -> str:
+    """Write out what a database refuses: NUL, and what is no UTF-8 in the name of a file."""
+    return text.replace("\0", r"\x00").encode("utf-8", "backslashreplace").decode()
 
 
 def lacks_memory(error: BaseException) -> bool:

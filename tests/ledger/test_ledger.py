@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
+from hpo.cause import explain
 from hpo.config import Config
 from hpo.errors import HpoError, InputError
 from hpo.history import Search, State
@@ -211,6 +212,18 @@ def test_what_can_happen_once_cannot_be_written_twice(ledger, search, record):
     writer.append(record)
     with pytest.raises(IntegrityError):
         writer.flush()
+
+
+def test_the_error_of_a_trial_is_kept_whatever_is_in_its_text(ledger, search):
+    with pytest.raises(FileNotFoundError) as caught:
+        raise FileNotFoundError("no caf\udce9.csv, its header is \0 and ü")
+    cause = explain(caught.value, "recipe.py")
+    writer = writer_of(ledger, search)
+    ending = writer.append(Ending(0, Outcome.FAILED, *cause))
+    writer.flush()
+    assert ledger.records(search) == [ending]
+    assert ending.reason.startswith(r"FileNotFoundError: no caf\udce9.csv, its header is \x00 and ü (")
+    assert r"caf\udce9.csv" in ending.notes["traceback"]
 
 
 def test_nan_survives(ledger, search):
