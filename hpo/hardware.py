@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+
+import psutil
 
 from hpo.errors import InputError, Problem
 
@@ -101,3 +104,12 @@ def gpus_here() -> int:
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     present = len(list(Path("/dev").glob("nvidia[0-9]*")))
     return present if visible is None else min(present, len([it for it in visible.split(",") if it.strip()]))
+
+
+def interface_to(host: str) -> str:
+    """Return the name of the network interface through which this machine reaches an address."""
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_DGRAM) as way:
+        way.connect((host, 1))  # sends nothing, only chooses
+        own = way.getsockname()[0]
+    known = psutil.net_if_addrs().items()
+    return next(name for name, addresses in known if own in {it.address for it in addresses})

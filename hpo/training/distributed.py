@@ -27,6 +27,7 @@ from torch import distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.nn.parallel import DistributedDataParallel
 
+from hpo.hardware import interface_to
 from hpo.training.calls import Call
 from hpo.training.gradients import Batch, Forward, Loss, Wrapped, weighted
 from hpo.training.joint_norm import counting, join_norms
@@ -199,8 +200,7 @@ class Meeting:
             torch.distributed.DistError: not all have come in time.
         """
         patience = timedelta(seconds=self.patience)
-        if self.host.startswith("127."):
-            _stay_on_loopback()
+        _talk_through(interface_to(self.host))
         store = store or dist.TCPStore(self.host, self.port, timeout=patience)  # type: ignore[attr-defined]
         dist.init_process_group(
             "nccl" if device.startswith("cuda") else "gloo",
@@ -226,7 +226,10 @@ def meet(host: str, size: int, patience: float = PATIENCE_SECONDS) -> tuple[Stor
     return store, Meeting(host, port, size, patience)
 
 
-def _stay_on_loopback() -> None:
-    """Let gloo and nccl talk there, too; else they take the address of this machine's name."""
-    name = next(name for _, name in socket.if_nameindex() if name.startswith("lo"))
-    os.environ.update(GLOO_SOCKET_IFNAME=name, NCCL_SOCKET_IFNAME=name)
+def _talk_through(interface: str) -> None:
+    """Let gloo and nccl talk there; else they take the address of this machine's name, often a loopback one.
+
+    Who has chosen another interface for them has it.
+    """
+    for library in ("GLOO", "NCCL"):
+        os.environ.setdefault(f"{library}_SOCKET_IFNAME", interface)

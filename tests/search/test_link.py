@@ -97,19 +97,24 @@ class Hosts:
 
 
 @pytest.fixture
-def hosts():
+def linked():
     made = Hosts()
     try:
         try:
             made.lay()
         except (OSError, subprocess.CalledProcessError) as error:
             pytest.skip(f"no network namespaces here: {getattr(error, 'stderr', '') or error}")
-        made.start(0, HEAD, "--head", "--port=6379", "--include-dashboard=false")
-        time.sleep(5)
-        made.start(1, OTHER, f"--address={HEAD}:6379")
         yield made
     finally:
         made.end()
+
+
+@pytest.fixture
+def hosts(linked):
+    linked.start(0, HEAD, "--head", "--port=6379", "--include-dashboard=false")
+    time.sleep(5)
+    linked.start(1, OTHER, f"--address={HEAD}:6379")
+    return linked
 
 
 @pytest.fixture
@@ -181,3 +186,30 @@ def test_a_link_that_is_cut_for_a_moment_costs_nothing(hosts, search, folder, le
     hosts.mend()
     trials = end(process, folder, ledger)
     assert [len(trial.attempts) for trial in trials[:2]] == [1, 1]
+
+
+MEMBER = """
+import sys
+import torch
+from hpo.training.distributed import Meeting, meet
+
+rank, host = int(sys.argv[1]), sys.argv[2]
+store, meeting = meet(host, 2, patience=20.0) if rank == 0 else (None, None)
+if meeting:
+    print(meeting.port, flush=True)
+meeting = meeting or Meeting(host, int(input()), 2, patience=20.0)
+with meeting.joined(rank, "ddp", "cpu", store) as team:
+    print(team.total(torch.ones(1)).item())
+"""
+
+
+def test_a_team_of_two_hosts_whose_names_are_loopback_s_finds_together(linked):
+    """As Debian and Ubuntu have it in /etc/hosts; each host has a loopback of its own."""
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    first, second = (
+        subprocess.Popen(linked.inside(rank, sys.executable, "-c", MEMBER, str(rank), HEAD), **pipes)
+        for rank in (0, 1)
+    )
+    second.stdin.write(first.stdout.readline())
+    second.stdin.flush()
+    assert [member.communicate(timeout=200)[0].split() for member in (first, second)] == [["2.0"], ["2.0"]]

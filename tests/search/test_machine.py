@@ -1,9 +1,12 @@
 """What a machine takes: so many trials at once, each with its share; what does not fit is refused at once."""
 
+import socket
+
+import psutil
 import pytest
 
 from hpo.errors import InputError
-from hpo.hardware import Hardware, Share, share_out
+from hpo.hardware import Hardware, Share, interface_to, share_out
 from hpo.ordering import order
 from hpo.settings import SearchSettings
 
@@ -42,6 +45,14 @@ def test_what_does_not_fit_is_refused(gpus, asked, where, message):
     (problem,) = caught.value.problems
     assert problem.where == where
     assert problem.message.startswith(message)
+
+
+def test_an_address_of_this_machine_is_reached_through_the_interface_that_has_it():
+    up = {name for name, state in psutil.net_if_stats().items() if state.isup}
+    for name in up:
+        for own in psutil.net_if_addrs().get(name, ()):
+            if own.family == socket.AF_INET:
+                assert interface_to(own.address) == name
 
 
 def complaint(*words):
