@@ -26,7 +26,10 @@ FREE: Final = (
 """Settings that may change from session to session: how long and on how much, not what is searched."""
 _DECISIVE: Final = ("hpo", "python", "torch", "optuna")
 """What proposals and curves come from; of Python, the minor version."""
-_TOLD_OTHERWISE: Final = ("space", SPACE_FILE, "lag", "threads", "at_work", "held", PAST, FORKED_FROM, *FREE)
+_TOLD_OTHERWISE: Final = (
+    *("space", SPACE_FILE, "lag", "threads", "at_work", "beside", "held", PAST, FORKED_FROM),
+    *FREE,
+)
 _LINES: Final = 60
 
 

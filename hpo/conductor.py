@@ -207,12 +207,13 @@ def _decided(search: Search) -> dict[str, Value]:
     problems = of_other_devices(str(search.settings.get("budget") or ""), on_gpus=bool(share.gpus))
     if problems:
         raise InputError(*problems)
-    threads = max(1, _hardware(search).cpus // (workers * share.processes))
+    beside, threads = hardware.company(_hardware(search), workers, share)
     held = workers * share.processes * (share.gpus or threads)
     # A shorter lag leaves workers idle while they wait for the slowest; a longer one prunes later.
     lag = {"lag": 2 * workers if workers > 1 else 1} if search.settings["deterministic"] else {}
     device = "cuda" if share.gpus else "cpu"
-    return {"threads": threads, "device": device, "at_work": workers, "held": held, **lag}
+    crew = {"at_work": workers, "beside": beside, "threads": threads}
+    return {**crew, "device": device, "held": held, **lag}
 
 
 class _Conductor:

@@ -18,11 +18,12 @@ _MOST: Final = 4
 
 @dataclass(frozen=True)
 class Hardware:
-    """So many CPUs and GPUs, of this machine or of a whole cluster."""
+    """So many CPUs and GPUs, of this machine or of a whole cluster, with each of its `machines`."""
 
     cpus: int
     gpus: int
     owner: str = "This machine"
+    machines: tuple[Hardware, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,25 @@ def share_out(
     if workers is None:
         workers = max(1, int(found.gpus / share)) if share else found.cpus // workers_per_trial
     return workers, Share(cpus=1.0, gpus=share / workers_per_trial, processes=workers_per_trial)
+
+
+def company(found: Hardware, workers: int, share: Share) -> tuple[int, int]:
+    """Return how many trials one machine may train side by side, and the threads of each of their processes.
+
+    On a cluster Ray may place all workers on one machine, and others' beside them: a process has the CPUs of
+    its place there, however many places are taken.
+    """
+    if not found.machines:
+        return workers, max(1, found.cpus // (workers * share.processes))
+    places = [(_places(it, share), it.cpus) for it in found.machines]
+    threads = min((cpus // number for number, cpus in places if number), default=1)
+    return min(workers, max(1, max(places)[0] // share.processes)), threads
+
+
+def _places(machine: Hardware, share: Share) -> int:
+    """Return how many processes a machine has room for."""
+    on_cpus = int(machine.cpus / share.cpus)
+    return min(on_cpus, int(machine.gpus / share.gpus)) if share.gpus else on_cpus
 
 
 def _too_many(found: Hardware, workers: int) -> Problem | None:

@@ -71,7 +71,7 @@ class Job:
             at_once=plan.at_once,
             most=plan.most_at_once,
             learns=plan.learns,
-            workers=plan.at_work,
+            workers=plan.beside,
             deterministic=plan.setting("deterministic"),
             costs=plan.costs,
             memory=plan.setting("memory"),
@@ -82,7 +82,7 @@ class Job:
 def _share(plan: Plan) -> float:
     """Return what part of its device a trial may fill: of a machine one of all workers', of a GPU its own."""
     if plan.setting("device") == "cpu":
-        return 1 / plan.at_work
+        return 1 / plan.beside
     return min(1.0, plan.setting("gpus_per_trial") or 1.0)
 
 

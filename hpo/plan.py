@@ -70,6 +70,11 @@ class Plan:
         return int(str(self.search.settings.get("at_work", 1)))
 
     @property
+    def beside(self) -> int:
+        """How many of these may share one machine."""
+        return int(str(self.search.settings.get("beside", self.at_work)))
+
+    @property
     def costs(self) -> tuple[str, ...]:
         """What is measured of each trial before it trains."""
         if self.search.given:

@@ -72,8 +72,11 @@ def capacity(address: str) -> Hardware:
         InputError: there is none, or it does not know us.
     """
     with joined(address):
-        found = ray.cluster_resources()  # type: ignore[no-untyped-call]
-    return Hardware(int(found.get("CPU", 0)), int(found.get("GPU", 0)), "The cluster")
+        nodes = ray.nodes()  # type: ignore[no-untyped-call]
+    alive = [node["Resources"] for node in nodes if node["Alive"]]
+    machines = tuple(Hardware(int(it.get("CPU", 0)), int(it.get("GPU", 0))) for it in alive)
+    cpus, gpus = sum(it.cpus for it in machines), sum(it.gpus for it in machines)
+    return Hardware(cpus, gpus, "The cluster", machines)
 
 
 def _said(error: Exception) -> str:

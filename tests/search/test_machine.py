@@ -6,7 +6,7 @@ import psutil
 import pytest
 
 from hpo.errors import InputError
-from hpo.hardware import Hardware, Share, interface_to, share_out
+from hpo.hardware import Hardware, Share, company, interface_to, share_out
 from hpo.ordering import order
 from hpo.settings import SearchSettings
 
@@ -45,6 +45,31 @@ def test_what_does_not_fit_is_refused(gpus, asked, where, message):
     (problem,) = caught.value.problems
     assert problem.where == where
     assert problem.message.startswith(message)
+
+
+def cluster(*machines):
+    found = [Hardware(cpus, gpus) for cpus, gpus in machines]
+    return Hardware(sum(it.cpus for it in found), sum(it.gpus for it in found), "The cluster", tuple(found))
+
+
+@pytest.mark.parametrize(
+    ("found", "workers", "share", "beside", "threads"),
+    [
+        (Hardware(8, 0), 8, Share(1.0, 0.0), 8, 1),
+        (Hardware(8, 0), 2, Share(1.0, 0.0), 2, 4),
+        (Hardware(8, 0), 2, Share(1.0, 0.0, 2), 2, 2),
+        (Hardware(8, 0), 16, Share(1.0, 0.0), 16, 1),
+        (cluster((8, 0), (8, 0)), 16, Share(1.0, 0.0), 8, 1),
+        (cluster((8, 0), (8, 0)), 1, Share(1.0, 0.0), 1, 1),
+        (cluster((8, 0), (8, 0)), 6, Share(1.0, 0.0, 2), 4, 1),
+        (cluster((2, 0), (2, 0)), 1, Share(1.0, 0.0, 4), 1, 1),
+        (cluster((0, 0), (64, 8), (16, 4)), 12, Share(1.0, 1.0), 8, 4),
+        (cluster((96, 0), (64, 8)), 1, Share(1.0, 1.0), 1, 8),
+        (cluster((64, 8)), 32, Share(1.0, 0.25), 32, 2),
+    ],
+)
+def test_a_trial_takes_no_more_of_its_machine_than_its_part(found, workers, share, beside, threads):
+    assert company(found, workers, share) == (beside, threads)
 
 
 def test_an_address_of_this_machine_is_reached_through_the_interface_that_has_it():
