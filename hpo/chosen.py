@@ -67,7 +67,7 @@ def trained(chosen: Chosen, hear: Callable[[str], None], what_for: str = "for th
         hear(f"Training trial {trial.number} once more, {what_for}.")
     elif past.snapshot.epoch < plan.epochs:
         hear(f"Training trial {trial.number} on from epoch {past.snapshot.epoch}, {what_for}.")
-    return train_again(plan, trial.number, plan.vocabulary.defaults(trial.proposal.config), tell, past)
+    return train_again(plan, trial.proposal, tell, past)
 
 
 def _kept(chosen: Chosen) -> Kept | None:

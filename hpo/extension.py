@@ -48,7 +48,7 @@ def extend(settings: ExtendSettings, viewing: Viewing, hear: Callable[[str], Non
 def _ordered(plan: Plan, trial: Trial, settings: ExtendSettings) -> Search:
     """Return the training: the trial's configuration, and all else as in its search."""
     search, options = plan.search, plan.data_options
-    config = plan.vocabulary.defaults(trial.proposal.config)
+    config = plan.whole(trial.proposal).config
     words = {f"recipe.{name}": value for name, value in options.items()}
     words |= {name: value for name, value in config.items() if name.partition(".")[2] not in options}
     typed = [f"{name}={it if isinstance(it, str) else json.dumps(it)}" for name, it in words.items()]
@@ -57,7 +57,7 @@ def _ordered(plan: Plan, trial: Trial, settings: ExtendSettings) -> Search:
         [
             f"recipe={search.path}",
             f"epochs={settings.epochs}",
-            f"seed={plan.setting('seed')}",
+            f"seed={plan.seed_of(trial.proposal)}",
             f"name={name}",
             f"store={settings.store}",
             *typed,

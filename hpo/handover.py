@@ -176,9 +176,9 @@ def _run(found: Chosen) -> Run:
     plan = found.plan
     return Run(
         recipe=plan.recipe,
-        config=plan.vocabulary.defaults(found.trial.proposal.config),
+        config=plan.whole(found.trial.proposal).config,
         epochs=plan.epochs,
-        seed=plan.setting("seed"),
+        seed=plan.seed_of(found.trial.proposal),
         threads=plan.setting("threads"),
         device=plan.setting("device"),
         data_options=plan.data_options,

@@ -238,6 +238,10 @@ class Plan:
         """Return what a trial trains with: words that are younger than its search are at their defaults."""
         return replace(proposal, config=self.vocabulary.defaults(proposal.config))
 
+    def seed_of(self, proposal: Proposal) -> int:
+        """Return the seed that a trial trains with: the search's, unless it has one of its own."""
+        return int(self.setting("seed")) if proposal.seed is None else proposal.seed
+
 
 def _baseline(recipe: Recipe, vocabulary: Vocabulary, space: Space) -> Config:
     """Return the baseline, complete: what it leaves open is as the space fixes it, or the default."""

@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor, nn
 
-from hpo.config import Config
 from hpo.errors import HpoError
 from hpo.job import Job, prepare
 from hpo.plan import Plan
@@ -17,7 +16,7 @@ from hpo.training.engine import Member, Task
 from hpo.training.loop import load
 from hpo.training.plain import train_model
 from hpo.training.snapshot import Snapshot
-from hpo.trial import Point
+from hpo.trial import Point, Proposal
 
 _SAMPLES = 32
 
@@ -48,18 +47,19 @@ class Served:
 
 
 def train_again(
-    plan: Plan, number: int, config: Config, hear: Callable[[Point], None], past: Kept | None = None
+    plan: Plan, trial: Proposal, hear: Callable[[Point], None], past: Kept | None = None
 ) -> Served:
-    """Train a trial again, from the search's seed, and return its model; `hear` is told each epoch.
+    """Train a trial again, from the seed that it had, and return its model; `hear` is told each epoch.
 
     What is kept of its training in the search, `past`, is not trained again.
 
     Raises:
         HpoError: it diverges now.
     """
-    task, snapshots = prepare(Job.of(plan)), dict[int, Callable[[], Snapshot]]()
+    task = replace(prepare(Job.of(plan)), seed=plan.seed_of(trial))
+    snapshots = dict[int, Callable[[], Snapshot]]()
     curve = list(past.curve) if past else []
-    member = Member(number, config, past.snapshot if past else None)
+    member = Member(trial.number, plan.whole(trial).config, past.snapshot if past else None)
 
     def take(point: Point) -> None:
         curve.append(point)
@@ -68,5 +68,5 @@ def train_again(
     try:
         model = train_model(replace(task, snapshots=snapshots), member, take)
     except FloatingPointError as error:
-        raise HpoError(f"Trial {number} was trained again, and diverged: {error}") from None
-    return Served(model.cpu(), task, tuple(curve), snapshots[number])
+        raise HpoError(f"Trial {trial.number} was trained again, and diverged: {error}") from None
+    return Served(model.cpu(), task, tuple(curve), snapshots[trial.number])

@@ -53,6 +53,13 @@ def test_a_curve_that_is_another_is_told(export, monkeypatch, capsys):
     assert "NOT repeated: trained once more, it differs" in capsys.readouterr().out
 
 
+def test_a_trial_with_a_seed_of_its_own_is_trained_with_that(export, tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(Trained, "seed", 5)
+    assert export("to=tiny/") == 0
+    assert "it has repeated the search's curve to the last digit" in capsys.readouterr().out
+    assert "| seed | 5 |" in (tmp_path / "tiny" / "README.md").read_text()
+
+
 def test_weights_go_into_the_folder_in_any_case(export, capsys):
     assert export("to=tiny/", "weights=a.safetensors") == 2
     assert "Leave this out" in capsys.readouterr().err

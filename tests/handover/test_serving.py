@@ -5,8 +5,10 @@ import torch
 from trained import Trained
 
 from hpo import cli
+from hpo.chosen import chosen, trained
 from hpo.serving import forms
 from hpo.serving.forms import run_onnx
+from hpo.settings import NameSettings
 
 
 @pytest.fixture
@@ -34,6 +36,13 @@ def test_onnx_gives_what_torch_gives(export, capsys):
     assert export("as=onnx", "to=tiny.onnx") == 0
     assert "outputs are torch's" in capsys.readouterr().out
     assert run_onnx("tiny.onnx")(torch.zeros(7, 5)).shape == (7, 3)
+
+
+def test_a_model_is_trained_again_with_the_seed_of_its_trial(monkeypatch):
+    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
+    monkeypatch.setattr(Trained, "seed", 5)
+    found = chosen(NameSettings(name="tiny-1"), None)
+    assert trained(found, lambda _: None).curve[-1].score == found.trial.score
 
 
 def test_what_is_not_installed_is_told_before_anything_is_trained(export, monkeypatch, capsys):

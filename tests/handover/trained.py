@@ -12,15 +12,15 @@ from hpo.settings import TrainSettings
 from hpo.training.engine import Member, Task
 from hpo.training.execution import execute
 from hpo.training.plain import train
-from hpo.trial import Attempt, Ending, Outcome, Proposal
+from hpo.trial import SEED, Attempt, Ending, Outcome, Proposal
 
 TINY = Path(__file__).parents[1] / "training" / "tiny.py"
 
 
 class Trained:
-    """A ledger that holds one training of two epochs; `score` is added to what its last one was."""
+    """A ledger that holds one training of two epochs with this seed; `added` is what its last loss is off."""
 
-    added = 0.0
+    added, seed = 0.0, 0
 
     def __init__(self, _):
         words = [f"recipe={TINY}", "epochs=2", "batch_size=16", "name=tiny-1"]
@@ -34,10 +34,9 @@ class Trained:
         plan = Plan.of(search)
         torch.set_num_threads(plan.setting("threads"))
         module = execute(search.source, search.path)
-        task = Task(module, module.data(), search.objective, 2, seed=0)
+        task = Task(module, module.data(), search.objective, 2, self.seed)
         points = [points[0] for points in train(task, [Member(0, plan.baseline)])]
         points[-1] = replace(points[-1], loss=points[-1].loss + self.added)
         ending = Ending(0, Outcome.FINISHED, points[-1].score)
-        return History(
-            search.objective, [Proposal(0, plan.baseline, "baseline"), Attempt(0, "here/1"), *points, ending]
-        )
+        given = Proposal(0, plan.baseline, "baseline", notes={SEED: self.seed})
+        return History(search.objective, [given, Attempt(0, "here/1"), *points, ending])
