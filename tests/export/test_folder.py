@@ -212,6 +212,13 @@ def test_curves_are_compared_number_by_number():
     assert compare(logged, logged.replace("loss", "cost"))[0] == float("inf")
 
 
+def test_what_a_recipe_prints_is_no_part_of_its_curve():
+    logged = "epoch  loss  lr\n1  0.5  0.1\n2  0.25  0.1\n"
+    noisy = "3 files are there.\n" + logged.replace("\n2", "\n0.7\nhalf  the  way\n\n2")
+    assert compare(logged, noisy) == (0.0, "epoch, epoch 1")
+    assert compare(logged, noisy.replace("0.25", "0.5")) == (0.5, "loss, epoch 2")
+
+
 @pytest.mark.parametrize(
     ("logged", "found", "gap"),
     [

@@ -2,26 +2,36 @@
 
 import math
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 
 def compare(logged: str, trained: str) -> tuple[float, str]:
     """Return the largest relative difference of two curves, and where that is.
 
-    Learning rates count as well. The logged one may have been cut short; a curve that is shorter than that,
-    or has other columns, differs infinitely.
+    Learning rates count as well; what a recipe prints among the lines does not. The logged curve may have
+    been cut short; one that is shorter than that, or has other columns, differs infinitely.
     """
-    (names, *rows), (others, *found) = (
-        [line.split("  ") for line in text.strip().splitlines()] for text in (logged, trained)
-    )
-    if names != others or len(rows) > len(found):
-        return math.inf, f"{len(found)} epochs of {', '.join(others)}"
+    heading = logged.strip().partition("\n")[0]
+    names = heading.split("  ")
+    rows, found = numbers(logged, len(names)), numbers(trained, len(names))
+    if heading not in trained.splitlines() or len(rows) > len(found):
+        return math.inf, f"{len(found)} epochs of {', '.join(names)}"
     gaps = [
-        (difference(float(one), float(other)), f"{name}, epoch {row[0]}")
+        (difference(one, other), f"{name}, epoch {row[0]:.0f}")
         for row, again in zip(rows, found, strict=False)
         for name, one, other in zip(names, row, again, strict=True)
     ]
     return max(gaps, key=lambda gap: gap[0])
+
+
+def numbers(text: str, columns: int) -> list[list[float]]:
+    """Return the lines that hold so many numbers."""
+    rows = []
+    for line in text.splitlines():
+        with suppress(ValueError):
+            rows.append([float(word) for word in line.split("  ")])
+    return [row for row in rows if len(row) == columns]
 
 
 def difference(one: float, other: float) -> float:
