@@ -117,7 +117,9 @@ def lightning(run: Run) -> str:
         epochs=run.epochs,
         precision=printed(_PRECISIONS[str(run.config["precision"])]),
     )
-    ours = used(configuring(run) + lines.definitions_of(run) + read(main))
+    # With float16 a fused optimizer unscales gradients itself, which is after Lightning has them clipped.
+    stepping = configuring(run, fused=run.config["precision"] != "fp16")
+    ours = used(stepping + lines.definitions_of(run) + read(main))
     return document(run.own + ours.apart_from(run.own), run.about, _ABOUT, *not_in_lightning(run))
 
 

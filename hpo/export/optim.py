@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from textwrap import fill
 from typing import Final
 
@@ -59,10 +60,16 @@ def optim(run: Run) -> str:
     return document(whole, about, run.origin, _ABOUT.format(filled=filled), _elsewhere(run))
 
 
-def configuring(run: Run) -> Piece:
-    """Return `configure` and what it relies on, but for what the recipe itself defines."""
+def configuring(run: Run, *, fused: bool = True) -> Piece:
+    """Return `configure` and what it relies on, but for what the recipe itself defines.
+
+    Unless they may be `fused`, none of torch's optimizers does its whole step in one kernel.
+    """
     config, module = run.config, run.recipe.module
     optimizer, schedule = optimizer_call(config, module), schedule_call(config, module)
+    if not fused:
+        arguments = {name: it for name, it in optimizer.arguments.items() if name != "fused"}
+        optimizer = replace(optimizer, arguments=arguments)
     parameters, slow = parameters_call(config), slow_calls(config)
     listed = parameters.source("model")
     for call in slow:

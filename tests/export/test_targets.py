@@ -79,13 +79,11 @@ def assert_close(found, expected):
         torch.testing.assert_close(found[name], item, msg=lambda text, name=name: f"{name}: {text}")
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore")
-@pytest.mark.parametrize("values", ROWS, ids=str)
-def test_lightning_takes_the_steps_of_the_engine(plain, values, load):
+def fit(module, **options):
+    """Train a Lightning file's module as its main does, and return it, and the rate of each step."""
     import lightning
 
-    module, rates = load(written("lightning", plain, values)), []
+    rates = []
 
     class Watch(lightning.Callback):
         def on_train_batch_start(self, trainer, *_):
@@ -101,11 +99,33 @@ def test_lightning_takes_the_steps_of_the_engine(plain, values, load):
         callbacks=[Watch()],
         enable_progress_bar=False,
         num_sanity_val_steps=0,
+        **options,
     )
     trainer.fit(made, module.loader("train", shuffle=True), module.loader("validation"))
+    return made, rates
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("values", ROWS, ids=str)
+def test_lightning_takes_the_steps_of_the_engine(plain, values, load):
+    made, rates = fit(load(written("lightning", plain, values)))
     expected, weights = engine(plain, values)
     assert rates == expected
     assert_close(made.network.state_dict(), weights)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("optimizer", ["adam", "adamw"])
+def test_lightning_clips_gradients_that_are_unscaled(plain, optimizer, load):
+    """Of float16, as on a GPU: on a CPU Lightning itself would take bfloat16."""
+    from lightning.pytorch.plugins.precision import MixedPrecision
+
+    values = {"optimizer": optimizer, "optimizer.eps": 1e-3, "clip_norm": 0.05, "precision": "fp16"}
+    half = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))
+    made, _ = fit(load(written("lightning", plain, values)), plugins=[half])
+    assert_close(made.network.state_dict(), engine(plain, values)[1])
 
 
 @pytest.mark.slow
