@@ -121,7 +121,7 @@ def huggingface(run: Run) -> str:
         fp16=config["precision"] == "fp16",
     )
     ours = used(configuring(run) + lines.definitions_of(run) + read(main))
-    return document(run.own + ours.apart_from(run.own), run.about, _ABOUT, *not_in_huggingface(run))
+    return document(run.around(ours), run.about, _ABOUT, *not_in_huggingface(run))
 
 
 def _size(run: Run, split: str, batch_size: Value) -> str:

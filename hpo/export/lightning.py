@@ -120,7 +120,7 @@ def lightning(run: Run) -> str:
     # With float16 a fused optimizer unscales gradients itself, which is after Lightning has them clipped.
     stepping = configuring(run, fused=run.config["precision"] != "fp16")
     ours = used(stepping + lines.definitions_of(run) + read(main))
-    return document(run.own + ours.apart_from(run.own), run.about, _ABOUT, *not_in_lightning(run))
+    return document(run.around(ours), run.about, _ABOUT, *not_in_lightning(run))
 
 
 def not_in_lightning(run: Run) -> list[str]:

@@ -53,8 +53,7 @@ _ELSEWHERE: Final = {
 
 def optim(run: Run) -> str:
     """Return optim.py."""
-    own = run.own_words(set(_own_words(run)))
-    whole = used(own) + configuring(run).apart_from(own)
+    whole = run.around(configuring(run), used(own_words(run)))
     about = f"The optimizer, schedule and clipping of {run.recipe.name}."
     filled = ", filled" if slow_calls(run.config) else ""
     return document(whole, about, run.origin, _ABOUT.format(filled=filled), _elsewhere(run))
@@ -92,6 +91,11 @@ def configuring(run: Run, *, fused: bool = True) -> Piece:
         **{name: line.replace("\n", "\n    ") for name, line in lines.items()},
     )
     return used(definitions((*slow, parameters, optimizer, schedule), _ALWAYS) + read(text))
+
+
+def own_words(run: Run) -> Piece:
+    """Return what the recipe's own optimizer and schedules consist of."""
+    return run.own_words(set(_own_words(run)))
 
 
 def hears(run: Run) -> bool:

@@ -38,12 +38,16 @@ class Piece:
 
     def apart_from(self, other: Piece) -> Piece:
         """Return the piece with other names, `name_`, for those of its own that mean something else there."""
-        theirs = other.names | {item.bound for item in other.imports}
-        foreign = {item.bound for item in self.imports - other.imports}
-        names = {name: other_name(name, theirs) for name in (self.names | foreign) & theirs}
+        names = self.other_names(other)
         imports = (replace(item, bound=names.get(item.bound, item.bound)) for item in self.imports)
         own = (names.get(name, name) for name in self.names)
         return Piece(frozenset(imports), _renamed(self.body, names), frozenset(own))
+
+    def other_names(self, other: Piece) -> dict[str, str]:
+        """Return the other names that it has apart from another piece, by those that it has here."""
+        theirs = other.names | {item.bound for item in other.imports}
+        foreign = {item.bound for item in self.imports - other.imports}
+        return {name: other_name(name, theirs) for name in (self.names | foreign) & theirs}
 
     def __add__(self, other: Piece) -> Piece:
         """Put another piece below this one."""

@@ -45,6 +45,15 @@ class Run:
         """The recipe's source, without what only a search reads."""
         return read(self.recipe.source, _is_of_search(self.recipe.source))
 
+    def around(self, ours: Piece, own: Piece | None = None) -> Piece:
+        """Return the recipe's own source, or a part of it, and below it ours, with names that are not in it.
+
+        In ours the recipe's definitions are named with its module, so that none is taken for one of ours.
+        """
+        own = own or self.own
+        apart = ours.apart_from(own)
+        return own + replace(apart, body=apart.body.replace(f"{self.recipe.module}.", ""))
+
     def own_words(self, names: Collection[str]) -> Piece:
         """Return what the recipe's own words of these names consist of."""
         source = self.recipe.source

@@ -80,7 +80,7 @@ def script(run: Run, weights: str = "") -> str:
     writing = [Call("hpo.training.checkpoint.write_checkpoint")] if weights else []
     relied_on = lines.definitions_of(run, gradient, *average_calls(run.config), *writing)
     ours = used(configuring(run) + relied_on + whole("hpo.training.loop") + read(main))
-    return document(run.own + ours.apart_from(run.own), run.about, _ABOUT.format(torch=version("torch")))
+    return document(run.around(ours), run.about, _ABOUT.format(torch=version("torch")))
 
 
 def _constants(run: Run, weights: str) -> str:

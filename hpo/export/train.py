@@ -12,7 +12,7 @@ from typing import Final
 from hpo.config import Value
 from hpo.export import lines
 from hpo.export.imports import Import
-from hpo.export.optim import configuring
+from hpo.export.optim import configuring, own_words
 from hpo.export.pieces import Piece, read, used
 from hpo.export.run import Run, document, whole
 from hpo.training.calls import Call, Name, printed
@@ -108,13 +108,15 @@ def train(run: Run) -> str:
         read(main),
     )
     ours = reduce(add, parts)
-    ours = used(_importing(ours, configuring(run)))
-    return document(run.own + ours.apart_from(run.own), run.about, _ABOUT.format(torch=version("torch")))
+    ours = used(_importing(ours, run))
+    return document(run.around(ours), run.about, _ABOUT.format(torch=version("torch")))
 
 
-def _importing(piece: Piece, other: Piece) -> Piece:
-    """Return a piece that imports from optim.py what stands there."""
-    beside = {Import("optim", name, name) for name in other.names - piece.names}
+def _importing(piece: Piece, run: Run) -> Piece:
+    """Return a piece that imports from optim.py what stands there, by the name that it has there."""
+    there = configuring(run)
+    names = there.other_names(own_words(run))
+    beside = {Import("optim", names.get(name, name), name) for name in there.names - piece.names}
     return replace(piece, imports=piece.imports | beside)
 
 

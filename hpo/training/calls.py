@@ -9,11 +9,8 @@ from dataclasses import dataclass, field
 from operator import methodcaller
 from typing import Any, Final
 
-from hpo.recipe import MODULE_PREFIX
-
 _LINE: Final = 90
 _OURS: Final = "hpo."
-_IN_SCRIPT: Final = (_OURS, MODULE_PREFIX)
 
 
 @dataclass(frozen=True)
@@ -21,7 +18,7 @@ class Call:
     """A call with keyword arguments, which may be calls themselves.
 
     `target` is a full name (`torch.optim.SGD`), or `.name` for a method of what is given first. What is
-    defined here or in a recipe is printed by its last name, as an export prints its definition, too.
+    defined here is printed by its last name, as an export prints its definition, too.
     """
 
     target: str
@@ -74,7 +71,7 @@ class Name:
 
 
 def _short(target: str) -> str:
-    return target.rpartition(".")[2] if target.startswith(_IN_SCRIPT) else target
+    return target.rpartition(".")[2] if target.startswith(_OURS) else target
 
 
 def _built(value: Any) -> Any:

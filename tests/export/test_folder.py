@@ -3,6 +3,7 @@
 import importlib.util
 import json
 import math
+import re
 import subprocess
 import sys
 
@@ -14,7 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from hpo import recipe
-from hpo.export import Run
+from hpo.export import Run, script
 from hpo.export.optim import optim
 from hpo.export.parts.comparing import compare
 from hpo.export.parts.together import Workers
@@ -98,6 +99,26 @@ def test_own_words_may_be_called_optimizer_and_scheduler(tiny, export, trained):
     named = recipe.read(f"{tiny.source}\n\n{words}", tiny.path)
     values = {"optimizer": "optimizer", "schedule": "scheduler", "batch_size": 16}
     assert trained(export(named, values)) == curve(named, complete(named, values))
+
+
+def test_own_words_may_be_called_as_anything_around_them(own, export, trained, tmp_path):
+    """As a class, as a function that is imported from optim.py, as what fills the network."""
+    names = {"Sign": "Scheduler", "heavy": "configure", "sawtooth": "CosineSchedule", "Halving": "Clipping"}
+    source = own.source.replace("elsewhere", "start")
+    for name, other in names.items():
+        source = re.sub(rf"\b{name}\b", other, source)
+    named = recipe.read(source, own.path)
+    for values in (
+        {"optimizer": "Scheduler", "schedule": "CosineSchedule", "then": "Clipping", "then_2": "cosine"},
+        {"optimizer": "configure", "schedule": "cosine", "start": "start", "batch_size": 16},
+    ):
+        expected = curve(named, complete(named, values))
+        assert trained(export(named, values)) == expected
+        config = complete(named, values)
+        (tmp_path / "script.py").write_text(script(Run(named, config, 2, seed=3)))
+        command = [sys.executable, "script.py"]
+        printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        assert [line.split() for line in printed.splitlines()] == expected
 
 
 def test_a_table_of_own_words_is_filled_as_in_the_recipe(tiny, export, trained):
