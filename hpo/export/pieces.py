@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
+import symtable
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from typing import Final
@@ -38,16 +40,21 @@ class Piece:
 
     def apart_from(self, other: Piece) -> Piece:
         """Return the piece with other names, `name_`, for those of its own that mean something else there."""
-        names = self.other_names(other)
-        imports = (replace(item, bound=names.get(item.bound, item.bound)) for item in self.imports)
+        names, imports = self.other_names(other), self.imports | self._hidden_by(other)
+        imports = frozenset(replace(item, bound=names.get(item.bound, item.bound)) for item in imports)
         own = (names.get(name, name) for name in self.names)
-        return Piece(frozenset(imports), _renamed(self.body, names), frozenset(own))
+        return Piece(imports, _renamed(self.body, names), frozenset(own))
 
     def other_names(self, other: Piece) -> dict[str, str]:
         """Return the other names that it has apart from another piece, by those that it has here."""
         theirs = other.names | {item.bound for item in other.imports}
-        foreign = {item.bound for item in self.imports - other.imports}
+        foreign = {item.bound for item in (self.imports | self._hidden_by(other)) - other.imports}
         return {name: other_name(name, theirs) for name in (self.names | foreign) & theirs}
+
+    def _hidden_by(self, other: Piece) -> frozenset[Import]:
+        """Return imports of what is built in and used here, and means something else in another piece."""
+        hidden = vars(builtins).keys() & (other.names | {item.bound for item in other.imports})
+        return frozenset(Import("builtins", it, it) for it in hidden & _mentioned([ast.parse(self.body)]))
 
     def __add__(self, other: Piece) -> Piece:
         """Put another piece below this one."""
@@ -141,9 +148,15 @@ def _mentioned(nodes: Iterable[ast.AST]) -> set[str]:
 def _taken_apart(source: str, tree: ast.Module, dropped: Sequence[ast.stmt]) -> Piece:
     leading = list(_leading(tree))
     body = without(source.split("\n"), leading, dropped)
-    kept = [statement for statement in tree.body if statement not in leading and statement not in dropped]
     imports = frozenset(item for statement in leading for item in imports_of(statement))
-    return Piece(imports, body, frozenset(name for statement in kept for name in _bound(statement)))
+    return Piece(imports, body, frozenset(_module_names(body)))
+
+
+def _module_names(body: str) -> Iterator[str]:
+    """Yield the names that code binds in its module: by statements, in patterns, from within functions."""
+    for symbol in symtable.symtable(body, "body", "exec").get_symbols():
+        if symbol.is_assigned() or symbol.is_imported() or symbol.is_declared_global():
+            yield symbol.get_name()
 
 
 def used(piece: Piece) -> Piece:

@@ -116,6 +116,26 @@ def test_names_that_mean_something_else_are_kept_apart(theirs, ours, expected):
     assert read(ours).apart_from(read(theirs)).body == expected
 
 
+@pytest.mark.parametrize(
+    ("theirs", "ours", "expected"),
+    [
+        ("def go():\n    global cut\n    cut = 1", "cut = 2\ncut", "cut_ = 2\ncut_"),
+        ("[cut := it for it in x]", "cut = 2", "cut_ = 2"),
+        ("match x:\n    case [cut, *rest]: ...", "cut = rest = 2", "cut_ = rest_ = 2"),
+        ("def cut():\n    mine = 1", "mine = 2", "mine = 2"),
+    ],
+)
+def test_names_are_bound_by_functions_and_patterns_too(theirs, ours, expected):
+    assert read(ours).apart_from(read(theirs)).body == expected
+
+
+def test_what_is_built_in_keeps_its_meaning():
+    ours = "def go(sum):\n    return sum, max(len(sum), 1), f'{len(sum)} of {max(sum)}'"
+    piece = read(ours).apart_from(read("from torch import max, sum\n\nlen = min = 1"))
+    assert piece.body == ("def go(sum):\n    return sum, max_(len_(sum), 1), f'{len_(sum)} of {max_(sum)}'")
+    assert "from builtins import len as len_, max as max_" in import_block(piece.imports)
+
+
 def test_a_renamed_import_is_imported_under_its_new_name():
     piece = read("from torch import nn\n\nnn.Linear").apart_from(read("from mine import nn"))
     assert import_block(piece.imports) == "from torch import nn as nn_"
