@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpo.config import Value
 from hpo.errors import InputError, Problem
 from hpo.export import lines
 from hpo.export.optim import configuring, hears
 from hpo.export.pieces import read, used
 from hpo.export.run import Run, document
 from hpo.training.calls import printed
-from hpo.training.values import FULL, measured_at, slow_calls
+from hpo.training.values import measured_at, slow_calls
 
 _MISSING: Final = {
     "clip_value": (None, "the Trainer clips by the norm only"),
@@ -26,11 +25,12 @@ The Trainer gets this optimizer and this schedule; its own learning_rate, weight
 are left alone, since they count warm-up otherwise and spare biases. The order of samples is the Trainer's."""
 
 _MAIN: Final = '''import functools
-import math
+from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import default_collate
+from torch.utils.data import DataLoader
 from transformers import Trainer, TrainingArguments
 
 
@@ -52,8 +52,6 @@ def arguments(folder: str) -> TrainingArguments:
     return TrainingArguments(
         output_dir=folder,
         num_train_epochs={epochs},
-        per_device_train_batch_size={size},
-        per_device_eval_batch_size={measured_at},
         max_grad_norm={norm},
         seed={seed},
         bf16={bf16},
@@ -67,24 +65,42 @@ def arguments(folder: str) -> TrainingArguments:
     )
 
 
-def collate(samples: list[tuple[Tensor, Tensor]]) -> dict[str, Tensor]:
+def collate(make: Callable[[Any], tuple[Tensor, Tensor]], samples: Any) -> dict[str, Tensor]:
     """Return a batch of named tensors."""
-    inputs, targets = default_collate(samples)
+    inputs, targets = make(samples)
     return {{"inputs": inputs, "targets": targets}}
+
+
+def named(batches: DataLoader) -> DataLoader:
+    """Let a loader name its tensors."""
+    batches.collate_fn = functools.partial(collate, batches.collate_fn)
+    return batches
+
+
+class Fed(Trainer):
+    """A Trainer that is given its batches, since its own may end with a single sample."""
+
+    def get_train_dataloader(self) -> DataLoader:
+        """Return those to train on."""
+        return self.accelerator.prepare(self.train_dataset)
+
+    def get_eval_dataloader(self, eval_dataset: DataLoader | None = None) -> DataLoader:
+        """Return those to measure on."""
+        return self.accelerator.prepare(eval_dataset or self.eval_dataset)
 
 
 def make_trainer(folder: str) -> Trainer:
     """Return what trains as the search did, but for the order of the samples and other chance."""
-{splits}    torch.manual_seed({seed})
+{splits}    train = named(loader(splits["train"], {size}, shuffle=True))
+    validation = named(loader(splits["validation"], {measured_at}))
+    torch.manual_seed({seed})
     network = Network()
-    steps = {epochs} * math.ceil(len(splits["train"]) / {size})
-    optimizer, scheduler, _ = configure(network.network, steps{given})
-    return Trainer(
+    optimizer, scheduler, _ = configure(network.network, {epochs} * len(train){given})
+    return Fed(
         network,
         arguments(folder),
-        data_collator=collate,
-        train_dataset=splits["train"],
-        eval_dataset=splits["validation"],
+        train_dataset=train,
+        eval_dataset=validation,
         optimizers=(optimizer, scheduler),
     )
 
@@ -112,20 +128,16 @@ def huggingface(run: Run) -> str:
         options=lines.block(lines.criterion(run), depth=2),
         criterion=names["criterion"],
         splits=lines.block([f"splits = {lines.data(run, {})}"]),
-        size=_size(run, "train", run.config["batch_size"]),
-        measured_at=_size(run, "validation", measured_at(run.recipe.baseline)),
+        size=printed(run.config["batch_size"]),
+        measured_at=printed(measured_at(run.recipe.baseline)),
         norm=printed(config["clip_norm"] or 0.0),
         seed=run.seed,
         epochs=run.epochs,
         bf16=config["precision"] == "bf16",
         fp16=config["precision"] == "fp16",
     )
-    ours = used(configuring(run) + lines.definitions_of(run) + read(main))
+    ours = used(configuring(run) + lines.definitions_of(run) + lines.batches() + read(main))
     return document(run.around(ours), run.about, _ABOUT, *not_in_huggingface(run))
-
-
-def _size(run: Run, split: str, batch_size: Value) -> str:
-    return f'len({lines.data(run, {})}["{split}"])' if batch_size == FULL else printed(batch_size)
 
 
 def not_in_huggingface(run: Run) -> list[str]:

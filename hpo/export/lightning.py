@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from hpo.config import Value
 from hpo.export import lines
 from hpo.export.optim import configuring, hears
 from hpo.export.pieces import read, used
 from hpo.export.run import Run, document
 from hpo.training.calls import printed
-from hpo.training.values import FULL, measured_at, slow_calls
+from hpo.training.values import measured_at, slow_calls
 
 _PRECISIONS: Final = {"fp32": "32-true", "bf16": "bf16-mixed", "fp16": "16-mixed"}
 _MISSING: Final = {
@@ -27,7 +26,6 @@ _MAIN: Final = '''import functools
 import lightning
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
 
 
 class Module(lightning.LightningModule):
@@ -69,16 +67,13 @@ class Module(lightning.LightningModule):
         self.clip(self.network.parameters())
 {hearing}
 
-def loader(split: str, *, shuffle: bool = False) -> DataLoader:
-    """Return the batches of a part of the data."""
-{splits}    return DataLoader(splits[split], batch_size={size} if shuffle else {measured_at}, shuffle=shuffle)
-
-
 def main() -> None:
     """Train as the search did, but for the order of the samples and other chance."""
+{splits}    train = loader(splits["train"], {size}, shuffle=True)
+    validation = loader(splits["validation"], {measured_at})
     lightning.seed_everything({seed})
     trainer = lightning.Trainer(max_epochs={epochs}, precision={precision})
-    trainer.fit(Module(), loader("train", shuffle=True), loader("validation"))
+    trainer.fit(Module(), train, validation)
 
 
 if __name__ == "__main__":
@@ -111,22 +106,18 @@ def lightning(run: Run) -> str:
         if hears(run)
         else "",
         splits=lines.block([f"splits = {lines.data(run, {})}"]),
-        size=_size(run.config["batch_size"]),
-        measured_at=_size(measured_at(run.recipe.baseline)),
+        size=printed(run.config["batch_size"]),
+        measured_at=printed(measured_at(run.recipe.baseline)),
         seed=run.seed,
         epochs=run.epochs,
         precision=printed(_PRECISIONS[str(run.config["precision"])]),
     )
     # With float16 a fused optimizer unscales gradients itself, which is after Lightning has them clipped.
     stepping = configuring(run, fused=run.config["precision"] != "fp16")
-    ours = used(stepping + lines.definitions_of(run) + read(main))
+    ours = used(stepping + lines.definitions_of(run) + lines.batches() + read(main))
     return document(run.around(ours), run.about, _ABOUT, *not_in_lightning(run))
 
 
 def not_in_lightning(run: Run) -> list[str]:
     """Return what of this configuration is not in the file."""
     return lines.missing(run, _MISSING)
-
-
-def _size(batch_size: Value) -> str:
-    return "len(splits[split])" if batch_size == FULL else printed(batch_size)

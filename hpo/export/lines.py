@@ -55,6 +55,12 @@ def definitions_of(run: Run, *others: Call) -> Piece:
     return definitions(calls, reading)
 
 
+def batches() -> Piece:
+    """Return what cuts data into batches where another trainer than a search's own takes them."""
+    cutting = {"hpo.training.loop": {"cut", "Split"}, "hpo.export.parts.batches": {"Batches", "loader"}}
+    return definitions((), cutting)
+
+
 def preparation(run: Run) -> Iterator[str]:
     """Yield the lines that fill and freeze the network."""
     kept = "started = " if slow_calls(run.config) else ""

@@ -10,12 +10,15 @@ import pytest
 import torch
 import yaml
 from repeating import assert_formatted, complete
+from torch.utils.data import TensorDataset
 
 from hpo import recipe
 from hpo.errors import InputError
 from hpo.export import TARGETS, Run
+from hpo.export.parts.batches import loader
 from hpo.training.engine import Member, Task
 from hpo.training.execution import execute
+from hpo.training.loop import cut
 from hpo.training.plain import _Training
 from hpo.training.schedule_words import schedule_call
 
@@ -79,7 +82,7 @@ def assert_close(found, expected):
         torch.testing.assert_close(found[name], item, msg=lambda text, name=name: f"{name}: {text}")
 
 
-def fit(module, **options):
+def fit(module, batch_size="full", **options):
     """Train a Lightning file's module as its main does, and return it, and the rate of each step."""
     import lightning
 
@@ -101,7 +104,9 @@ def fit(module, **options):
         num_sanity_val_steps=0,
         **options,
     )
-    trainer.fit(made, module.loader("train", shuffle=True), module.loader("validation"))
+    splits = module.data()
+    train = module.loader(splits["train"], batch_size, shuffle=True)
+    trainer.fit(made, train, module.loader(splits["validation"], 64))
     return made, rates
 
 
@@ -146,6 +151,56 @@ def test_huggingface_takes_the_steps_of_the_engine(plain, values, load):
     expected, weights = engine(plain, values)
     assert rates == expected
     assert_close(trainer.model.network.state_dict(), weights)
+
+
+@pytest.fixture
+def loaders(tiny):
+    """With loaders of its own; the one to train on leaves a single sample for the last batch of 13."""
+    source = (
+        tiny.source.replace("def data(", "def parts(")
+        + """
+
+def data():
+    split = parts()
+    whole = torch.utils.data.DataLoader(split["validation"], batch_size=len(split["validation"]))
+    return {**split, "validation": whole}
+"""
+    )
+    return recipe.read(source, tiny.path)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_lightning_trains_on_the_batches_of_the_engine(loaders, load):
+    values = {"batch_size": 13, "schedule": "cosine"}
+    _, rates = fit(load(written("lightning", loaders, values)), 13)
+    assert rates[4::5] == engine(loaders, values)[0]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+def test_huggingface_trains_on_the_batches_of_the_engine(loaders, load):
+    values = {"batch_size": 13, "schedule": "cosine"}
+    trainer = load(written("huggingface", loaders, values)).make_trainer("trained")
+    trainer.train()
+    assert (trainer.state.global_step, trainer.lr_scheduler.taken) == (5 * EPOCHS, 5 * EPOCHS)
+    *_, measured = (it["eval_loss"] for it in trainer.state.log_history if "eval_loss" in it)
+    ((inputs, targets),) = execute(loaders.source, loaders.path).data()["validation"]
+    outputs = trainer.model.network.eval()(inputs)
+    assert measured == pytest.approx(torch.nn.functional.cross_entropy(outputs, targets).item())
+
+
+@pytest.mark.parametrize(("samples", "size"), [(9, 4), (8, 4), (10, 4), (1, 4), (5, 4), (9, "full"), (3, 1)])
+def test_other_trainers_are_given_batches_cut_as_in_a_search(samples, size):
+    rows = torch.arange(samples)
+    data = TensorDataset(rows, rows)
+    for shuffle in (False, True):
+        batches = loader(data, size, shuffle=shuffle)
+        found = [inputs for inputs, _ in batches]
+        assert [len(it) for it in found] == [len(it) for it in cut(rows, size)]
+        assert len(batches) == len(found)
+        assert sorted(torch.cat(found).tolist()) == rows.tolist()
+    assert loader(batches, 2) is batches
 
 
 def built(tree):
