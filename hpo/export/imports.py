@@ -11,6 +11,9 @@ from typing import Final
 _BESIDE: Final = ("optim",)
 """Modules that are exported together."""
 
+FUTURE: Final = "__future__"
+"""Whatever is imported from here says how a file is to be read."""
+
 
 @dataclass(frozen=True, order=True)
 class Import:
@@ -52,7 +55,7 @@ def import_block(imports: Iterable[Import]) -> str:
 def _section(item: Import) -> int:
     top = item.module.partition(".")[0]
     if top in sys.stdlib_module_names:
-        return 0 if top == "__future__" else 1
+        return 0 if top == FUTURE else 1
     return 3 if top in _BESIDE else 2
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import Final
 
-from hpo.export.imports import Import, imports_of
+from hpo.export.imports import FUTURE, Import, imports_of
 from hpo.export.text import edited, one_a_line, places, without
 
 Drop = Callable[[ast.stmt], bool]
@@ -160,9 +160,10 @@ def _module_names(body: str) -> Iterator[str]:
 
 
 def used(piece: Piece) -> Piece:
-    """Return the piece with only those imports that its body mentions."""
+    """Return the piece with only those imports that its body mentions, or is to be read by."""
     names = _mentioned([ast.parse(piece.body)])
-    return replace(piece, imports=frozenset(item for item in piece.imports if item.bound in names))
+    kept = (item for item in piece.imports if item.bound in names or item.module == FUTURE)
+    return replace(piece, imports=frozenset(kept))
 
 
 def _leading(tree: ast.Module) -> Iterator[ast.stmt]:

@@ -11,7 +11,7 @@ from operator import add
 from typing import Final
 
 from hpo.config import Config, Value
-from hpo.export.imports import import_block
+from hpo.export.imports import FUTURE, import_block
 from hpo.export.pieces import Drop, Piece, needed, read
 from hpo.recipe import Recipe
 from hpo.training.calls import Call
@@ -80,8 +80,12 @@ def whole(module: str) -> Piece:
 
 
 def without_ours(piece: Piece) -> Piece:
-    """Return the piece without imports of hpo's, whose definitions stand beside it."""
-    return replace(piece, imports=frozenset(it for it in piece.imports if not it.module.startswith("hpo.")))
+    """Return the piece without imports of hpo's, whose definitions stand beside it.
+
+    How a file is to be read, the recipe alone says: its code might mean something else otherwise.
+    """
+    kept = (it for it in piece.imports if it.module != FUTURE and not it.module.startswith("hpo."))
+    return replace(piece, imports=frozenset(kept))
 
 
 def source(module: str) -> str:

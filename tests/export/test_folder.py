@@ -121,6 +121,16 @@ def test_own_words_may_be_called_as_anything_around_them(own, export, trained, t
         assert [line.split() for line in printed.splitlines()] == expected
 
 
+def test_annotations_of_own_words_may_be_for_type_checkers_alone(tiny, export, trained):
+    head = "from __future__ import annotations\n\nfrom typing import TYPE_CHECKING\n\nimport torch\n"
+    types = "if TYPE_CHECKING:\n    from torch.optim.optimizer import ParamsT\n"
+    plain = "def plain(params: ParamsT, lr: float = 0.1):\n    return torch.optim.SGD(params, lr)\n"
+    source = tiny.source.replace("import torch\n", head, 1).replace("\nobjective", f"\n{types}\nobjective")
+    typed = recipe.read(f"{source}\n\n{plain}\n\noptimizers = [plain]\n", tiny.path)
+    values = {"optimizer": "plain", "batch_size": 16}
+    assert trained(export(typed, values)) == curve(typed, complete(typed, values))
+
+
 def test_a_table_of_own_words_is_filled_as_in_the_recipe(tiny, export, trained):
     table = "TABLE = [1.0] * 4\nTABLE[1:] = [0.1] * 3\n\n\n"
     stairs = "def stairs(step, steps):\n    return TABLE[4 * step // steps]\n\n\nschedules = [stairs]\n"
