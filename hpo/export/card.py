@@ -117,7 +117,7 @@ def card(run: Run, proof: Proof, figures: Mapping[str, str], verified: str) -> s
         title=run.origin.partition(":")[0],
         about=run.about,
         figures="\n".join(f"| {name} | {text} |" for name, text in figures.items()),
-        model=lines.model(run, {}),
+        model=lines.recipe_model(run, {}),
         verified=verified,
         config="\n".join(f"| {name} | `{printed(value)}` |" for name, value in run.config.items()),
         libraries="\n".join(_licences(requirements(run, proof.versions))),

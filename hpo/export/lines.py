@@ -25,12 +25,18 @@ Given = Mapping[str, Value | Name]
 
 def model(run: Run, given: Given) -> str:
     """Return the network's expression; what is given by these names as data is given to it as well."""
+    return reduce(
+        lambda inner, call: call.source(inner), initialize_calls(run.config), recipe_model(run, given)
+    )
+
+
+def recipe_model(run: Run, given: Given) -> str:
+    """Return the network as the recipe makes it: to be initialized in another way, or filled with weights."""
     values = run.config.below(MODEL)
     shared = {
         name: it for name, it in given.items() if name in values and values[name] == data_value(run, name)
     }
-    made = Call("model", {**values, **shared}).source()
-    return reduce(lambda inner, call: call.source(inner), initialize_calls(run.config), made)
+    return Call("model", {**values, **shared}).source()
 
 
 def data(run: Run, given: Given) -> str:

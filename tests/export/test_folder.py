@@ -15,7 +15,7 @@ from safetensors.torch import load_file
 from torch import nn
 
 from hpo import recipe
-from hpo.export import Run, script
+from hpo.export import Proof, Run, card, script
 from hpo.export.optim import optim
 from hpo.export.parts.comparing import compare
 from hpo.export.parts.together import Workers
@@ -233,6 +233,14 @@ def test_processes_that_train_together_take_the_steps_of_one(tiny, export):
     both = subprocess.run([*launch, "train.py"], check=True, capture_output=True, text=True).stdout
     gap, where = compare(alone, both)
     assert gap < 1e-5, where
+
+
+@pytest.mark.parametrize("values", [{"init": "orthogonal", "model.width": 16}, {"ema": 0.5}], ids=str)
+def test_the_lines_of_the_card_load_the_weights(tiny, values, export, trained):
+    trained(export(tiny, values), "--weights", "model.safetensors")
+    run, proof = Run(tiny, complete(tiny, values), 2, seed=3), Proof("", {}, {}, 0.0)
+    lines = card(run, proof, {}, "").partition("```python\n")[2].partition("```")[0]
+    exec(lines, {})
 
 
 def test_curves_are_compared_number_by_number():
