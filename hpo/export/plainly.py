@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import tomlkit
@@ -70,15 +71,27 @@ def to_toml(run: Run) -> str:
 
 
 def not_in_toml(run: Run) -> list[str]:
-    """Return what is left out."""
-    named = ", ".join(name for name, value in run.config.items() if value is None)
-    return [f"Off, so not in here, since TOML has no null: {named}"] if named else []
+    """Return what is left out, by its place."""
+    named = ", ".join(_absent(described(run)))
+    return [f"Off, or not to be said, so not in here, since TOML has no null: {named}"] if named else []
 
 
 def _present(tree: Any) -> Any:
     if not isinstance(tree, dict):
         return tree
-    return {name: _present(value) for name, value in tree.items() if value is not None}
+    return {name: _present(value) for name, value in tree.items() if not _has_null(value)}
+
+
+def _absent(tree: Mapping[str, Any], place: str = "") -> Iterator[str]:
+    for name, value in tree.items():
+        if _has_null(value):
+            yield f"{place}{name}"
+        elif isinstance(value, dict):
+            yield from _absent(value, f"{place}{name}.")
+
+
+def _has_null(value: object) -> bool:
+    return value is None or (isinstance(value, list) and None in value)
 
 
 def _header(run: Run) -> str:

@@ -241,11 +241,18 @@ def test_what_a_target_cannot_say_is_told_in_the_file_too(tiny, name):
     assert "average(" not in text
 
 
-def test_nothing_is_dropped_in_toml_without_a_word(tiny):
-    run = Run(tiny, complete(tiny, {}), EPOCHS, seed=3)
+@pytest.mark.parametrize("values", [{}, {"optimizer": "adafactor"}], ids=str)
+def test_nothing_is_dropped_in_toml_without_a_word(tiny, values):
+    run = Run(tiny, complete(tiny, values), EPOCHS, seed=3)
     [told] = TARGETS["toml"].missing(run)
-    assert all(name in told for name, value in run.config.items() if value is None)
-    assert told in TARGETS["toml"].write(run)
+    assert all(f"config.{name}" in told for name, value in run.config.items() if value is None)
+    assert ("optimizer.eps" in told.split(", ")) is bool(values)
+    text = TARGETS["toml"].write(run)
+    assert told in text
+    assert (
+        tomllib.loads(text)["optimizer"].keys()
+        <= yaml.safe_load(TARGETS["yaml"].write(run))["optimizer"].keys()
+    )
 
 
 def test_an_optimizer_that_looks_twice_is_refused_where_it_cannot(tiny):
