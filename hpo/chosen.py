@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from hpo import pareto
 from hpo.errors import InputError, Problem
+from hpo.hardware import device_here
 from hpo.history import History, Trial
 from hpo.ledger import Ledger
 from hpo.plan import Plan
@@ -59,14 +60,16 @@ def trained(chosen: Chosen, hear: Callable[[str], None], what_for: str = "for th
     from hpo.serving import train_again
 
     plan, trial, past = chosen.plan, chosen.trial, _kept(chosen)
+    device = plan.setting("device")
+    where = "" if device_here(device) == device else " on the CPU, since this machine has no GPU"
 
     def tell(point: Point) -> None:
         hear(f"epoch {point.epoch}  {plan.search.objective.metric} {point.score:.6g}")
 
     if past is None:
-        hear(f"Training trial {trial.number} once more, {what_for}.")
+        hear(f"Training trial {trial.number} once more{where}, {what_for}.")
     elif past.snapshot.epoch < plan.epochs:
-        hear(f"Training trial {trial.number} on from epoch {past.snapshot.epoch}, {what_for}.")
+        hear(f"Training trial {trial.number} on from epoch {past.snapshot.epoch}{where}, {what_for}.")
     return train_again(plan, trial.proposal, tell, past)
 
 

@@ -16,6 +16,7 @@ from hpo.destination import demand_room, taken, write_new
 from hpo.errors import HpoError, InputError, Problem
 from hpo.export import TARGETS, Proof, Run, card, folder, script
 from hpo.export.parts.comparing import compare
+from hpo.hardware import device_here
 from hpo.history import Trial
 from hpo.plan import Plan
 from hpo.rounding import ROUNDING, reorders
@@ -102,7 +103,7 @@ def _write_folder(to: Path, run: Run, proof: Proof, hear: Callable[[str], None])
 
 def _train(to: Path, run: Run, hear: Callable[[str], None]) -> str:
     """Run train.py for model.safetensors, and return the curve that it prints."""
-    words = ["--weights", str(to / "model.safetensors"), "--device", _device(run)]
+    words = ["--weights", str(to / "model.safetensors"), "--device", device_here(run.device)]
     with subprocess.Popen(  # noqa: S603 - our own words, no shell
         [sys.executable, str(to / "train.py"), *words], stdout=subprocess.PIPE, text=True, encoding="utf-8"
     ) as process:
@@ -113,15 +114,6 @@ def _train(to: Path, run: Run, hear: Callable[[str], None]) -> str:
     if process.returncode:
         raise HpoError(f"{to}/train.py failed, as told above; there are no weights.")
     return "".join(lines)
-
-
-def _device(run: Run) -> str:
-    """Return the device of the search, if this machine has it."""
-    if run.device == "cpu":
-        return run.device
-    import torch
-
-    return run.device if torch.cuda.is_available() else "cpu"
 
 
 def _noted(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:

@@ -133,3 +133,12 @@ def interface_to(host: str) -> str:
         own = way.getsockname()[0]
     known = psutil.net_if_addrs().items()
     return next(name for name, addresses in known if own in {it.address for it in addresses})
+
+
+def device_here(device: str) -> str:
+    """Return a device, by torch's name for it, if this machine has it, and the CPU otherwise."""
+    if device == "cpu":
+        return device
+    import torch  # takes a second
+
+    return device if torch.cuda.is_available() else "cpu"

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from hpo.errors import HpoError
+from hpo.hardware import device_here
 from hpo.job import Job, prepare
 from hpo.plan import Plan
 from hpo.shelf import Kept
@@ -51,12 +52,14 @@ def train_again(
 ) -> Served:
     """Train a trial again, from the seed that it had, and return its model; `hear` is told each epoch.
 
-    What is kept of its training in the search, `past`, is not trained again.
+    What is kept of its training in the search, `past`, is not trained again. A machine without the search's
+    device trains on its CPU.
 
     Raises:
         HpoError: it diverges now.
     """
-    task = replace(prepare(Job.of(plan)), seed=plan.seed_of(trial))
+    task = prepare(Job.of(plan))
+    task = replace(task, seed=plan.seed_of(trial), device=device_here(task.device))
     snapshots = dict[int, Callable[[], Snapshot]]()
     curve = list(past.curve) if past else []
     member = Member(trial.number, plan.whole(trial).config, past.snapshot if past else None)

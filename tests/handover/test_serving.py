@@ -45,6 +45,16 @@ def test_a_model_is_trained_again_with_the_seed_of_its_trial(monkeypatch):
     assert trained(found, lambda _: None).curve[-1].score == found.trial.score
 
 
+def test_a_model_of_a_gpu_is_trained_again_where_there_is_none(monkeypatch):
+    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
+    monkeypatch.setattr(Trained, "device", "cuda")
+    where = "" if torch.cuda.is_available() else " on the CPU, since this machine has no GPU"
+    found = chosen(NameSettings(name="tiny-1"), None)
+    told = []
+    assert trained(found, told.append).curve[-1].score == pytest.approx(found.trial.score, rel=1e-2)
+    assert told[0] == f"Training trial 0 once more{where}, for the weights."
+
+
 def test_what_is_not_installed_is_told_before_anything_is_trained(export, monkeypatch, capsys):
     monkeypatch.setattr(forms, "_ONNX", ("onnx_of_another_world",))
     assert export("as=onnx", "to=tiny.onnx") == 2

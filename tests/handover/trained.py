@@ -20,12 +20,12 @@ TINY = Path(__file__).parents[1] / "training" / "tiny.py"
 class Trained:
     """A ledger that holds one training of two epochs with this seed; `added` is what its last loss is off."""
 
-    added, seed = 0.0, 0
+    added, seed, device = 0.0, 0, "cpu"
 
     def __init__(self, _):
         words = [f"recipe={TINY}", "epochs=2", "batch_size=16", "name=tiny-1"]
         ordered = order_training(TrainSettings.from_words(words))
-        self._search = replace(ordered, settings={**ordered.settings, "threads": 1, "device": "cpu"})
+        self._search = replace(ordered, settings={**ordered.settings, "threads": 1, "device": self.device})
 
     def search(self, _):
         return self._search
