@@ -28,6 +28,19 @@ def taken(path: Path) -> Problem:
     return Problem(f"to={path}", "This file exists and is left as it is. Choose another name, or delete it.")
 
 
+def demand_new(path: Path) -> None:
+    """Refuse a file that cannot be written later.
+
+    Raises:
+        InputError: it is there, or its folder is not.
+    """
+    if path.exists():
+        raise InputError(taken(path))
+    if not path.parent.is_dir():
+        message = f"There is no folder {path.parent}. Make it, or choose another one."
+        raise InputError(Problem(f"to={path}", message))
+
+
 def demand_room(to: Path) -> None:
     """Make a folder.
 

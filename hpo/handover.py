@@ -12,7 +12,7 @@ from textwrap import fill
 from typing import Any, Final
 
 from hpo.chosen import Chosen, chosen, trained
-from hpo.destination import demand_room, taken, write_new
+from hpo.destination import demand_new, demand_room, write_new
 from hpo.errors import HpoError, InputError, Problem
 from hpo.export import TARGETS, Proof, Run, card, folder, script
 from hpo.export.parts.comparing import compare
@@ -68,8 +68,7 @@ def _serve(found: Chosen, settings: ExportSettings, hear: Callable[[str], None])
     """Write a trial's model for a server, and keep it in MLflow, too."""
     to = Path(settings.to)
     _demand_no_weights(settings, f"as={settings.form} has its weights in itself. Leave this out.")
-    if to.exists():
-        raise InputError(taken(to))
+    demand_new(to)
     from hpo.serving import FORMS, forms
     from hpo.tracking import attach
 

@@ -68,3 +68,7 @@ def test_words_that_do_not_fit_are_refused_before_anything_is_trained(export, tm
     (tmp_path / "tiny.pt2").write_text("kept")
     assert export("as=torch_export", "to=tiny.pt2") == 2
     assert "This file exists" in capsys.readouterr().err
+    assert export("as=torch_export", "to=missing/tiny.pt2") == 2
+    told = capsys.readouterr().err
+    assert "There is no folder missing." in told
+    assert "Training" not in told
