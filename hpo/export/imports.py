@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import sys
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -36,12 +37,26 @@ class Import:
 def imports_of(statement: ast.stmt) -> Iterator[Import]:
     """Yield the names that a statement imports; none if it is another one."""
     match statement:
+        case ast.ImportFrom(module=str(module), names=[ast.alias(name="*")]):
+            for name in _public(module):
+                yield Import(module, name, name)
         case ast.Import(names=aliases):
             for alias in aliases:
                 yield Import(alias.name, "", alias.asname or alias.name.partition(".")[0])
         case ast.ImportFrom(module=str(module), names=aliases):
             for alias in aliases:
                 yield Import(module, alias.name, alias.asname or alias.name)
+
+
+def imports_all(statement: ast.stmt) -> bool:
+    """Whether a statement imports whatever its module has, by a star."""
+    return isinstance(statement, ast.ImportFrom) and statement.names[0].name == "*"
+
+
+def _public(module: str) -> Iterable[str]:
+    """Return the names that a module gives for a star."""
+    found = importlib.import_module(module)
+    return getattr(found, "__all__", [name for name in vars(found) if not name.startswith("_")])
 
 
 def import_block(imports: Iterable[Import]) -> str:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, replace
 from typing import Final
 
-from hpo.export.imports import FUTURE, Import, imports_of
+from hpo.export.imports import FUTURE, Import, imports_all, imports_of
 from hpo.export.text import edited, one_a_line, places, without
 
 Drop = Callable[[ast.stmt], bool]
@@ -148,8 +148,14 @@ def _mentioned(nodes: Iterable[ast.AST]) -> set[str]:
 def _taken_apart(source: str, tree: ast.Module, dropped: Sequence[ast.stmt]) -> Piece:
     leading = list(_leading(tree))
     body = without(source.split("\n"), leading, dropped)
-    imports = frozenset(item for statement in leading for item in imports_of(statement))
-    return Piece(imports, body, frozenset(_module_names(body)))
+    used_somewhere = _mentioned([tree])
+    imports = {  # of two that bind the same name, the last
+        item.bound if item.name else item.module: item
+        for statement in leading
+        for item in imports_of(statement)
+        if item.bound in used_somewhere or not imports_all(statement)
+    }
+    return Piece(frozenset(imports.values()), body, frozenset(_module_names(body)))
 
 
 def _module_names(body: str) -> Iterator[str]:

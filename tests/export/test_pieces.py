@@ -83,6 +83,13 @@ def test_imports_are_printed_in_order_and_once():
     )
 
 
+def test_of_a_star_only_what_is_used_is_imported_and_the_last_import_of_a_name_counts():
+    piece = read(
+        "from math import *\nfrom cmath import sqrt, exp\nfrom cmath import *\n\nsqrt(pi) + floor(e)"
+    )
+    assert import_block(piece.imports) == "from cmath import e, exp, pi, sqrt\nfrom math import floor"
+
+
 def test_unused_imports_are_dropped():
     assert {item.bound for item in used(read(SOURCE)).imports} == {"math"}
 
