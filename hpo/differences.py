@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
 from hpo.errors import InputError, Problem
@@ -71,13 +71,14 @@ class _Side:
 
 
 def diff(settings: DiffSettings) -> Differences:
-    """Compare two searches (`cnn-1`) or trials (`cnn-1/7`).
+    """Compare two searches (`cnn-1`) or trials (`cnn-1/7`); beside a trial, a search stands for its winner.
 
     Raises:
         InputError: there is no such search or trial.
     """
     ledger = Ledger(settings.store)
-    a, b = (_side(ledger, name) for name in (settings.a, settings.b))
+    sides = [_side(ledger, name) for name in (settings.a, settings.b)]
+    a, b = (replace(side, alone=any(it.alone for it in sides)) for side in sides)
     texts = {name: _compared(text, b.texts()[name]) for name, text in a.texts().items()}
     return Differences(
         a.name, b.name, tuple(_rows(a, b)), {name: text for name, text in texts.items() if text}
@@ -114,6 +115,7 @@ def _facts(trial: Trial, search: Search) -> dict[str, Any]:
     return {
         "number": trial.number,
         "origin": trial.proposal.origin,
+        "seed": trial.proposal.seed,
         "outcome": trial.outcome and trial.outcome.value,
         "epochs": trial.epochs,
         **measures(trial, search.objective),

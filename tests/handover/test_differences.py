@@ -7,11 +7,11 @@ import pytest
 from made_up import ADAMW, Story, search
 
 from hpo import cli
-from hpo.trial import Outcome
+from hpo.trial import CONFIRMATION, Outcome
 
 
 class Two:
-    """A ledger of two searches that differ in their seed and in a second trial."""
+    """A ledger of two searches that differ in their seed, in a second trial and in one of a fresh seed."""
 
     def __init__(self, _):
         pass
@@ -25,6 +25,7 @@ class Two:
         told.trial(Outcome.FINISHED, 0.9, 0.5)
         if found.name == "cnn-2":
             told.trial(Outcome.FINISHED, 0.9, 0.25, config=ADAMW)
+            told.trial(None, 0.9, 0.5, origin=CONFIRMATION, seed=1)
         return told.history
 
 
@@ -53,6 +54,17 @@ def test_two_searches_differ_in_settings_counts_and_winner(diff):
     assert rows["settings", "seed"][1] == 5
     assert rows["search", "trials"] == (1, 2)
     assert rows["winner", "number"] == (0, 1)
+
+
+def test_a_trial_and_a_search_differ_as_the_trial_and_the_winner(diff):
+    rows, _ = diff("cnn-2/0", "cnn-2")
+    assert rows == diff("cnn-2/0", "cnn-2/1")[0]
+
+
+def test_trials_of_one_configuration_differ_in_their_seeds(diff):
+    rows, _ = diff("cnn-2/0", "cnn-2/2")
+    assert rows["trial", "seed"] == (None, 1)
+    assert not [name for part, name in rows if part == "configuration"]
 
 
 def test_what_is_the_same_is_said_to_be(diff, capsys):
