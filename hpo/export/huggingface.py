@@ -20,6 +20,8 @@ _MISSING: Final = {
 }
 _NO_HEARING: Final = "the schedule minds what validation comes to, which the Trainer does not tell it"
 
+_NO_METRICS: Final = "the Trainer measures the loss alone; give it compute_metrics"
+
 _ABOUT: Final = """Needs torch, transformers, accelerate and what the recipe imports, and no hpo.
 The Trainer gets this optimizer and this schedule; its own learning_rate, weight_decay and lr_scheduler_type
 are left alone, since they count warm-up otherwise and spare biases. The order of samples is the Trainer's."""
@@ -142,4 +144,6 @@ def huggingface(run: Run) -> str:
 
 def not_in_huggingface(run: Run) -> list[str]:
     """Return what of this configuration is not in the file."""
-    return lines.missing(run, _MISSING) + ([f"schedule: {_NO_HEARING}."] if hears(run) else [])
+    heard = [f"schedule: {_NO_HEARING}."] if hears(run) else []
+    measured = [f"{', '.join(run.recipe.metrics)}: {_NO_METRICS}."] if run.recipe.metrics else []
+    return [*lines.missing(run, _MISSING), *heard, *measured]
