@@ -55,11 +55,14 @@ def trained(chosen: Chosen, hear: Callable[[str], None], what_for: str = "for th
     """Return a trial as its training left it, or train it again; `hear` is told what for, and the curve.
 
     Raises:
+        InputError: it goes on from a training of which nothing is kept.
         HpoError: it diverges now.
     """
     from hpo.serving import train_again
+    from hpo.shelf import demand_start
 
     plan, trial, past = chosen.plan, chosen.trial, _kept(chosen)
+    demand_start(plan, past)
     device = plan.setting("device")
     where = "" if device_here(device) == device else " on the CPU, since this machine has no GPU"
 

@@ -26,10 +26,10 @@ from hpo.plan import Plan
 from hpo.recollection import recalling
 from hpo.rounds import Rounds
 from hpo.settings import ResumeSettings, StoreSettings
-from hpo.shelf import Shelf
+from hpo.shelf import Shelf, demand_start
 from hpo.spending import Spending
 from hpo.stopping import GRACE_SECONDS, stoppable, undisturbed
-from hpo.trial import SPENT, Ending
+from hpo.trial import GIVEN, SPENT, Ending, Proposal
 from hpo.upload import Upload
 from hpo.wish import Wish
 
@@ -125,6 +125,7 @@ def resume(given: ResumeSettings, viewing: Viewing, tell: Telling = lambda _: No
     if found:
         raise InputError(refusal(search, found, *given.words_typed, *given.store_words))
     _refuse_what_is_over(ledger, search, now)
+    _refuse_without_start(now, given.store)
     depot.demand(_place(now))
     noted = {name: now.settings[name] for name in (*FREE, *_MACHINES) if name in now.settings}
     ledger.note_settings(search, noted)
@@ -149,6 +150,14 @@ def _refuse_what_is_over(ledger: Ledger, search: Search, now: Search) -> None:
         raise InputError(Problem(name, f"This search is finished. {look}. {more}"))
 
 
+def _refuse_without_start(now: Search, store: str) -> None:
+    """Refuse a training that goes on from another one, if nothing of that is kept."""
+    if now.extends:
+        plan = Plan.of(now)
+        kept, _ = Shelf.of(plan, store).find(Proposal(0, plan.baseline, GIVEN))
+        demand_start(plan, kept)
+
+
 def _refuse_less_than_was_done(plan: Plan, history: History) -> None:
     """Refuse fewer trials than have begun, and fewer trainings than are used up."""
     begun, asked, budget = len(history.searched), plan.setting("trials"), plan.budget
@@ -163,6 +172,7 @@ def _refuse_less_than_was_done(plan: Plan, history: History) -> None:
 
 def _fork(ledger: Ledger, search: Search, now: Search, name: str | None) -> Search:
     """Return a search with what is there now, under the name given or the next free one: cnn-1-2."""
+    demand_start(Plan.of(now), None)
     taken = {it.name for it in ledger.searches()}
     free = next(it for it in (f"{search.name}-{number}" for number in count(2)) if it not in taken)
     return replace(now, name=name or free, settings={**now.settings, FORKED_FROM: search.name})
@@ -258,14 +268,17 @@ class _Conductor:
     def _close(self, session: int, state: State, reason: str) -> None:
         try:
             self._note_end(session, state, reason)
-            if not self.history.running:
-                lasting = self.history.lasting
-                self.shelf.close(lasting.proposal if lasting else None)
             if state is not State.INTERRUPTED:
+                self._tidy()
                 with suppress(KeyboardInterrupt):  # the search is over: that ends no more than the wait
                     self._part()
         finally:
             self.upload.end()
+
+    def _tidy(self) -> None:
+        if not self.history.running:
+            lasting = self.history.lasting
+            self.shelf.close(lasting.proposal if lasting else None)
 
     def _part(self) -> None:
         if self.history.best is not None:  # also where it failed: what it found is there

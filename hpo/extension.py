@@ -9,12 +9,13 @@ from dataclasses import replace
 from hpo.chosen import chosen, trained
 from hpo.conductor import Result, Telling, Viewing, run
 from hpo.errors import InputError, Problem
-from hpo.history import Search, Trial
+from hpo.history import EXTENDS, Search, Trial
 from hpo.ordering import order_training
 from hpo.plan import Plan
 from hpo.recipe import read
 from hpo.settings import ExtendSettings, TrainSettings
 from hpo.shelf import Kept, Shelf
+from hpo.training.checkpoint import CheckpointError
 from hpo.trial import GIVEN, Proposal
 
 
@@ -24,7 +25,8 @@ def extend(settings: ExtendSettings, viewing: Viewing, hear: Callable[[str], Non
     Its first epochs are those of the search, told again; then its schedule is that of all epochs.
 
     Raises:
-        InputError: there is no such trial, it has as many epochs, or the recipe is another now.
+        InputError: there is no such trial, it has as many epochs, the recipe is another now, or there is no
+            room for what it begins from.
         HpoError: the trial diverges when it is trained again for its checkpoint.
         SearchError: it did not come to its end.
         InterruptedSearch: Ctrl-C; `hpo resume` goes on.
@@ -40,7 +42,11 @@ def extend(settings: ExtendSettings, viewing: Viewing, hear: Callable[[str], Non
 
     def begin(created: Search) -> None:
         new = Plan.of(created)
-        Shelf.of(new, settings.store).keep(Proposal(0, new.baseline, GIVEN), kept)
+        try:
+            Shelf.of(new, settings.store).keep(Proposal(0, new.baseline, GIVEN), kept)
+        except CheckpointError as error:
+            another = "When there is room, begin it anew under another name: to=…"
+            raise InputError(Problem(created.name, f"{error} {another}")) from None
 
     return run(ordered, settings.store, viewing, tell, begin)
 
@@ -65,4 +71,4 @@ def _ordered(plan: Plan, trial: Trial, settings: ExtendSettings) -> Search:
     )
     recipe = replace(read(search.source, search.path), objective=search.objective.first)
     ordered = order_training(whole, recipe)
-    return replace(ordered, settings={**ordered.settings, "extends": f"{search.name}/{trial.number}"})
+    return replace(ordered, settings={**ordered.settings, EXTENDS: f"{search.name}/{trial.number}"})

@@ -27,6 +27,8 @@ from hpo.verdict import sentences
 
 _IN_ONE_PROCESS: Final = """One process adds up in another order, so
 losses may differ by a ten-thousandth, and with dropout, which draws other masks, by more."""
+_FROM_THE_FIRST: Final = """Here all epochs are trained from the first,
+by the schedule of all of them, which comes to another curve."""
 
 
 def export(settings: ExportSettings, hear: Callable[[str], None]) -> str:
@@ -189,6 +191,8 @@ def _origin(found: Chosen) -> str:
     if workers > 1:
         parallel = plan.setting("parallel")
         caveat = f"The search trained it with {workers} workers ({parallel}). {_IN_ONE_PROCESS}"
+    if search.extends:
+        caveat = f"The training went on from {search.extends}. {_FROM_THE_FIRST}"
     said = fill(" ".join(sentences(history) if chosen is history.best else []), width=100)
     score = f"{search.objective.metric} {curve.score:.6g}"
     return "\n\n".join(filter(None, (f"trial {chosen.number} of {search.name}{how}: {score}", said, caveat)))

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from hpo import depot
 from hpo.depot import Depot
+from hpo.errors import InputError, Problem
 from hpo.plan import Plan
 from hpo.training.checkpoint import CHECKPOINT_SUFFIX, CheckpointError, pack, unpack
 from hpo.trial import Divergence, Point, Proposal
@@ -38,6 +39,19 @@ class Kept(NamedTuple):
 
     snapshot: Snapshot
     curve: tuple[Point, ...]
+
+
+def demand_start(plan: Plan, kept: Kept | None) -> None:
+    """Refuse to train from its first epoch what goes on from another training, of which this is `kept`.
+
+    Raises:
+        InputError: nothing is; by the schedule of all epochs the first ones would be others.
+    """
+    if plan.search.extends and kept is None:
+        name, _, trial = plan.search.extends.partition("/")
+        gone = f"It goes on from trial {trial} of {name}, and what that left is not kept for it any more"
+        anew = f"Begin it anew, under another name: hpo extend {name} trial={trial} epochs={plan.epochs} to=…"
+        raise InputError(Problem(plan.search.name, f"{gone}. {anew}"))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,8 @@ from hpo.wish import Wish
 
 FORKED_FROM: Final = "forked_from"
 """The setting that names the search which this one was begun in place of, after something had changed."""
+EXTENDS: Final = "extends"
+"""The setting that names the trial whose training this one goes on with: cnn-1/7."""
 
 
 class State(StrEnum):
@@ -63,3 +65,8 @@ class Search:
     def given(self) -> bool:
         """Whether its one configuration was given (`hpo train`), so that nothing is searched."""
         return self.settings.get("sampler") == GIVEN
+
+    @property
+    def extends(self) -> str:
+        """The trial that its training goes on from (`hpo extend`); nothing if it begins by itself."""
+        return str(self.settings.get(EXTENDS, ""))

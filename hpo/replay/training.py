@@ -77,10 +77,14 @@ def retrain(settings: ReplaySettings, viewing: Viewing) -> Comparison:
     """Train a trial again, by the plain engine, for as many epochs as it was trained, and compare.
 
     Raises:
-        InputError: there is no such search or trial, it was not trained, or this machine lacks its GPU.
+        InputError: there is no such search or trial, it was not trained, it goes on from another training, or
+            this machine lacks its GPU.
     """
     ledger = Ledger(settings.store)
     search = ledger.search(settings.name)
+    if search.extends:
+        message = f"It went on from {search.extends}: from its first epoch it would be another training."
+        raise InputError(Problem(f"trial={settings.trial}", message))
     plan, trial = Plan.of(search), _trained(ledger.history(search), settings)
     job = replace(Job.of(plan), costs=(), autopsy=sys.maxsize)
     _demand_device(job)

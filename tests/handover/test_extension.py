@@ -1,6 +1,8 @@
 """`hpo extend`: a trial goes on from where its search left it."""
 
 import os
+import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +10,7 @@ from pathlib import Path
 import pytest
 from trained import TINY, Trained
 
-from hpo import cli
+from hpo import cli, inprocess, upload
 from hpo.ledger import Ledger
 
 HPO = Path(sys.executable).parent / "hpo"
@@ -51,3 +53,60 @@ def test_fewer_epochs_are_refused(monkeypatch, capsys):
     monkeypatch.setattr("hpo.chosen.Ledger", Trained)
     assert cli.main(["extend", "tiny-1", "epochs=2"]) == 2
     assert "Trials of tiny-1 have 2 epochs: name a larger number." in capsys.readouterr().err
+
+
+@pytest.fixture
+def short(tmp_path, monkeypatch):
+    """A folder with a training of two epochs, of which MLflow hears nothing."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HPO_STORE", raising=False)
+    monkeypatch.setattr(upload.Upload, "start", lambda _: None)
+    assert cli.main(["train", f"recipe={TINY}", "batch_size=16", "epochs=2", "name=short"]) == 0
+    return tmp_path
+
+
+EXTEND = ("extend", "short", "epochs=4", "to=longer")
+ANEW = "Begin it anew, under another name: hpo extend short trial=0 epochs=4 to="
+
+
+def test_what_it_began_from_is_needed_by_all_who_would_train_it_again(short, monkeypatch, capsys):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as hasty:
+        hasty.setattr(inprocess, "train", interrupt)
+        assert cli.main(EXTEND) == 130
+    kept = short / "hpo.db.checkpoints"
+    kept.rename(short / "elsewhere")
+    assert cli.main(["resume", "longer"]) == 2
+    assert ANEW in capsys.readouterr().err
+    kept_again = (short / "elsewhere").rename(kept)
+    assert cli.main(["resume", "longer"]) == 0
+    assert [point.epoch for point in curve(short, "longer")] == [1, 2, 3, 4]
+    assert [it.score for it in curve(short, "longer")][:2] == [it.score for it in curve(short, "short")]
+    assert cli.main(["export", "longer", "as=torch_export", "to=model.pt2"]) == 0
+    shutil.rmtree(kept_again)
+    capsys.readouterr()
+    assert cli.main(["export", "longer", "as=torch_export", "to=again.pt2"]) == 2
+    assert ANEW in capsys.readouterr().err
+    assert cli.main(["replay", "longer", "trial=0"]) == 2
+    assert "It went on from short/0" in capsys.readouterr().err
+    assert cli.main(["export", "longer", "to=longer.py"]) == 0
+    assert "The training went on from short/0." in (short / "longer.py").read_text()
+
+
+def test_where_what_it_begins_from_cannot_be_kept_nothing_is_trained(short, monkeypatch, capsys):
+    monkeypatch.setenv("HPO_CHECKPOINTS", "/dev/null/full")
+    assert cli.main(EXTEND) == 2
+    assert "cannot be written" in capsys.readouterr().err
+    assert cli.main(["resume", "longer"]) == 2
+    assert ANEW in capsys.readouterr().err
+
+
+def test_a_fork_has_nothing_to_go_on_from(short, capsys):
+    assert cli.main(EXTEND) == 0
+    with sqlite3.connect("hpo.db") as database:
+        database.execute("UPDATE searches SET versions = '{}' WHERE name = 'longer'")
+    database.close()
+    assert cli.main(["resume", "longer", "allow_change=true"]) == 2
+    assert ANEW in capsys.readouterr().err
