@@ -53,7 +53,7 @@ class Runs:
         tags = run.data.tags
         self.best, self._note = int(tags.get(WINNER, -1)), tags.get(NOTE)
         if CURSOR not in tags:
-            self._introduce(search)
+            self._introduce(search, run.data.params)
         self.cursor = int(tags.get(CURSOR, 0))
         self.pictured = int(tags.get(PICTURED, 0))
         self._children: dict[int, str] = {}
@@ -98,11 +98,13 @@ class Runs:
             time.sleep(0.05)
         return True
 
-    def _introduce(self, search: Search) -> None:
+    def _introduce(self, search: Search, known: Mapping[str, str]) -> None:
+        """Say what the search is; parameters that are known stay, since MLflow lets none change."""
         message = Message()
         past = Past.of(search.settings)
         told = {PAST: past.sources} if past else {}
-        message.configure({**search.settings, **told, "objective": str(search.objective)})
+        words = {**search.settings, **told, "objective": str(search.objective)}
+        message.configure({name: value for name, value in words.items() if name not in known})
         message.tag(
             {"hpo.versions": json.dumps(dict(search.versions)), "hpo.objective": str(search.objective)}
         )

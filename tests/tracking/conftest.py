@@ -30,6 +30,7 @@ class Tape:
     tape: list[Record] = field(default_factory=list)
     uploaded: int = 0
     session: int = 1
+    trials: int = 4
 
     def search(self, name: str) -> Search:
         return Search(
@@ -39,7 +40,7 @@ class Tape:
             source="epochs = 3\n",
             space="optimizer.lr: 0.1\n",
             objective=Objective("minimize", "loss"),
-            settings={"trials": 4, "seed": 7, "pruner": None},
+            settings={"trials": self.trials, "seed": 7, "pruner": None},
             versions={"torch": "2.13.0"},
             created=self.created,
             state=self.state,

@@ -252,6 +252,16 @@ def test_a_crash_before_the_first_cursor_doubles_nothing(tape: Tape, uri: str, t
     assert contents(tmp_path) == before
 
 
+def test_a_search_that_goes_on_with_other_words_before_the_first_cursor_comes_in(
+    tape: Tape, uri: str
+) -> None:
+    upload(tape, uri)
+    client(uri).delete_tag(runs(uri)["cnn-1"].info.run_id, "hpo.cursor")
+    tape.trials = 128
+    assert upload(tape, uri) == len(tape.tape)
+    assert runs(uri)["cnn-1"].data.params["trials"] == "4"
+
+
 def test_piece_by_piece_gives_the_same_rows(tape: Tape, uri: str, tmp_path: Path) -> None:
     from hpo.tracking.tracker import Tracker
 
