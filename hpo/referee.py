@@ -219,8 +219,7 @@ class Referee:
         """
         self.paused = wish.paused
         self._meter.clock.hear(paused=wish.paused)
-        if self._plan.budget:
-            self._meter.note()
+        self._meter.note()  # also without a limit: one that is set later counts what was used before
         asked = self._plan.setting("trials")
         trials = asked if wish.trials is None else max(wish.trials, len(self._history.searched))
         if trials != asked:

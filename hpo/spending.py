@@ -79,9 +79,10 @@ class Spending:
     def _measure(self) -> None:
         """Learn what an epoch costs while all workers train, and what a full training takes.
 
-        The first plan is made when a worker takes up the first trial: until then nobody trained.
+        A plan that is the first record is made when a worker takes up the first trial: until then nobody
+        trained. Where a limit was set later, there is none.
         """
-        waited = next((it.used for it in self._history.forecasts), 0.0)
+        waited = next((it.used for it in self._history.forecasts if it.seq == 1), 0.0)
         epochs, spent = self._history.epochs, self._reading - waited
         self._price = max(spent, 0.0) / epochs if epochs else None
         taken = [sum(point.seconds for point in trial.points) for trial in self._history.ranking]

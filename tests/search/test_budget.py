@@ -397,6 +397,19 @@ def test_what_was_used_before_an_interruption_counts_and_the_break_does_not(url,
     assert history_of(url, name).best is not None
 
 
+@pytest.mark.parametrize("limit", [{"budget": "2m"}, {"timeout": 120.0}])
+def test_what_was_used_before_a_clock_was_set_counts(url, hands, limit):
+    name = begun(url, 2, "trials=500", "pruner=none")
+    took = hands.search(url, name, workers=2, rounds=60)
+    ledger = Ledger(url)
+    ledger.note_settings(ledger.search(name), limit)
+    ledger.close()
+    took += hands.search(url, name, workers=2, session=1)
+    assert 80 < took <= 120 + 10
+    assert max(it.trials or 0 for it in history_of(url, name).forecasts) < 100
+    is_sound(url, name)
+
+
 def test_a_night_before_the_first_trial_changes_no_plan(url, hands):
     """Interrupted while its workers start, and resumed at once or the next day."""
     plans = []
