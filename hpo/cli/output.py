@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -10,7 +12,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from hpo import settings
-from hpo.errors import without_password
+from hpo.errors import HpoError, without_password
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -22,8 +24,11 @@ if TYPE_CHECKING:
 class Finale:
     """What the end of a search prints: to a person at once, to a program when MLflow has all of it as well.
 
-    While MLflow is waited for, a terminal says so, and that Ctrl-C leaves it for later.
+    While MLflow is waited for, a terminal says so, and that Ctrl-C leaves it for later. What standard output
+    does not take is no reason to leave anything out: that is raised when all is done.
     """
+
+    _unwritten: HpoError | SystemExit | None = None
 
     def __init__(
         self, chosen: settings.StoreSettings, *, as_json: bool = False, briefly: bool = False
@@ -40,12 +45,14 @@ class Finale:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self._waiting.stop()
+        if self._unwritten and kind is None:
+            raise self._unwritten
 
     def tell(self, result: Result) -> None:
         """Print the page for a person, who need not wait for MLflow."""
         if not self._as_json:
             search = replace(result.search, uploaded=None)  # it is not known yet what MLflow will lack
-            show(search, result.history, self._chosen, as_json=False, briefly=self._briefly)
+            self._show(search, result.history)
             later = f"Ctrl-C leaves that to: {self._sync(search)}"
             self._waiting.update(f"MLflow gets the report and pictures. {later}")
             self._waiting.start()
@@ -56,9 +63,15 @@ class Finale:
 
         self._waiting.stop()
         if self._as_json:
-            show(search, history, self._chosen, as_json=True)
+            self._show(search, history)
         elif missing := unsent(search, history.seq):
             typer.echo(f"MLflow lacks {missing} of {history.seq} records. Send them: {self._sync(search)}")
+
+    def _show(self, search: Search, history: History) -> None:
+        try:
+            show(search, history, self._chosen, as_json=self._as_json, briefly=self._briefly)
+        except (HpoError, SystemExit) as error:
+            self._unwritten = error
 
     def _sync(self, search: Search) -> str:
         return " ".join(("hpo sync", search.name, *self._chosen.store_words))
@@ -89,13 +102,31 @@ def show(
 
 
 def put(page: RenderableType, described: object, *, as_json: bool) -> None:
-    """Print a page, or what it shows as JSON."""
-    if as_json:
-        typer.echo(json.dumps(described, indent=2, ensure_ascii=False, allow_nan=False))
-        return
-    from rich.console import Console
+    """Print a page, or what it shows as JSON.
 
-    Console().print(page)
+    Raises:
+        HpoError: standard output does not take it, as on a full disk.
+        SystemExit: it is a pipe that nobody reads.
+    """
+    try:
+        if as_json:
+            typer.echo(json.dumps(described, indent=2, ensure_ascii=False, allow_nan=False))
+            return
+        from rich.console import Console
+
+        Console().print(page)
+    except OSError as error:
+        _let_go()
+        if isinstance(error, BrokenPipeError):
+            raise SystemExit(1) from None
+        raise HpoError(f"Standard output does not take it all: {error.strerror}.") from None
+
+
+def _let_go() -> None:
+    """Have what standard output has not taken yet, and all that follows, go nowhere."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def at(service: str, name: str) -> str:

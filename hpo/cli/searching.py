@@ -30,7 +30,7 @@ def search(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
 
     told = _told_to_builds(chosen.junit, chosen.name or ordered.recipe)
     ending = output.Finale(chosen, as_json=as_json, briefly=True)
-    with told as judged, ending, last_resort(viewer, chosen.store_words) as viewing:
+    with ending, told as judged, last_resort(viewer, chosen.store_words) as viewing:
         found = run(ordered, chosen.store, viewing, ending.tell)
         judged.extend(found.requirements)
         ending.close(found.search, found.history)
@@ -71,7 +71,7 @@ def resume(words: frame.Words = None) -> None:
 
     told = _told_to_builds(chosen.junit, chosen.search)
     ending = output.Finale(chosen, briefly=True)
-    with told as judged, ending, last_resort(viewer, chosen.store_words) as viewing:
+    with ending, told as judged, last_resort(viewer, chosen.store_words) as viewing:
         found, history = go_on(chosen, viewing, ending.tell)
         judged.extend(required(found, history))
         ending.close(found, history)

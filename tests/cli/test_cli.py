@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from types import ModuleType, SimpleNamespace
@@ -140,6 +141,31 @@ def test_a_search_prints_its_page(conductor, capsys):
     assert cli.main(["search", "recipe=cnn", "trials=3"]) == 0
     assert conductor.calls == [("cnn", 3)]
     assert capsys.readouterr().out.startswith("cnn-1  running")
+
+
+@pytest.mark.parametrize(
+    "words", [["search", "recipe=cnn"], ["search", "recipe=cnn", "--json"], ["resume", "cnn-1"]]
+)
+def test_a_search_whose_page_finds_no_room_does_all_else_and_says_so(
+    conductor, tmp_path, monkeypatch, capsys, words
+):
+    with open("/dev/full", "w") as full:
+        monkeypatch.setattr(sys, "stdout", full)
+        assert cli.main([*words, f"junit={tmp_path}/hpo.xml"]) == 1
+    said = "hpo: Standard output does not take it all: No space left on device.\n"
+    assert capsys.readouterr().err == said
+    assert len(conductor.calls) == 1
+    assert (tmp_path / "hpo.xml").exists()
+
+
+@pytest.mark.parametrize("words", [["recipes"], ["recipes", "--json"]])
+def test_a_page_that_nobody_reads_ends_quietly(monkeypatch, capsys, words):
+    read, write = os.pipe()
+    os.close(read)
+    with os.fdopen(write, "w") as closed:
+        monkeypatch.setattr(sys, "stdout", closed)
+        assert cli.main(words) == 1
+    assert capsys.readouterr().err == ""
 
 
 def test_a_search_prints_json_for_programs(conductor, capsys):
