@@ -27,7 +27,7 @@ from hpo.recollection import recalling
 from hpo.rounds import Rounds
 from hpo.settings import ResumeSettings, StoreSettings
 from hpo.shelf import Shelf, demand_start
-from hpo.spending import Spending
+from hpo.spending import ALL, Spending
 from hpo.stopping import GRACE_SECONDS, stoppable, undisturbed
 from hpo.trial import GIVEN, SPENT, Ending, Proposal
 from hpo.upload import Upload
@@ -143,11 +143,22 @@ def _refuse_what_is_over(ledger: Ledger, search: Search, now: Search) -> None:
     spending = Spending(plan, history, Clock(before + (own or 0.0), pace=0))
     reopened = plan.terms != Plan.of(search).terms and not spending.ended
     if search.state is State.FINISHED and not (reopened or Rounds(plan, history, spending).next):
-        look = f"Look at it: hpo show {name}"
+        words = StoreSettings(store=ledger.url).store_words
+        look, more = (" ".join([name, *own, *words]) for own in ([], _more(plan, spending, history)))
+        ended, on = "This search is finished", f". With more it goes on: hpo resume {more}"
         if plan.trials == plan.configurations:
-            raise InputError(Problem(name, f"This search is finished: {outlook.all_tried(plan)}. {look}"))
-        more = f"With more trials it goes on: hpo resume {name} trials={2 * len(history.searched)}"
-        raise InputError(Problem(name, f"This search is finished. {look}. {more}"))
+            ended, on = f"{ended}: {outlook.all_tried(plan)}", ""
+        raise InputError(Problem(name, f"{ended}. Look at it: hpo show {look}{on}"))
+
+
+def _more(plan: Plan, spending: Spending, history: History) -> list[str]:
+    """Return what a search that has ended needs more of: trials, what they cost, or both."""
+    words = [f"trials={2 * len(history.searched)}"] if spending.ended == ALL else []
+    spending.trials = None
+    if plan.budget and (spending.ended or not words):
+        limit = replace(plan.budget, amount=2 * plan.budget.amount)
+        words.append(f"{'budget' if plan.frugal else 'timeout'}={limit}")
+    return words
 
 
 def _refuse_without_start(now: Search, store: str) -> None:

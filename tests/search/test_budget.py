@@ -320,6 +320,35 @@ def test_less_than_was_done_is_refused_and_nothing_noted(url, words, less, said)
     is_sound(url, name)
 
 
+@pytest.mark.parametrize(
+    ("words", "more"),
+    [
+        (["trials=4"], ["trials=8"]),
+        (["budget=4trainings"], ["budget=8trainings"]),
+        (["budget=9trainings", "trials=2", "confirm=0"], ["trials=4"]),
+        (["budget=2trainings", "trials=1", "confirm=0"], ["trials=2", "budget=4trainings"]),
+    ],
+)
+def test_a_search_that_has_ended_says_what_it_needs_more_of_and_goes_on_with_that(url, words, more):
+    name, _ = searched(url, *words)
+    ledger = Ledger(url)
+    ledger.close_session(ledger.search(name).session, State.FINISHED)
+    ledger.close()
+    with pytest.raises(InputError, match="This search is finished") as refused:
+        conductor.resume(ResumeSettings.from_words([name, f"store={url}"]), lambda _: None)
+    assert str(refused.value).endswith(" ".join(["hpo resume", name, *more, f"store={url}"]))
+    with pytest.raises(GoingOnError):
+        conductor.resume(ResumeSettings.from_words([name, f"store={url}", *more]), going_on)
+
+
+class GoingOnError(Exception):
+    """The search begins to train."""
+
+
+def going_on(_):
+    raise GoingOnError
+
+
 # By the clock.
 
 
