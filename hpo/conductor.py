@@ -134,7 +134,7 @@ def resume(given: ResumeSettings, viewing: Viewing, tell: Telling = lambda _: No
 
 def _refuse_what_is_over(ledger: Ledger, search: Search, now: Search) -> None:
     name, history = search.name, ledger.history(search)
-    if search.given and history.ended:
+    if search.given and history.ended and search.state is not State.INTERRUPTED:
         message = "This training has ended and would end the same way again. Start another one: hpo train"
         raise InputError(Problem(name, f"{message} recipe={search.recipe} …"))
     plan = Plan.of(now)

@@ -6,7 +6,7 @@ import signal
 import pytest
 from mlflow.tracking import MlflowClient
 
-from hpo import chosen, cli
+from hpo import chosen, cli, upload
 from hpo.config import Config
 from hpo.errors import InputError
 from hpo.history import State
@@ -233,6 +233,21 @@ def test_ctrl_c_keeps_what_was_trained_and_resume_goes_on(folder):
     (trial,) = ledger.history(search).trials.values()
     assert (trial.outcome, trial.epochs) == (Outcome.FINISHED, 3000)
     assert trial.points[: len(before)] == before
+    ledger.close()
+
+
+def test_a_training_whose_driver_died_after_its_last_word_is_brought_to_its_end(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("HPO_STORE", raising=False)
+    monkeypatch.setattr(upload.Upload, "start", lambda _: None)
+    assert cli.main(["train", "recipe=linear", "epochs=2"]) == 0
+    ledger = Ledger("sqlite:///hpo.db")
+    before = ledger.records(ledger.search("linear-1"))
+    ledger.close_session(1, State.INTERRUPTED)
+    assert cli.main(["resume", "linear-1"]) == 0
+    assert ledger.search("linear-1").state is State.FINISHED
+    assert ledger.records(ledger.search("linear-1")) == before
+    assert cli.main(["resume", "linear-1"]) == 2
     ledger.close()
 
 
