@@ -1,5 +1,6 @@
 """A search that gives up says what it found, why it gave up, and that it failed."""
 
+import re
 from contextlib import nullcontext
 
 import pytest
@@ -55,8 +56,12 @@ def test_resumed_it_fails_again_as_long_as_nothing_is_mended(failing, capsys):
     before = capsys.readouterr().out
     assert cli.main(["resume", "cnn-1"]) == 1
     page, error = capsys.readouterr()
-    assert page == before
+    assert timeless(page) == timeless(before)
     assert error.endswith(f"hpo: {REASON}\n")
+
+
+def timeless(page):
+    return re.sub(r"epochs in .*", "epochs", page)
 
 
 def test_in_python_it_raises(failing):
