@@ -13,7 +13,7 @@ from hpo import recipe as recipes
 from hpo.config import Value
 from hpo.errors import InputError, Problem
 from hpo.history import FORKED_FROM, Search
-from hpo.ordering import order, versions
+from hpo.ordering import STARTED, order, versions
 from hpo.past import PAST
 from hpo.plan import OPTION, OVERRIDE, SPACE_FILE
 from hpo.settings import ResumeSettings, SearchSettings
@@ -130,7 +130,8 @@ def _diff(before: str, after: str) -> Iterator[str]:
 
 def _changed_settings(before: Mapping[str, Value], after: Mapping[str, Value]) -> Iterator[str]:
     """Compare settings; what is younger than the search was at its default."""
-    for name in sorted({*before, *after} - set(_TOLD_OTHERWISE)):
+    unknown = {STARTED} - before.keys()  # an older search has not noted it
+    for name in sorted({*before, *after} - set(_TOLD_OTHERWISE) - unknown):
         field = SearchSettings.model_fields.get(name)
         default = field.default if field else None
         was, now = before.get(name, default), after.get(name, before.get(name, default))

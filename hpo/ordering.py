@@ -7,6 +7,7 @@ is a search whose space holds one configuration.
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import platform
@@ -34,6 +35,9 @@ from hpo.trial import GIVEN
 from hpo.vocabulary import Vocabulary, position_of
 
 Given = TypeVar("Given", bound=Value)
+
+STARTED: Final = "start_sha256"
+"""The setting that tells the weights from which training may start from others in the same files."""
 
 _LIBRARIES: Final = ("hpo", "torch", "optuna", "ray", "scikit-learn", "numpy")
 
@@ -67,14 +71,15 @@ def order(settings: SearchSettings, recipe: Recipe | None = None, space_text: st
         raise InputError(*problems, *error.problems) from None
     problems += _nothing_to_search(space, settings.space)
     space = _inheriting(recipe.baseline, space, settings.space, vocabulary)
-    problems += _damaged(space)
+    started, damaged = _started(space)
+    problems += damaged
     if problems:
         raise InputError(*problems)
     search = _search(replace(recipe, objective=objective), space, settings, options)
     words: dict[str, Value] = {f"{OVERRIDE}{path}": text for path, text in settings.space_overrides.items()}
     if not space_text:
         words[SPACE_FILE] = str(spaces.locate(settings.space).resolve())
-    return replace(search, settings={**search.settings, **words})
+    return replace(search, settings={**search.settings, **words, **started})
 
 
 def order_training(settings: TrainSettings, recipe: Recipe | None = None) -> Search:
@@ -99,7 +104,8 @@ def order_training(settings: TrainSettings, recipe: Recipe | None = None) -> Sea
     if problems:
         raise InputError(*problems)
     space = Space.of(vocabulary.defaults(config), vocabulary.branches)
-    if damaged := _damaged(space):
+    _, damaged = _started(space)
+    if damaged:
         raise InputError(*damaged)
     return _search(recipe, space, settings, options)
 
@@ -227,18 +233,18 @@ def _inheriting(baseline: Config, space: Space, where: str, vocabulary: Vocabula
     return spaces.read(Space({**space.nodes, **listed, **inherited}).to_yaml(), where, vocabulary)
 
 
-def _damaged(space: Space) -> list[Problem]:
-    """Return what is wrong with the files that training may start from."""
+def _started(space: Space) -> tuple[dict[str, Value], list[Problem]]:
+    """Return the setting that tells what the files hold that training may start from, and what ails them."""
     node = space.nodes.get(START.name)
     paths = node.options if isinstance(node, spaces.Choice) else [getattr(node, "value", None)]
-    problems = []
-    for path in paths:
-        if isinstance(path, str) and path.endswith(CHECKPOINT_SUFFIX):
-            try:
-                read_whole(path)
-            except CheckpointError as error:
-                problems.append(Problem(START.name, str(error)))
-    return problems
+    files = [path for path in paths if isinstance(path, str) and path.endswith(CHECKPOINT_SUFFIX)]
+    held, problems = hashlib.sha256(), []
+    for path in files:
+        try:
+            held.update(read_whole(path)[0])
+        except CheckpointError as error:
+            problems.append(Problem(START.name, str(error)))
+    return {STARTED: held.hexdigest()[:16]} if files else {}, problems
 
 
 def versions() -> dict[str, str]:

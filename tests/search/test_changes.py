@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+import torch
 from shell import Folder
 
 from hpo import conductor
@@ -14,6 +15,7 @@ from hpo.errors import InputError
 from hpo.ledger import Ledger
 from hpo.ordering import order, order_training
 from hpo.settings import ResumeSettings, SearchSettings, TrainSettings
+from hpo.training.checkpoint import write_checkpoint
 
 ROOT = Path(__file__).parent.parent.parent
 WORDS = (
@@ -112,6 +114,17 @@ def test_a_recipe_and_a_space_that_are_gone_are_as_they_were(search):
 )
 def test_words_given_now(search, word, line):
     assert found(search, word)["settings"] == (line,)
+
+
+def test_the_weights_from_which_training_starts(folder):
+    write_checkpoint("start.safetensors", {"net.0.weight": torch.ones(2)}, {})
+    ordered = order(SearchSettings.from_words([*WORDS, "space.start=start.safetensors"]))
+    younger = {name: it for name, it in ordered.settings.items() if name != "start_sha256"}
+    assert found(ordered) == {}
+    write_checkpoint("start.safetensors", {"net.0.weight": torch.zeros(2)}, {})
+    (line,) = found(ordered)["settings"]
+    assert line.startswith(f"start_sha256: {ordered.settings['start_sha256']} → ")
+    assert found(replace(ordered, settings=younger)) == {}
 
 
 def test_versions_of_what_decides(search):
