@@ -13,6 +13,8 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final, Protocol
 
+import torch
+
 from hpo.cause import Cause, explain
 from hpo.errors import LedgerError
 from hpo.job import Job, prepare
@@ -31,6 +33,7 @@ from hpo.trial import (
     WARNING,
     Answer,
     Choice,
+    DeviceLostError,
     Divergence,
     Ending,
     Outcome,
@@ -106,13 +109,33 @@ def train(job: Job, cohort: str, referee: Referee) -> bool:
     Raises:
         Stopped: the search stops; what was under way is saved.
         LedgerError: the ledger is damaged or out of reach; likewise.
+        DeviceLostError: this process can train no more; what is not told yet is for another one.
     """
     choice = choose(job, cohort, referee)
+    demand_device()
     trials = referee.take_up(cohort, choice.size, this_worker(), choice.reason, alike=_settled(job))
-    waiting = run(job, trials, referee, Way(choice, noted=True)) if trials else []
+    waiting: list[Sequence[Proposal]] = [trials] if trials else []
+    way = Way(choice, noted=True)
     while waiting:
-        waiting += run(job, waiting.pop(), referee, Way(choice))
+        waiting += run(job, waiting.pop(), referee, way)
+        demand_device()
+        way = Way(choice)
     return bool(trials)
+
+
+def demand_device() -> None:
+    """Demand that the GPU, if this process has used one, still does what it is told.
+
+    After some errors, such as an index beyond a tensor, CUDA answers a process with that error for ever.
+
+    Raises:
+        DeviceLostError: it does not.
+    """
+    if torch.cuda.is_initialized():
+        try:
+            torch.cuda.synchronize()
+        except RuntimeError as error:
+            raise DeviceLostError(str(error).partition("\n")[0]) from None
 
 
 def this_worker() -> str:

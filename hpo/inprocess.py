@@ -15,7 +15,7 @@ from hpo.config import Value
 from hpo.errors import LedgerError
 from hpo.hosted import Hosted
 from hpo.line import Line
-from hpo.trial import Stopped
+from hpo.trial import DeviceLostError, Stopped
 
 # How long a report may wait to become durable; it is answered at once.
 _FLUSH_SECONDS: Final = 0.1
@@ -55,7 +55,8 @@ def train(
             return answer
 
         try:
-            work("in process", Line(call))
+            with suppress(DeviceLostError):  # after its one trial, which has been told of
+                work("in process", Line(call))
         except Stopped:
             raise KeyboardInterrupt from None
 

@@ -55,6 +55,7 @@ def train(job: Job, name: str, referee: Referee, crew: Crew) -> bool:
             cohort.run(
                 job, trials, Leader(name, referee, team, crew), Way(team=team, found=found, noted=True)
             )
+        cohort.demand_device()
     return bool(trials)
 
 

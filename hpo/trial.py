@@ -299,6 +299,10 @@ class Stopped(Exception):  # noqa: N818 - stopping on request is no error
     """The search stops: save what is under way, and train no further. What was reported is taken in."""
 
 
+class DeviceLostError(Exception):
+    """The GPU gives this process nothing but errors any more; another process can train on."""
+
+
 class MissingEpochError(Exception):
     """An epoch before the one that is spoken of is not known: report it first."""
 

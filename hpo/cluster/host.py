@@ -183,12 +183,12 @@ class Host:
         return None
 
     async def lost(self, cohort: str, reason: str = "") -> bool:
-        """Take in that the worker of a shift or cohort died, and find out why; return if it had trials."""
+        """Take in that the worker of a shift or cohort died, and find out why; return if it ever trained."""
         shift = shift_of(cohort)
         self._watch.forget(shift)  # to find out may take a while
         had_trials = self._reclaim({shift}, reason or await self._why(shift))
         await self._durable()
-        return had_trials
+        return had_trials or shift in self._shift_of.values()
 
     def _reclaim(self, shifts: Collection[str], reason: str) -> bool:
         """Take in that the workers of these shifts are gone; return whether they had trials."""

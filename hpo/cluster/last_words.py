@@ -17,6 +17,7 @@ from typing import Final, NoReturn, TextIO
 
 _FLAGS: Final = 5  # their place after a process's state in /proc/…/stat, see proc(5)
 _EXITING: Final = 0x4  # PF_EXITING of Linux
+_GAVE_UP: Final = "gave up: "
 _OPEN: Final[list[TextIO]] = []  # a faulthandler's file stays open as long as the process lives
 
 
@@ -37,10 +38,18 @@ def leave_last_words(folder: str) -> None:
     os._exit = noted
 
 
+def give_up(why: str) -> NoReturn:
+    """End this process, which has left its last words, for this reason."""
+    print(f"{_GAVE_UP}{why}", file=_OPEN[-1])
+    os._exit(1)
+
+
 def read_last_words(folder: str, process: int, killed_before: int) -> str:
     """Return why a worker's process ended; `killed_before` is what `killed_for_memory` was when it began."""
     path = _path(folder, process)
     said = path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+    if said.startswith(_GAVE_UP):
+        return f"its worker {said.splitlines()[0]}"
     if said.startswith("os._exit"):
         return f"its worker ended by {said.splitlines()[0]}"
     if crash := re.match(r"Fatal Python error: (.*)", said):

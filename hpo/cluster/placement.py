@@ -21,7 +21,7 @@ from hpo.cluster.allowance import Allowance, yielding
 from hpo.cluster.asking import Inquiry, asking
 from hpo.cluster.crew import Crew
 from hpo.cluster.host import Host, Referee
-from hpo.cluster.last_words import leave_last_words
+from hpo.cluster.last_words import give_up, leave_last_words
 from hpo.cluster.node import Place, pinned, this_node
 from hpo.cluster.order import Order
 from hpo.cluster.shift import cohorts, length
@@ -29,7 +29,7 @@ from hpo.cluster.wire import Wire
 from hpo.errors import HpoError, SearchError
 from hpo.line import Line
 from hpo.stopping import GRACE_SECONDS
-from hpo.trial import Stopped
+from hpo.trial import DeviceLostError, Stopped
 
 _PATIENCE_SECONDS: Final = 10.0
 
@@ -157,10 +157,13 @@ def _trainable() -> type:
 
         def step(self) -> dict[str, Any]:
             line = Line(self.wire.call, [Place.of(os.getpid())], self.wire.start, self.within)
-            with suppress(Stopped):
-                for cohort in cohorts(self.shift, self.seconds, line):
-                    if not self.work(cohort, line, self.crew):
-                        break
+            try:
+                with suppress(Stopped):
+                    for cohort in cohorts(self.shift, self.seconds, line):
+                        if not self.work(cohort, line, self.crew):
+                            break
+            except DeviceLostError as error:  # a process that takes this one's place has the GPU anew
+                give_up(f"its GPU gives nothing but errors: {error}")
             self.wire.start("leave", self.shift)
             return {"done": True}
 

@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
+import torch
 
 from hpo import cohort, recipe
 from hpo.config import Config
@@ -12,7 +13,7 @@ from hpo.job import Job
 from hpo.line import Line
 from hpo.shelf import Shelf
 from hpo.training.words import VOCABULARY
-from hpo.trial import Answer, Choice, Hand, Outcome, Point, Proposal, Sizing
+from hpo.trial import Answer, Choice, DeviceLostError, Hand, Outcome, Point, Proposal, Sizing
 
 RECIPE = """import torch
 from torch import nn
@@ -275,3 +276,29 @@ def test_a_ledger_that_is_out_of_reach_is_no_fault_of_the_trial():
     with pytest.raises(LedgerError):
         cohort.train(job(), "cohort-0", referee)
     assert referee.told == []
+
+
+@pytest.fixture
+def broken_gpu(monkeypatch):
+    """Training on a GPU that answers with an error, and from then on with nothing else: CUDA's way."""
+    said = "CUDA error: device-side assert triggered"
+
+    def synchronize():
+        raise RuntimeError(f"{said}\nCompile with …")
+
+    def train(*_, **__):
+        monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+        monkeypatch.setattr(torch.cuda, "synchronize", synchronize)
+        raise RuntimeError(said)
+
+    monkeypatch.setattr(cohort.fused, "train", train)
+    monkeypatch.setattr(cohort.plain, "train", train)
+    return said
+
+
+@pytest.mark.parametrize("together", [1, 3])
+def test_where_the_gpu_is_broken_only_who_trained_alone_is_blamed_for_it(together, broken_gpu):
+    referee = Listening(*[{}] * together)
+    with pytest.raises(DeviceLostError, match=f"^{broken_gpu}$"):
+        cohort.train(job(at_once=together), "c", referee)
+    assert [ending.outcome for ending in referee.told] == [Outcome.FAILED] * (together == 1)

@@ -74,6 +74,10 @@ leave_last_words(sys.argv[1])
     ("last", "reason"),
     [
         ("os._exit(3)", "its worker ended by os._exit(3) (<string>:5)"),
+        (
+            "from hpo.cluster.last_words import give_up; give_up('its GPU gives only errors: CUDA error')",
+            "its worker gave up: its GPU gives only errors: CUDA error",
+        ),
         ("ctypes.string_at(0)", "its worker crashed: Segmentation fault ("),
         ("os.abort()", "its worker crashed: Aborted (<string>:5)"),
         ("os.kill(os.getpid(), 9)", "its worker was killed (SIGKILL), by someone, or for lack of memory"),

@@ -185,6 +185,20 @@ def test_who_does_not_wait_hears_of_a_pause_and_of_the_end_at_once(url):
     asyncio.run(story())
 
 
+def test_who_dies_after_its_trials_have_ended_did_not_fail_before_it_trained(url):
+    judge = referee(url, started(url, "pruner=none"))
+
+    async def story():
+        here = Host(lambda: judge)
+        (trial,) = (await here.take_up("trained.0", 1, "host/1", "", Place("", 0, 0))).trials
+        await here.tell([Ending(trial.number, Outcome.FAILED, "CUDA error")], [])
+        assert await here.lost("trained", "its worker gave up")
+        assert not await here.lost("never did", "its worker died")
+        here._looking.cancel()
+
+    asyncio.run(story())
+
+
 def test_who_has_no_worker_any_more_is_not_watched(url):
     judge = referee(url, started(url))
 
