@@ -156,10 +156,10 @@ class _Training:
         places = [row for row, member in enumerate(self.members) if member.number in trials]
         if len(places) == len(self.members):
             return
-        rows = torch.tensor(places, device=self.task.device)
+        rows = torch.tensor(places)  # on the CPU, from where whatever lies anywhere can be picked
         for part in (self.stack, self.updates, self.average):
             part.keep(rows)
-        self.limits = self.limits[rows.cpu()]
+        self.limits = self.limits[rows]
         self.members = [self.members[row] for row in places]
         self.schedules = [self.schedules[row] for row in places]
         self.scores = [self.scores[row] for row in places]

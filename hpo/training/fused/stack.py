@@ -65,7 +65,7 @@ class Stack:
         """Go on with these rows only."""
         self._chance.keep(rows.tolist())
         still = [tensor[rows] if tensor.ndim else tensor for tensor in self._still]
-        self._place(self.weights[rows], still, self._rates[rows.cpu()])
+        self._place(self.weights[rows], still, self._rates[rows])
 
     def row(self, row: int) -> dict[str, Any]:
         """Return one model's tensors, trained ones first."""

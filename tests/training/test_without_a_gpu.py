@@ -1,0 +1,62 @@
+"""What a stack does on a GPU, as far as that can be told without one.
+
+Torch's device `meta` stands for it: tensors there have shapes and types, and no numbers. What mixes devices
+is an error there, too, but for an index.
+"""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from test_fused import small, varied
+
+from hpo.training import plain
+from hpo.training.fused.engine import _Training
+from hpo.training.fused.grouping import Group
+from hpo.training.fused.rules import RULES
+from hpo.training.fused.updates import family
+from hpo.training.loop import load, place
+
+AWAY = "meta"
+
+
+class Generator(torch.Generator):
+    """A generator of a device for which this torch has none."""
+
+    def __new__(cls, _device="cpu"):
+        return super().__new__(cls)
+
+
+@pytest.fixture
+def away(monkeypatch):
+    """Lay a stack of six trials of a shipped recipe there."""
+    monkeypatch.setattr(torch, "Generator", Generator)
+
+    def make(name, **values):
+        task, baseline = small(name)
+        task = replace(task, device=AWAY)
+        splits = {name: place(split, AWAY) for name, split in task.splits.items()}
+        members = sorted(varied(baseline, 6, **values), key=lambda member: family(member.config))
+        models, starts = zip(*(plain.start_model(task, member.config) for member in members), strict=True)
+        return _Training(task, splits, Group(members, [*models], [*starts]))
+
+    return make
+
+
+def take_a_step(training):
+    training.updates.plan(training._factors(1))
+    training.stack.train()
+    losses = training._look(next(iter(load(training.splits["train"], training.batch_size))))
+    training.shaping(training.stack.weights, training.gradients)
+    training.updates.step(training.stack.weights, training.gradients)
+    training.average.follow(training.stack.weights)
+    return losses
+
+
+@pytest.mark.parametrize("optimizer", RULES)
+def test_who_goes_on_is_picked_from_what_lies_there_and_what_lies_here(away, optimizer):
+    training = away("mlp", optimizer=optimizer)
+    take_a_step(training)
+    training.keep([member.number for member in training.members[1:4]])
+    losses = take_a_step(training)
+    assert (losses.device.type, len(losses)) == (AWAY, 3)
