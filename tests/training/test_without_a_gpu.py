@@ -60,3 +60,15 @@ def test_who_goes_on_is_picked_from_what_lies_there_and_what_lies_here(away, opt
     training.keep([member.number for member in training.members[1:4]])
     losses = take_a_step(training)
     assert (losses.device.type, len(losses)) == (AWAY, 3)
+
+
+@pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])
+def test_recurrent_layers_of_a_stack_are_not_laid_out_for_cudnn(away, cell, monkeypatch):
+    """Which torch does on a GPU where weights have changed, and cannot do with those of several trials."""
+    training = away("rnn", model__cell=cell)
+
+    def lay_out(_):
+        raise RuntimeError("Cannot access data pointer of Tensor that doesn't have storage")
+
+    monkeypatch.setattr(torch.nn.RNNBase, "flatten_parameters", lay_out)
+    assert len(take_a_step(training)) == 6

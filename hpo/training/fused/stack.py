@@ -38,6 +38,8 @@ class Stack:
         self.layout = Layout(tuple(names), tuple(tuple(trained[0][name].shape) for name in names))
         self.model = deepcopy(models[0])
         self._recurrent = [layer for layer in self.model.modules() if isinstance(layer, nn.RNNBase)]
+        for cells in self._recurrent:  # else torch, on a GPU, lays changed weights out for cuDNN
+            cells._flat_weight_refs = [None] * len(cells._flat_weights_names)
         self._droppers = droppers(self.model)
         self._places = [
             (*owner, index) for index, name in enumerate(names) for owner in _owners(self.model, name)
