@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import InitVar, dataclass, field, replace
 from functools import partial
 from itertools import islice
 from typing import Any, Final
@@ -82,13 +82,13 @@ class _Watch:
             are scaled, a gradient that overflows is left out and does no harm.
     """
 
-    model: nn.Module
+    model: InitVar[nn.Module]  # not kept: its hooks hold on to this
     gains: dict[str, float] = field(default_factory=dict)
     broken: str = ""
     _sound: bool = True  # the step under way
 
-    def __post_init__(self) -> None:
-        for name, layer in self.model.named_modules():
+    def __post_init__(self, model: nn.Module) -> None:
+        for name, layer in model.named_modules():
             label = f"{name or 'model'} ({type(layer).__name__})"
             layer.register_forward_hook(partial(self._forth, label))
             for own, parameter in layer.named_parameters(recurse=False):

@@ -6,6 +6,7 @@ import math
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from itertools import count
 from statistics import fmean
 from typing import Any, Final, NamedTuple, cast
@@ -170,7 +171,8 @@ class _Training:
         begun: tuple[nn.Module, Start] | None = None,
     ) -> None:
         config = member.config
-        self.task, self.splits, self.number = task, splits, member.number
+        self.task = replace(task, snapshots=None)  # which hold on to this training
+        self.splits, self.number = splits, member.number
         self.tested = member.tested and TEST in splits
         self.batch_size = member.batch_size
         limits = (cast("float | None", config[name]) for name in ("clip_norm", "clip_value"))

@@ -1,5 +1,7 @@
 """Where in a model a divergence began."""
 
+import gc
+import weakref
 from dataclasses import replace
 from functools import partial
 
@@ -122,12 +124,31 @@ def test_a_model_for_which_there_is_no_room_a_second_time_keeps_its_report(broke
     assert examine(task, [trial], reports, most=50) == reports
 
 
+def test_the_model_that_was_watched_is_gone_at_once(broken, monkeypatch):
+    task, trial = broken("forth")
+    make, made = task.recipe.model, []
+
+    def noted(**values):
+        model = make(**values)
+        made.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr(task.recipe, "model", noted)
+    gc.disable()
+    try:
+        assert first_bad_layer(task, trial, 4)
+        assert [model() for model in made] == [None]
+    finally:
+        gc.enable()
+
+
 def test_what_was_not_finite_and_did_no_harm_is_forgotten():
-    watch = _Watch(torch.nn.Linear(1, 1))
-    watch.model(torch.tensor([[torch.inf]]))
+    model = torch.nn.Linear(1, 1)
+    watch = _Watch(model)
+    model(torch.tensor([[torch.inf]]))
     assert watch.broken == "first not finite: the output of model (Linear)"
     watch.forget()
     assert watch.broken
-    watch.model(torch.ones(1, 1))
+    model(torch.ones(1, 1))
     watch.forget()
     assert watch.broken == ""

@@ -1,7 +1,9 @@
 """A training that is taken up again goes on to the last digit as if nothing had been, in either engine."""
 
+import gc
 import subprocess
 import sys
+import weakref
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -262,3 +264,18 @@ optimizers = [wide]
     (again,) = stopped_after(plain.train, make_task(own.source), [Member(0, config)], 1, tmp_path)
     sums = [item for name, item in again.snapshot.tensors.items() if name.endswith(".sum")]
     assert {item.dtype for item in sums} == {torch.float64}
+
+
+@pytest.mark.parametrize("engine", [plain.train, stacked])
+def test_a_training_that_nobody_has_any_more_leaves_its_memory_at_once(make_task, make_member, engine):
+    """Not when Python's collector comes: whoever trains next, such as a half of the cohort, needs it."""
+    task = replace(make_task(), snapshots={})
+    progress = engine(task, [make_member()])
+    next(progress)
+    training = weakref.ref(getattr(task.snapshots[0], "func", task.snapshots[0]).__self__)
+    gc.disable()
+    try:
+        del progress, task
+        assert training() is None
+    finally:
+        gc.enable()

@@ -101,7 +101,8 @@ class _Training:
     """A group under way: rows of one stack."""
 
     def __init__(self, task: Task, splits: Mapping[str, Split], group: Group) -> None:
-        self.task, self.splits, self.members = task, splits, group.members
+        self.task = replace(task, snapshots=None)  # which hold on to this training
+        self.splits, self.members = splits, group.members
         first = group.members[0]
         self.batch_size, self.micro_batches = first.batch_size, cast("int", first.config[ACCUMULATE.name])
         self.stack = Stack(group.models)
