@@ -318,7 +318,7 @@ _choices: Final[dict[Job, Choice]] = {}
 
 def _measured(job: Job) -> Choice:
     memory = available(job.device)
-    budget = memory and memory * _MEMORY_SHARE / job.workers
+    budget = memory and memory * _MEMORY_SHARE * job.share
     try:
         return probe.choose(prepare(job), job.baseline, job.most, budget, learns=job.learns)
     except Exception as error:  # noqa: BLE001 - the baseline may fail where other trials do not

@@ -26,10 +26,10 @@ class Job:
     """What the workers of a search must know of it; plain values, so that it travels.
 
     `at_once` is how many trials a worker trains at once, None for as many as a measurement with the
-    `baseline` recommends, up to `most`, which are fewer where a search `learns` from its trials. `workers`
-    share this machine's memory. Of each trial the `costs` are measured before it trains; `memory` is the
-    most bytes that it may take, None for its `share` of the device. One that diverges within `autopsy` steps
-    is trained once more, up to there, to see where it began.
+    `baseline` recommends, up to `most`, which are fewer where a search `learns` from its trials. A worker may
+    fill its `share` of the device's memory. Of each trial the `costs` are measured before it trains;
+    `memory` is the most bytes that it may take, None for that share. One that diverges within `autopsy`
+    steps is trained once more, up to there, to see where it began.
     """
 
     source: str
@@ -46,7 +46,6 @@ class Job:
     at_once: int | None = 1
     most: int = 1
     learns: bool = True
-    workers: int = 1
     deterministic: bool = False
     costs: tuple[str, ...] = ()
     memory: int | None = None
@@ -71,7 +70,6 @@ class Job:
             at_once=plan.at_once,
             most=plan.most_at_once,
             learns=plan.learns,
-            workers=plan.beside,
             deterministic=plan.setting("deterministic"),
             costs=plan.costs,
             memory=plan.setting("memory"),

@@ -85,7 +85,8 @@ def _kept(model: nn.Module) -> Iterator[Tensor]:
 def available(device: str) -> int | None:
     """Return the bytes that can be had on a device, or None if this system does not say."""
     if torch.device(device).type == "cuda":
-        return torch.cuda.mem_get_info(device)[0]
+        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+        return torch.cuda.mem_get_info(device)[0] + kept  # which this process's allocator hands out again
     return _told("MemAvailable:")  # not what is free: what the system keeps of files gives way
 
 

@@ -302,3 +302,20 @@ def test_where_the_gpu_is_broken_only_who_trained_alone_is_blamed_for_it(togethe
     with pytest.raises(DeviceLostError, match=f"^{broken_gpu}$"):
         cohort.train(job(at_once=together), "c", referee)
     assert [ending.outcome for ending in referee.told] == [Outcome.FAILED] * (together == 1)
+
+
+@pytest.mark.parametrize(("share", "budget"), [(1.0, 500.0), (0.25, 125.0)])
+def test_who_measures_may_use_half_of_its_own_share_of_what_is_free(share, budget, monkeypatch):
+    """A worker with a GPU of its own that GPU, however many workers there are beside it."""
+    asked = []
+
+    def choose(_task, _baseline, _most, budget):
+        asked.append(budget)
+        return Choice(1, 2, "")
+
+    monkeypatch.setattr(cohort.probe, "choose", choose)
+    monkeypatch.setattr(cohort, "available", lambda _: 1000)
+    own, referee = job(at_once=None, most=8, seed=100 + int(budget), share=share), Listening({})
+    for name in "cd":
+        cohort.train(own, name, referee)
+    assert asked == [budget]

@@ -502,6 +502,17 @@ class TestChoice:
         probe.choose(replace(task, epochs=epochs), baseline, most=16)
         assert max(sizes) == tried
 
+    @pytest.mark.parametrize("error", [torch.OutOfMemoryError, MemoryError])
+    def test_a_size_for_which_there_is_no_room_leaves_those_that_were_measured(self, monkeypatch, error):
+        def seconds(_train, _task, _config, size):
+            if size > 4:
+                raise error
+            return 1.0
+
+        monkeypatch.setattr(probe, "_seconds", seconds)
+        task, baseline = small("mlp", batches=4, batch=32)
+        assert probe.choose(task, baseline, most=64).size == 4
+
     def test_one_thread_is_not_measured_by_what_others_do(self, monkeypatch):
         waiting = (time.sleep(0.05) for _ in itertools.count())
         monkeypatch.setattr(torch, "get_num_threads", lambda: 1)

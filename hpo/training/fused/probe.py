@@ -70,7 +70,10 @@ def _stacks(task: Task, config: Config, most: int, patience: float) -> dict[int,
     started = time.perf_counter()  # the first size also paid for all that torch does only once
     for size in takewhile(lambda size: size <= most, others):
         began = time.perf_counter()
-        times[size] = _seconds(fused.train, task, config, size) / size
+        try:
+            times[size] = _seconds(fused.train, task, config, size) / size
+        except (RuntimeError, MemoryError):  # for lack of memory, say; what smaller ones took stands
+            break
         now = time.perf_counter()
         impatient = now + 2 * (now - began) > started + patience  # the next takes up to twice as long
         if impatient or not _progresses([*times.values()]):
