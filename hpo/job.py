@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache, partial
 from types import ModuleType
 
@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from hpo.config import Config, Value
+from hpo.hardware import device_here
 from hpo.plan import Plan
 from hpo.recipe import Objective
 from hpo.shelf import Shelf
@@ -75,6 +76,11 @@ class Job:
             memory=plan.setting("memory"),
             share=_share(plan),
         )
+
+    @property
+    def here(self) -> Job:
+        """The same for this machine: on its CPU, where it has no GPU."""
+        return replace(self, device=device_here(self.device))
 
 
 def _share(plan: Plan) -> float:

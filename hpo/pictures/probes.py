@@ -41,7 +41,7 @@ class Winner:
     @property
     def task(self) -> Task:
         """What it is trained on."""
-        return prepare(Job.of(self.plan))
+        return prepare(Job.of(self.plan).here)
 
     @property
     def name(self) -> str:

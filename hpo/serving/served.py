@@ -9,7 +9,6 @@ import torch
 from torch import Tensor, nn
 
 from hpo.errors import HpoError
-from hpo.hardware import device_here
 from hpo.job import Job, prepare
 from hpo.plan import Plan
 from hpo.shelf import Kept
@@ -58,8 +57,7 @@ def train_again(
     Raises:
         HpoError: it diverges now.
     """
-    task = prepare(Job.of(plan))
-    task = replace(task, seed=plan.seed_of(trial), device=device_here(task.device))
+    task = replace(prepare(Job.of(plan).here), seed=plan.seed_of(trial))
     snapshots = dict[int, Callable[[], Snapshot]]()
     curve = list(past.curve) if past else []
     member = Member(trial.number, plan.whole(trial).config, past.snapshot if past else None)

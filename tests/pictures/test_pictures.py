@@ -177,6 +177,12 @@ class TestTheWinnerAtWork:
         found = evaluate(winner.trained(), {"loss": winner.task.recipe.loss}, batches)
         assert found["loss"] == history.trials[0].score
 
+    def test_what_a_gpu_has_trained_is_drawn_where_there_is_none(self, line, monkeypatch):
+        monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+        plan, history = line
+        search = replace(plan.search, settings={**plan.search.settings, "device": "cuda"})
+        assert winner_of(replace(plan, search=search), history).task.device == "cpu"
+
     def test_batch_normalization_is_seen_at_work(self, cnn):
         winner = winner_of(*cnn)
         before, after = batch_norm(winner).axes
