@@ -134,7 +134,7 @@ def _counted(task: Task, config: Config) -> tuple[Rehearsal, int]:
 
 def _allocated(task: Task, config: Config) -> tuple[Rehearsal, int]:
     """Return the same as the GPU's allocator knows it."""
-    placed = replace(task, splits={"train": place(task.splits["train"], task.device)})
+    placed = _placed(task)
     next(_rehearse(placed, config).steps)  # CUDA's libraries keep the scratch of a first step
     gc.collect()
     before = torch.cuda.memory_allocated(task.device)
@@ -147,12 +147,18 @@ def _take_two(
     watch: AbstractContextManager[object], forget: Callable[[], None], task: Task, config: Config
 ) -> Rehearsal:
     """Take two steps under watch. In the second all is there that stays, so what was before is forgotten."""
+    placed = _placed(task)
     with watch:
-        rehearsed = _rehearse(task, config)
+        rehearsed = _rehearse(placed, config)
         next(rehearsed.steps)
         forget()
         next(rehearsed.steps)
     return rehearsed
+
+
+def _placed(task: Task) -> Task:
+    """Return the task with its data on the device, since they are no trial's own."""
+    return replace(task, splits={"train": place(task.splits["train"], task.device)})
 
 
 def _rehearse(task: Task, config: Config) -> Rehearsal:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.utils.data import TensorDataset
 
-from hpo.training import plain
+from hpo.training import costs, plain
 from hpo.training.costs import foretell, measure, peak
 
 LINEAR = """
@@ -60,6 +60,23 @@ def test_small_batches_foretell_a_large_one(linear, make_member):
     """At least what is alive on the way forward, and no more than the peak."""
     config = make_member(batch_size=64, optimizer="sgd").config
     assert 0.6 * peak(linear, config) < foretell(linear, config) <= peak(linear, config)
+
+
+def test_data_that_must_first_be_copied_to_a_gpu_do_not_count(linear, make_member, monkeypatch):
+    """They are copied here, as they would be there, unless they are there already."""
+    config, there = make_member(batch_size=64, optimizer="sgd").config, set()
+
+    def place(split, _device):
+        if split in there:
+            return split
+        copied = TensorDataset(*(tensor.clone() for tensor in split.tensors))
+        there.add(copied)
+        return copied
+
+    found = foretell(linear, config), peak(linear, config)
+    for module in (costs, plain):
+        monkeypatch.setattr(module, "place", place)
+    assert (foretell(linear, config), peak(linear, config)) == found
 
 
 def test_a_history_that_is_not_full_yet_counts_as_full(linear, make_member):

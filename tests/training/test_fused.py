@@ -3,6 +3,7 @@
 import itertools
 import random
 import time
+import weakref
 from dataclasses import replace
 from functools import partial
 
@@ -15,7 +16,7 @@ from hpo.config import Config
 from hpo.training import fused, plain
 from hpo.training.engine import Member, Task
 from hpo.training.execution import execute
-from hpo.training.fused import grouping, probe
+from hpo.training.fused import engine, grouping, probe
 from hpo.training.fused.rules import RULES
 from hpo.training.loop import load
 from hpo.training.schedule_words import SCHEDULES
@@ -280,6 +281,45 @@ def test_those_who_go_on_are_untouched_by_those_who_leave(make_task, make_member
     for number in range(5):
         for one, other in zip(seen[number], whole[number], strict=False):
             assert one.score == pytest.approx(other.score, rel=1e-9)
+
+
+def test_data_are_moved_to_the_device_once_for_all_who_train_beside_each_other(
+    make_task, make_member, monkeypatch
+):
+    moved = []
+
+    class Split(TensorDataset):
+        """One that is not there yet."""
+
+    def place(split, _device):
+        if not isinstance(split, Split):
+            return split
+        moved.append(split)
+        return TensorDataset(*split.tensors)
+
+    for module in (engine, plain):
+        monkeypatch.setattr(module, "place", place)
+    task = make_task()
+    splits = {name: Split(*split.tensors) for name, split in task.splits.items()}
+    alone = [make_member(number, optimizer="lbfgs", batch_size="full") for number in range(3)]
+    together = [make_member(number) for number in range(3, 5)]
+    next(fused.train(replace(task, splits=splits), [*alone, *together]))
+    assert moved == [splits["train"], splits["validation"]]
+
+
+def test_once_they_are_stacked_single_models_are_gone(make_task, make_member, monkeypatch):
+    task, made = make_task(), []
+    make = task.recipe.model
+
+    def noted(**values):
+        model = make(**values)
+        made.append(weakref.ref(model))
+        return model
+
+    monkeypatch.setattr(task.recipe, "model", noted)
+    progress = stacked(task, [make_member(number) for number in range(3)])
+    next(progress)
+    assert [model() for model in made] == [None] * 3
 
 
 def test_a_trial_s_curve_does_not_depend_on_how_many_train_beside_it(make_task, make_member):

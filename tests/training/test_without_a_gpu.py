@@ -34,11 +34,11 @@ def away(monkeypatch):
 
     def make(name, **values):
         task, baseline = small(name)
-        task = replace(task, device=AWAY)
         splits = {name: place(split, AWAY) for name, split in task.splits.items()}
+        task = replace(task, splits=splits, device=AWAY)
         members = sorted(varied(baseline, 6, **values), key=lambda member: family(member.config))
         models, starts = zip(*(plain.start_model(task, member.config) for member in members), strict=True)
-        return _Training(task, splits, Group(members, [*models], [*starts]))
+        return _Training(task, Group(members, [*models], [*starts]))
 
     return make
 

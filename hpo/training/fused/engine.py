@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import cast
@@ -25,7 +25,7 @@ from hpo.training.fused.record import Record, Report, Steps
 from hpo.training.fused.stack import Stack
 from hpo.training.fused.updates import Average, Updates
 from hpo.training.gradients import Batch
-from hpo.training.loop import Split, count_batches, epoch_seed, load, place
+from hpo.training.loop import count_batches, epoch_seed, load, place
 from hpo.training.schedule_words import schedule_call
 from hpo.training.schedules import Schedule
 from hpo.training.snapshot import STACK, Snapshot, pack, unpack
@@ -40,12 +40,13 @@ def train(task: Task, members: Sequence[Member], least: int = 2) -> Progress:
     """
     keep_freed()
     splits = {name: place(task.splits[name], task.device) for name in ("train", "validation")}
+    task = replace(task, splits={**task.splits, **splits})
 
     def first(member: Member) -> Batch:
         return _on(task.device, next(iter(load(splits["train"], member.batch_size))))
 
     groups = split(task, members, plain.start_model, first, least)
-    parts = [_plainly(task, group) if group.reason else _fused(task, splits, group) for group in groups]
+    parts = [_plainly(task, group) if group.reason else _fused(task, group) for group in groups]
     return _side_by_side(parts, [member.number for member in members])
 
 
@@ -81,9 +82,10 @@ def _explained(report: Report, reason: str) -> Report:
     return replace(report, notes={**report.notes, ALONE: reason})
 
 
-def _fused(task: Task, splits: Mapping[str, Split], group: Group) -> Progress:
-    training = _Training(task, splits, group)
-    for epoch in range(group.members[0].done + 1, task.epochs + 1):
+def _fused(task: Task, group: Group) -> Progress:
+    training, done = _Training(task, group), group.members[0].done
+    del group  # with its models, of which the stack has copies
+    for epoch in range(done + 1, task.epochs + 1):
         reports = training.epoch(epoch)
         chosen = yield reports
         sound = (it.trial for it in reports if isinstance(it, Point))
@@ -100,9 +102,9 @@ def _on(device: str, batch: Sequence[Tensor]) -> Batch:
 class _Training:
     """A group under way: rows of one stack."""
 
-    def __init__(self, task: Task, splits: Mapping[str, Split], group: Group) -> None:
+    def __init__(self, task: Task, group: Group) -> None:
         self.task = replace(task, snapshots=None)  # which hold on to this training
-        self.splits, self.members = splits, group.members
+        self.splits, self.members = task.splits, group.members
         first = group.members[0]
         self.batch_size, self.micro_batches = first.batch_size, cast("int", first.config[ACCUMULATE.name])
         self.stack = Stack(group.models)
@@ -112,7 +114,7 @@ class _Training:
         self.schedules = [schedule_call(member, task.recipe.__name__).build() for member in configs]
         measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
         self.measures = {name: Measure(measure) for name, measure in measures.items()}
-        self.steps = count_batches(splits["train"], self.batch_size)
+        self.steps = count_batches(self.splits["train"], self.batch_size)
         started = zip(group.members, group.starts, strict=True)
         self.notes = {member.number: plain.start_note(start) for member, start in started}
         self.limits = torch.full((len(configs),), math.inf, dtype=torch.float64)
