@@ -75,10 +75,11 @@ def load(split: Split, batch_size: BatchSize, seed: int | None = None) -> Iterab
         return split
     chance = torch.Generator().manual_seed(seed or 0)
     rows = torch.arange(len(split)) if seed is None else torch.randperm(len(split), generator=chance)
-    parts = cut(rows, batch_size)
     if isinstance(split, TensorDataset):
+        parts = cut(rows.to(split.tensors[0].device), batch_size)
         return (tuple(tensor[part] for tensor in split.tensors) for part in parts)
-    return DataLoader(split, batch_sampler=[part.tolist() for part in parts], generator=chance)
+    sampler = [part.tolist() for part in cut(rows, batch_size)]
+    return DataLoader(split, batch_sampler=sampler, generator=chance)
 
 
 def train_epoch(

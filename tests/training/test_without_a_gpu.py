@@ -8,7 +8,9 @@ from dataclasses import replace
 
 import pytest
 import torch
-from test_fused import small, varied
+from test_fused import RECIPES, small, varied
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from hpo.training import plain
 from hpo.training.fused.engine import _Training
@@ -43,10 +45,29 @@ def away(monkeypatch):
     return make
 
 
+class Crossings(TorchDispatchMode):
+    """Takes down each operation that has to do with more than one device."""
+
+    def __init__(self):
+        super().__init__()
+        self.found = []
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        made = func(*args, **(kwargs or {}))
+        parts = [it for it in tree_leaves((args, kwargs, made)) if isinstance(it, torch.Tensor)]
+        if len({part.device for part in parts}) > 1:
+            self.found.append((str(func), parts[0].shape))
+        return made
+
+
 def take_a_step(training):
     training.updates.plan(training._factors(1))
     training.stack.train()
-    losses = training._look(next(iter(load(training.splits["train"], training.batch_size))))
+    return look_and_step(training, next(iter(load(training.splits["train"], training.batch_size, 0))))
+
+
+def look_and_step(training, batch):
+    losses = training._look(batch)
     training.shaping(training.stack.weights, training.gradients)
     training.updates.step(training.stack.weights, training.gradients)
     training.average.follow(training.stack.weights)
@@ -60,6 +81,21 @@ def test_who_goes_on_is_picked_from_what_lies_there_and_what_lies_here(away, opt
     training.keep([member.number for member in training.members[1:4]])
     losses = take_a_step(training)
     assert (losses.device.type, len(losses)) == (AWAY, 3)
+
+
+@pytest.mark.parametrize(
+    ("name", "values"), [*RECIPES, ("mlp", {"optimizer": "nadam"}), ("mlp", {"optimizer": "muon"})], ids=str
+)
+def test_a_step_waits_for_nothing_from_the_cpu(away, name, values):
+    """A copy from there is awaited, and with it all that the GPU was told before."""
+    training = away(name, **values)
+    training.updates.plan(training._factors(1))
+    training.stack.train()
+    batches = iter(load(training.splits["train"], training.batch_size, 0))
+    look_and_step(training, next(batches))
+    with Crossings() as crossings:
+        look_and_step(training, next(batches))
+    assert crossings.found == []
 
 
 @pytest.mark.parametrize("cell", ["lstm", "gru", "rnn"])

@@ -22,7 +22,10 @@ class Losses:
         alike: dict[str, list[int]] = {}
         for row, config in enumerate(configs):
             alike.setdefault(repr(config.below(LOSS)), []).append(row)
-        self._parts = [(_with_options(loss, configs[rows[0]]), rows) for rows in alike.values()]
+        self._parts = [
+            (_with_options(loss, configs[rows[0]]), torch.tensor(rows, device=device))
+            for rows in alike.values()
+        ]
         order = [row for rows in alike.values() for row in rows]
         self._back = torch.tensor(order, device=device).argsort()
 
@@ -62,7 +65,7 @@ def _rowwise(measure: Callable[[Any, Tensor], Tensor], outputs: Any, targets: Te
     return values
 
 
-def _rows(outputs: Any, rows: list[int]) -> Any:
+def _rows(outputs: Any, rows: Tensor) -> Any:
     return tree_map_only(Tensor, lambda tensor: tensor[rows], outputs)
 
 

@@ -53,7 +53,7 @@ class Stack:
         self._place(
             torch.stack([torch.cat([own[name].detach().flatten() for name in names]) for own in trained]),
             [_together([_held(own[name]) for own in found]) for name in still],
-            torch.tensor(rates, dtype=torch.float64),
+            torch.tensor(rates, dtype=torch.float64, device=next(self.model.parameters()).device),
         )
 
     def _place(self, weights: Tensor, still: list[Tensor], rates: Tensor) -> None:

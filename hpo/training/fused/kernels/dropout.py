@@ -48,7 +48,7 @@ class Dropout:
     def _apply(self, input: Tensor, p: Rate, like: Tensor, *, training: bool, inplace: bool) -> Tensor:
         if not training or input.numel() == 0:
             return input
-        rates = p if isinstance(p, Tensor) else torch.tensor([p], dtype=torch.float64)
+        rates = p if isinstance(p, Tensor) else torch.full((1,), p, dtype=torch.float64, device=input.device)
         if not self._chance.is_needed(rates):
             return input
         mask = self._chance.mask(like, rates)
