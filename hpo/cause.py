@@ -6,13 +6,12 @@ import traceback
 from collections.abc import Mapping
 from typing import Final
 
-import torch
+from hpo.training.memory import lacks_memory
 
 Cause = tuple[str, None, Mapping[str, str]]
 """The reason, no score, and notes: the fields of an ending."""
 
 _LONGEST: Final = 20_000
-_NO_MEMORY: Final = ("can't allocate memory", "not enough memory", "out of memory")
 
 
 def explain(error: BaseException, recipe: str) -> Cause:
@@ -32,9 +31,3 @@ def _said(error: BaseException) -> str:
 def _plain(text: str) -> str:
     """Write out what a database refuses: NUL, and what is no UTF-8 in the name of a file."""
     return text.replace("\0", r"\x00").encode("utf-8", "backslashreplace").decode()
-
-
-def lacks_memory(error: BaseException) -> bool:
-    """Whether memory is full: Python's, the GPU's, or torch's on CPUs, which has no error of its own."""
-    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
-    return known or (isinstance(error, RuntimeError) and any(it in str(error) for it in _NO_MEMORY))

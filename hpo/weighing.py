@@ -14,14 +14,14 @@ from typing import Final
 
 from torch import nn
 
-from hpo.cause import explain, lacks_memory
+from hpo.cause import explain
 from hpo.config import Config
 from hpo.equals import Costs, Shape, shape
 from hpo.job import Job, prepare, sketch
 from hpo.pareto import cost
 from hpo.recipe import MEMORY, PARAMETERS
 from hpo.training import costs
-from hpo.training.memory import is_known, predict, whole
+from hpo.training.memory import is_known, lacks_memory, predict, whole
 from hpo.trial import Ending, Outcome, Proposal
 
 _known: Final[dict[tuple[Job, Shape], Costs]] = {}

@@ -9,11 +9,11 @@ from functools import partial
 from itertools import islice
 from typing import Any, Final
 
-import torch
 from torch import Tensor, nn
 
 from hpo.training.engine import Member, Task
 from hpo.training.loop import count_batches
+from hpo.training.memory import lacks_memory
 from hpo.training.plain import loss_limit, rehearse
 from hpo.trial import Divergence, Point
 
@@ -43,8 +43,10 @@ def _where(task: Task, member: Member, found: Divergence, most: int) -> str:
         return ""
     try:
         return first_bad_layer(task, member, steps)
-    except (MemoryError, torch.OutOfMemoryError):  # there is no room for this trial a second time
-        return ""
+    except Exception as error:
+        if lacks_memory(error):  # there is no room for this trial a second time
+            return ""
+        raise
 
 
 def first_bad_layer(task: Task, member: Member, steps: int) -> str:

@@ -22,6 +22,7 @@ from hpo.training.optimizers import OPTIMIZERS
 from hpo.training.values import EMA
 
 _COUNTER: Final = torch.float32.itemsize
+_FULL: Final = ("can't allocate memory", "not enough memory", "out of memory", "STATUS_ALLOC_FAILED")
 _AVERAGED: Final = torch.int64.itemsize  # how many steps an average has followed
 
 
@@ -104,6 +105,15 @@ def _told(entry: str) -> int | None:
         return None
     found = (int(line.split()[1]) * 1024 for line in lines if line.startswith(entry))
     return next(found, None)
+
+
+def lacks_memory(error: BaseException) -> bool:
+    """Whether memory is full: Python's, the GPU's, or that of who has no error of its own for it.
+
+    Those are torch on CPUs, and cuBLAS and cuDNN, which ask the GPU for what torch's allocator has put by.
+    """
+    known = isinstance(error, MemoryError | torch.OutOfMemoryError)
+    return known or (isinstance(error, RuntimeError) and any(it in str(error) for it in _FULL))
 
 
 def _trained(model: nn.Module) -> list[nn.Parameter]:

@@ -129,6 +129,10 @@ def test_out_of_memory_a_cohort_is_halved_until_it_fits(monkeypatch):
         ("raise MemoryError", "out of memory: MemoryError: "),
         ("torch.empty(2**60)", "out of memory: RuntimeError: "),
         ("raise torch.OutOfMemoryError('CUDA out of memory')", "out of memory: OutOfMemoryError: CUDA out"),
+        (
+            "raise RuntimeError('CUDA error: CUBLAS_STATUS_ALLOC_FAILED when calling cublasCreate')",
+            "out of memory: RuntimeError: CUDA error: CUBLAS_STATUS_ALLOC_FAILED",
+        ),
         ("raise SystemExit(3)", "SystemExit: 3"),
     ],
 )

@@ -307,6 +307,18 @@ def test_data_are_moved_to_the_device_once_for_all_who_train_beside_each_other(
     assert moved == [splits["train"], splits["validation"]]
 
 
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+def test_a_lack_of_memory_is_no_reason_to_train_alone(make_task, make_member, monkeypatch, error):
+    """Whoever asked halves the cohort; alone, a trial would begin anew, and all lie in memory as before."""
+
+    def full(_models):
+        raise error
+
+    monkeypatch.setattr(grouping, "Stack", full)
+    with pytest.raises(type(error)):
+        next(fused.train(make_task(), [make_member(number) for number in range(4)]))
+
+
 def test_once_they_are_stacked_single_models_are_gone(make_task, make_member, monkeypatch):
     task, made = make_task(), []
     make = task.recipe.model

@@ -18,6 +18,7 @@ from hpo.training.fused.rules import RULES
 from hpo.training.fused.stack import Stack, droppers
 from hpo.training.fused.updates import family
 from hpo.training.gradients import Batch
+from hpo.training.memory import lacks_memory
 from hpo.training.snapshot import PLAIN
 from hpo.training.transfer import Start
 from hpo.training.values import ACCUMULATE, FULL_PRECISION, PRECISION
@@ -159,7 +160,9 @@ def _obstacle(task: Task, group: Group, batch: Batch) -> str:
             loss = losses(stack(batch[0]), batch[1]).sum()
             mixed = stack.drops and not torch.equal(torch.get_rng_state(), before)
             gradients = torch.autograd.grad(loss, stack.leaves, allow_unused=True)
-    except Exception as error:  # noqa: BLE001 - a fault of the recipe's own comes again in plain training
+    except Exception as error:  # a fault of the recipe's own comes again in plain training
+        if lacks_memory(error):
+            raise
         return f"{type(error).__name__}: {str(error).partition(chr(10))[0]}"
     if mixed:  # alone, masks and the rest come from one stream
         return "The model draws random numbers beside those of dropout"
