@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import socket
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
@@ -120,10 +121,17 @@ def cpus() -> int:
 
 
 def gpus_here() -> int:
-    """Return the number of GPUs that this process may use."""
+    """Return the number of GPUs that this process may use: CUDA stops at the first entry that names none."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
     present = len(list(Path("/dev").glob("nvidia[0-9]*")))
-    return present if visible is None else min(present, len([it for it in visible.split(",") if it.strip()]))
+    if visible is None:
+        return present
+    return min(present, len([*takewhile(lambda entry: _names(entry.strip(), present), visible.split(","))]))
+
+
+def _names(entry: str, present: int) -> bool:
+    """Whether an entry of CUDA_VISIBLE_DEVICES may name a GPU, where so many are present."""
+    return entry.startswith(("GPU-", "MIG-")) or (entry.isdecimal() and int(entry) < present)
 
 
 def interface_to(host: str) -> str:

@@ -5,6 +5,7 @@ import socket
 import psutil
 import pytest
 
+from hpo import hardware
 from hpo.errors import InputError
 from hpo.hardware import Hardware, Share, company, interface_to, share_out
 from hpo.ordering import order
@@ -26,6 +27,28 @@ from hpo.settings import SearchSettings
 )
 def test_workers_fill_the_machine(gpus, asked, workers, share):
     assert share_out(Hardware(8, gpus), *asked) == (workers, share)
+
+
+@pytest.mark.parametrize(
+    ("visible", "found"),
+    [
+        (None, 4),
+        ("", 0),
+        ("-1", 0),
+        ("NoDevFiles", 0),
+        ("0, 2", 2),
+        ("1,-1,2", 1),
+        ("0,4,1", 1),
+        ("GPU-8932f937,GPU-7a1c", 2),
+    ],
+)
+def test_gpus_are_seen_as_cuda_sees_them(visible, found, monkeypatch):
+    """Up to the first entry that names none of the four."""
+    monkeypatch.setattr(hardware.Path, "glob", lambda *_: [f"nvidia{number}" for number in range(4)])
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    if visible is not None:
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
+    assert hardware.gpus_here() == found
 
 
 @pytest.mark.parametrize(
