@@ -313,7 +313,7 @@ def test_who_measures_may_use_half_of_its_own_share_of_what_is_free(share, budge
     """A worker with a GPU of its own that GPU, however many workers there are beside it."""
     asked = []
 
-    def choose(_task, _baseline, _most, budget):
+    def choose(_task, _baseline, _most, budget, **_):
         asked.append(budget)
         return Choice(1, 2, "")
 
