@@ -14,7 +14,7 @@ from hpo.ledger import Ledger
 from hpo.ordering import order
 from hpo.plan import Plan
 from hpo.recollection import recalling
-from hpo.settings import SearchSettings
+from hpo.settings import OFF, SearchSettings
 from hpo.spending import Spending
 from hpo.summary import short
 
@@ -64,7 +64,7 @@ def _collect(problems: list[Problem], look: Callable[[], T]) -> T | None:
 
 
 def _machine(settings: SearchSettings) -> None:
-    if settings.cluster:
+    if settings.cluster not in ("", OFF):
         return  # only the cluster knows what it has
     workers = settings.workers if isinstance(settings.workers, int) else None
     _, share = hardware.share_out(

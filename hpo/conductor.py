@@ -25,7 +25,7 @@ from hpo.ledger import Ledger, Patience, UnreachableError, patiently
 from hpo.plan import Plan
 from hpo.recollection import recalling
 from hpo.rounds import Rounds
-from hpo.settings import ResumeSettings, StoreSettings
+from hpo.settings import OFF, ResumeSettings, StoreSettings
 from hpo.shelf import Shelf, demand_start
 from hpo.spending import ALL, Spending
 from hpo.stopping import GRACE_SECONDS, stoppable, undisturbed
@@ -210,7 +210,8 @@ def _hardware(search: Search) -> hardware.Hardware:
 
 def _cluster(search: Search) -> str:
     """Return the address of the Ray cluster that trains; nothing for a Ray of our own on this machine."""
-    return str(search.settings.get("cluster") or "")
+    word = str(search.settings.get("cluster") or OFF)
+    return "" if word == OFF else word
 
 
 def _place(search: Search) -> str:

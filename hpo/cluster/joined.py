@@ -83,5 +83,5 @@ def _said(error: Exception) -> str:
     if isinstance(error, ray.exceptions.AuthenticationError):
         return f"This Ray cluster does not let us in. {KEY}"
     first = " ".join(str(error).split()).partition(". ")[0].rstrip(".")
-    start = "Start one (ray start --head), or leave cluster= out for a Ray of our own"
+    start = "Start one (ray start --head), or write cluster=off for a Ray of our own"
     return f"Cannot join a Ray cluster here: {first}. {start}."

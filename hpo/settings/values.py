@@ -96,8 +96,8 @@ def _cluster(value: object) -> str:
     if text.startswith(("ray://", "http://", "https://")):
         form = "is joined from within, as auto or host:6379; from elsewhere: hpo submit"
         raise ValueError(f"{form}, got {text!r}.")
-    if text and text != "auto" and not re.fullmatch(rf"{_HOST}:[0-9]{{1,5}}", text):
-        raise ValueError(f"must be auto, or an address such as 10.0.0.1:6379, got {text!r}.")
+    if text and text not in (AUTO, OFF) and not re.fullmatch(rf"{_HOST}:[0-9]{{1,5}}", text):
+        raise ValueError(f"must be auto, off, or an address such as 10.0.0.1:6379, got {text!r}.")
     return text
 
 

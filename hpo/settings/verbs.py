@@ -146,7 +146,7 @@ class SearchSettings(TrialSettings):
     workers: Workers = Field(default="auto", description="Processes that train at the same time")
     cluster: Cluster = Field(
         default_factory=lambda: os.environ.get("HPO_CLUSTER", ""),
-        description="Ray cluster: auto, host:6379 (HPO_CLUSTER, or our own)",
+        description="Ray cluster: auto, host:6379 (HPO_CLUSTER, or off: ours)",
     )
     priority: Priority = Field(default=1.0, description="Its weight beside other searches there: high, 3 …")
     fuse: Fuse = Field(default="auto", description="Trials that a worker trains at once: auto, off, 32 …")

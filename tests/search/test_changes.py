@@ -167,6 +167,22 @@ def test_the_refusal_says_what_to_do_and_starts_nothing(search):
     database.close()
 
 
+def test_a_search_of_a_cluster_goes_on_without_it(search):
+    class GoingOnError(Exception):
+        """It begins to train."""
+
+    def view(plan):
+        raise GoingOnError
+
+    ledger = Ledger("sqlite:///hpo.db")
+    ledger.note_settings(search, {"cluster": "127.0.0.1:1"})
+    ledger.close()
+    with pytest.raises(InputError, match="or write cluster=off for a Ray of our own"):
+        conductor.resume(given(), view)
+    with pytest.raises(GoingOnError):
+        conductor.resume(given("cluster=off", "workers=1"), view)
+
+
 @pytest.mark.slow
 def test_a_fork_begins_anew_and_a_finished_search_takes_more_trials(folder):
     """As a user does it, with the command."""
