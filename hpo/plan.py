@@ -234,6 +234,10 @@ class Plan:
             data_options={name: value for name, value in options.items() if name in recipe.data},
         )
 
+    def at(self, search: Search) -> Plan:
+        """Return the same with what is set by now, such as the number of trials that people wish for."""
+        return replace(self, search=search)
+
     def whole(self, proposal: Proposal) -> Proposal:
         """Return what a trial trains with: words that are younger than its search are at their defaults."""
         return replace(proposal, config=self.vocabulary.defaults(proposal.config))

@@ -34,7 +34,6 @@ class Picture:
 
     def __init__(self, plan: Plan, history: History, clock: Clock = time.monotonic) -> None:
         self._plan, self._epochs, self._clock = plan, plan.epochs, clock
-        self._ordered = "" if plan.frugal or not plan.confirmations else wording.ordered(plan)
         self._limit = plan.budget.amount if plan.budget and plan.budget.unit == SECONDS else None
         self._started = clock()
         # By earlier sessions, which tells nothing of our speed.
@@ -43,12 +42,14 @@ class Picture:
 
     def of(self, search: Search, history: History) -> RenderableType:
         """Return the picture: progress, outcomes, the best so far, what is tried, what each worker does."""
+        plan = self._plan.at(search)
+        ordered = "" if plan.frugal or not plan.confirmations else wording.ordered(plan)
         return Group(
             line((search.name, "bold"), f"  {search.recipe} · {search.objective}"),
-            *([line(self._ordered, style="dim")] if self._ordered else []),
-            *(line(it, style="dim") for it in outlook.beginning(self._plan)),
-            *(line(it, style="dim") for it in outlook.now(self._plan, history)),
-            self._bar(self._trials(search, history), history),
+            *([line(ordered, style="dim")] if ordered else []),
+            *(line(it, style="dim") for it in outlook.beginning(plan)),
+            *(line(it, style="dim") for it in outlook.now(plan, history)),
+            self._bar(self._trials(search, history), _again(plan, history), history),
             line(wording.outcomes(history) or _waiting(history), style="dim"),
             *([line(history.because, style="dim")] if history.because else []),
             *_best(history),
@@ -63,11 +64,11 @@ class Picture:
         most = [int(str(it)) for it in (search.settings["trials"], self._plan.configurations) if it]
         return planned or min(most, default=len(history.searched) or 1)
 
-    def _bar(self, trials: int, history: History) -> RenderableType:
+    def _bar(self, trials: int, again: int, history: History) -> RenderableType:
         row = Table.grid(padding=(0, 1), expand=True)
         for ratio in (None, 1, None):
             row.add_column(ratio=ratio, no_wrap=True)
-        total = trials + _again(self._plan, history)
+        total = trials + again
         done = min(_progress(history, self._epochs), total)
         row.add_row(
             _count(trials, history),
@@ -78,13 +79,14 @@ class Picture:
 
     def _times(self, trials: int, done: float) -> str:
         elapsed, gained = self._clock() - self._started, done - self._before
-        whole = f" of {wording.duration(self._limit)}" if self._limit else ""
-        rest = self._limit - elapsed if self._limit else None
+        spent = self._plan.search.ran + elapsed  # of a limit, that counts all sessions
+        took = f"{wording.duration(spent)} of {wording.duration(self._limit)}" if self._limit else ""
+        rest = self._limit - spent if self._limit else None
         if gained >= 1:  # less says nothing yet about the rest
             left = elapsed * (trials - done) / gained
             rest = left if rest is None else min(left, rest)
         left_over = "" if rest is None else f", {wording.duration(max(rest, 0.0))} left"
-        return f"{wording.duration(elapsed)}{whole}{left_over}"
+        return f"{took or wording.duration(elapsed)}{left_over}"
 
     def _workers(self, history: History) -> Iterator[Text]:
         teams: dict[str, list[Trial]] = defaultdict(list)
@@ -137,9 +139,9 @@ class LoadLine:
 def _again(plan: Plan, history: History) -> int:
     """Return how many trainings with fresh seeds there will be."""
     planned = history.forecast
-    if planned is None or not planned.confirm:
+    if planned is None:
         return plan.confirmations
-    return plan.candidates(planned.confirm) * planned.seeds
+    return plan.candidates(planned.confirm) * planned.seeds if planned.confirm else 0
 
 
 def _progress(history: History, epochs: int) -> float:

@@ -51,7 +51,8 @@ def search(state: State = State.RUNNING, **changes: object) -> Search:
 
 def plan(state: State = State.RUNNING, seeds: int = 0) -> SimpleNamespace:
     """What the views ask of a plan."""
-    return SimpleNamespace(
+    made = SimpleNamespace(
+        at=lambda _: made,
         search=search(state),
         epochs=EPOCHS,
         setting=SETTINGS.get,
@@ -64,6 +65,7 @@ def plan(state: State = State.RUNNING, seeds: int = 0) -> SimpleNamespace:
         frugal=False,
         past=Past(),
     )
+    return made
 
 
 class Story:

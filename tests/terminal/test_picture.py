@@ -1,12 +1,20 @@
 """The parts of the live view: outcomes with their reasons, a curve in a row, how busy the machine is."""
 
+import io
 import math
+from dataclasses import replace
 
 import pytest
 from made_up import Story
+from rich.console import Console
 
 from hpo import usage
+from hpo.history import History
+from hpo.ordering import order
+from hpo.plan import Plan
+from hpo.settings import SearchSettings
 from hpo.terminal import spark, wording
+from hpo.terminal.picture import Picture
 from hpo.trial import Outcome
 
 
@@ -32,6 +40,32 @@ def test_the_outcomes_are_told_with_their_commonest_reasons():
 )
 def test_a_curve_is_a_row_of_bars(values, width, row):
     assert spark.bars(values, width) == row
+
+
+def drawn(search, plan=None, history=None):
+    console = Console(width=100, file=io.StringIO())
+    history = history or History(search.objective)
+    console.print(Picture(Plan.of(plan or search), history, lambda: 0.0).of(search, history))
+    return console.file.getvalue()
+
+
+def ordered(*words, **later):
+    found = order(SearchSettings.from_words(["recipe=cnn", *words]))
+    return replace(found, settings={**found.settings, "at_work": 1, **later})
+
+
+def test_the_heading_is_that_of_as_many_trials_as_people_wish_for():
+    begun = ordered()
+    assert "64 trials of 18 epochs, then the best 3" in drawn(begun)
+    assert "80 trials of 18 epochs, then the best 3" in drawn(ordered(trials=80), begun)
+    few = drawn(ordered(trials=10), begun)
+    assert "0/10" in few
+    assert "then the best" not in few
+
+
+def test_of_a_time_limit_what_earlier_sessions_took_is_used_up():
+    again = replace(ordered("timeout=20m"), ran=900.0)
+    assert "15 min 00 s of 20 min 00 s, 5 min 00 s left" in drawn(again)
 
 
 def test_the_machine_tells_how_busy_it_is(tmp_path, monkeypatch):
