@@ -180,7 +180,7 @@ class Shelf:
             every = self._depot.names()
             kept = _of(last.number, every)[-1:] if last else []
             if kept:
-                saved = {name for name in every if name.endswith(CHECKPOINT_SUFFIX)}
+                saved = {name for name in every if CHECKPOINT_SUFFIX in name}  # also what is half written
                 self._depot.remove(saved - {*kept})
             else:
                 self._depot.clear()

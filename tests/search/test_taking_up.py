@@ -370,6 +370,13 @@ class TestTheWinner:
     def test_its_last_checkpoint_alone_stays(self, over):
         assert over.files == [f"3-{EPOCHS}.safetensors"]
 
+    def test_what_a_worker_that_was_killed_left_half_written_goes(self, over):
+        torn = Path(over.shelf.folder, ".1-4.safetensors.4711")
+        torn.write_bytes(b"half")
+        over.shelf.close(over.history.proof.proposal)
+        assert not torn.exists()
+        assert over.files == [f"3-{EPOCHS}.safetensors"]
+
     def test_its_weights_are_there_and_are_those_of_training_it_again(self, over):
         said, again = [], []
         kept = self.weights(over, said)
