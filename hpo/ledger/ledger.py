@@ -107,7 +107,7 @@ class Ledger:
             InputError: the name is taken, a newer hpo has made this store, or it cannot be written to.
         """
         self.make_ready()
-        ordered = replace(search, created=time.time())
+        ordered = replace(search, created=time.time(), uploaded=0)
         return patiently(lambda: self._written(ordered) or self._create(ordered))
 
     def make_ready(self) -> None:

@@ -11,7 +11,7 @@ from shell import Folder
 
 from hpo import conductor
 from hpo.changes import changes, reorder
-from hpo.errors import InputError
+from hpo.errors import InputError, InterruptedSearch
 from hpo.ledger import Ledger
 from hpo.ordering import order, order_training
 from hpo.settings import ResumeSettings, SearchSettings, TrainSettings
@@ -155,6 +155,22 @@ def test_a_training(folder):
     assert set(found(ordered)) == {"recipe"}
     with pytest.raises(InputError, match="takes no words"):
         reorder(ordered, given("trials=3"))
+
+
+def test_of_a_fork_nothing_is_in_mlflow_yet(folder):
+    ledger = Ledger("sqlite:///hpo.db")
+    ordered = order_training(TrainSettings.from_words(["recipe=own", "epochs=1"]))
+    ledger.note_uploaded(ledger.create_search(ordered), 312)
+    edit("recipes/own.py", "import torch\n", "import torch  # what else\n")
+
+    def look(plan):
+        raise InterruptedSearch(plan.search.name)
+
+    with pytest.raises(InterruptedSearch, match="own-1-2"):
+        conductor.resume(given("allow_change=true"), look)
+    assert ledger.search("own-1-2").uploaded == 0
+    assert ledger.search("own-1").uploaded == 312
+    ledger.close()
 
 
 def test_the_refusal_says_what_to_do_and_starts_nothing(search):
