@@ -17,16 +17,27 @@ from hpo.history import Search, State
 from hpo.recipe import Objective
 from hpo.trial import Attempt, Ending, Forecast, Outcome, Point, Proposal, Record
 
-VERSION: Final = 1
+VERSION: Final = 2
 """The form that is written; what a newer hpo wrote in another form is refused."""
 
 _KINDS: Final = {kind.__name__.lower(): kind for kind in (Proposal, Attempt, Point, Ending, Forecast)}
-_ORDERED: Final = ("name", "recipe", "path", "source", "space", "versions", "settings", "created", "reason")
+_KEPT: Final = (
+    "name",
+    "recipe",
+    "path",
+    "source",
+    "space",
+    "versions",
+    "settings",
+    "created",
+    "reason",
+    "used",
+)
 
 
 def write(search: Search, records: Iterable[Record]) -> str:
     """Return a search and its records as text; numbers round-trip exactly, NaN and infinity too."""
-    head = {name: getattr(search, name) for name in _ORDERED}
+    head = {name: getattr(search, name) for name in _KEPT}
     head |= {"version": VERSION, "objective": str(search.objective), "state": search.state}
     lines = ({"record": type(it).__name__.lower(), **_cells(it)} for it in records)
     return "".join(f"{json.dumps(line, default=dict)}\n" for line in (head, *lines))

@@ -36,7 +36,7 @@ class Search:
     `created` is in seconds since 1970, UTC; `session` is the number of its latest session; `uploaded` is the
     number of the last record that is known to be in MLflow, None for searches that are older than this note;
     `wish` is what people ask of that session. `ran` are the seconds that its sessions took, all together,
-    as far as that is known.
+    as far as that is known; `used` is what they took of a budget by the clock (`hpo.clock`).
     """
 
     name: str
@@ -55,6 +55,7 @@ class Search:
     session: int = 0
     wish: Wish = field(default_factory=Wish)
     ran: float = 0.0
+    used: float = 0.0
 
     @property
     def lag(self) -> int:

@@ -49,5 +49,5 @@ def _session(search: Search, number: int, records: Sequence[Record]) -> dict[str
         "ended": last,
         "state": search.state.value,
         "reason": search.reason,
-        "used": next((it.used for it in reversed(records) if isinstance(it, Forecast)), None),
+        "used": search.used or next((it.used for it in reversed(records) if isinstance(it, Forecast)), None),
     }

@@ -280,6 +280,7 @@ class Ledger:
             session=session.id if session else 0,
             wish=_wish(session.wish if session else None),
             ran=sum(map(lasted, them)),
+            used=sum(it.used or 0.0 for it in them),
         )
 
     def driver(self, search: Search) -> tuple[str, int]:

@@ -151,6 +151,24 @@ def test_an_interrupted_one_goes_on_where_it_stood(uri: str) -> None:
     assert not history.running
 
 
+def test_what_it_used_of_its_time_is_used_up_here_too(uri: str) -> None:
+    name = started(THERE, f"epochs={EPOCHS}", "trials=8", "timeout=20m")
+    judge = referee(THERE, name)
+    workers = Workers(1, EPOCHS)
+    for _ in range(9):
+        workers.turn(judge, 0)
+    judge.flush()
+    ledger = Ledger(THERE)
+    ledger.note_used(ledger.search(name).session, 900.0)
+    ledger.close()
+    send(name)
+    assert fetch(name) == 0
+    search, _ = known(HERE, name)
+    ledger = Ledger(HERE)
+    assert ledger.used(search.session) == (0.0, 900.0)
+    ledger.close()
+
+
 @pytest.mark.slow
 def test_a_trial_is_trained_again_with_no_ledger_but_mlflow(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
