@@ -34,10 +34,19 @@ def epoch_seed(seed: int, epoch: int) -> int:
 
 
 def place(split: Split, device: str) -> Split:
-    """Move data that is in memory to the device, once and for all."""
-    if isinstance(split, TensorDataset):
+    """Move data that is in memory to the device, once and for all, if that leaves room for training."""
+    if isinstance(split, TensorDataset) and has_room(device, split.tensors):
         return TensorDataset(*(tensor.to(device) for tensor in split.tensors))
     return split
+
+
+def has_room(device: str, tensors: Iterable[Tensor]) -> bool:
+    """Whether these fill no more than half of what is free on a GPU, what torch has put by included."""
+    if not device.startswith("cuda"):
+        return True
+    put_by = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    free = torch.cuda.mem_get_info(device)[0] + put_by
+    return 2 * sum(tensor.numel() * tensor.element_size() for tensor in tensors) <= free
 
 
 def cut(rows: Tensor, batch_size: BatchSize) -> list[Tensor]:
