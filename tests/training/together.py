@@ -67,7 +67,9 @@ class Case:
 def run(rank, cases, meetings, device, folder):
     """Be one of the two workers."""
     torch.set_num_threads(1)
-    device = device if device == "cpu" else f"{device}:{rank}"
+    if device != "cpu":  # each sees a GPU of its own, as Ray's workers do
+        visible = os.environ.get("CUDA_VISIBLE_DEVICES", "0,1").split(",")
+        os.environ["CUDA_VISIBLE_DEVICES"] = visible[rank]
     for number, (case, meeting) in enumerate(zip(cases, meetings, strict=True)):
         with meeting.joined(rank, case.parallel, device) as team:
             Path(folder, f"{number}-{rank}").write_bytes(pickle.dumps(case.curve(team, device)))
