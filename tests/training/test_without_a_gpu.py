@@ -15,6 +15,7 @@ from torch.utils._pytree import tree_leaves
 from hpo.training import plain
 from hpo.training.fused.engine import _Training
 from hpo.training.fused.grouping import Group
+from hpo.training.fused.measures import Measure
 from hpo.training.fused.rules import RULES
 from hpo.training.fused.updates import family
 from hpo.training.loop import load, place
@@ -108,3 +109,9 @@ def test_recurrent_layers_of_a_stack_are_not_laid_out_for_cudnn(away, cell, monk
 
     monkeypatch.setattr(torch.nn.RNNBase, "flatten_parameters", lay_out)
     assert len(take_a_step(training)) == 6
+
+
+def test_what_is_measured_of_a_batch_stays_there():
+    outputs, targets = torch.empty(3, 8, 4, device=AWAY), torch.empty(8, dtype=torch.int64, device=AWAY)
+    values = Measure(torch.nn.functional.cross_entropy)(outputs, targets, 3)
+    assert (values.device.type, values.dtype, values.shape) == (AWAY, torch.float64, (3,))

@@ -260,12 +260,13 @@ class _Training:
         self.stack.train(mode=False)
         average = self.average.weights
         leaves = None if average is None else self.stack.layout.views(average)
-        sums = {name: torch.zeros(len(self.members), dtype=torch.float64) for name in self.measures}
+        none = torch.zeros(len(self.members), dtype=torch.float64, device=self.task.device)
+        sums = dict.fromkeys(self.measures, none)
         samples = 0
         for batch in load(self.splits["validation"], self.task.measured_at):
             inputs, targets = _on(self.task.device, batch)
             outputs = self.stack(inputs, leaves)
             samples += len(targets)
             for name, measure in self.measures.items():
-                sums[name] += measure(outputs, targets, len(self.members)) * len(targets)
-        return {name: total / samples for name, total in sums.items()}
+                sums[name] = sums[name] + measure(outputs, targets, len(self.members)) * len(targets)
+        return {name: (total / samples).cpu() for name, total in sums.items()}

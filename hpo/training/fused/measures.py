@@ -44,14 +44,14 @@ class Measure:
         self._measure, self._batched = measure, True
 
     def __call__(self, outputs: Any, targets: Tensor, rows: int) -> Tensor:
-        """Return the values, shape [K], float64, on the CPU."""
+        """Return the values, shape [K], float64, where the targets are."""
         if self._batched:
             try:
-                return _rowwise(self._measure, outputs, targets).double().cpu()
+                return _rowwise(self._measure, outputs, targets).to(targets.device, torch.float64)
             except Exception:  # noqa: BLE001 - whatever it is, if it is the measure's own it comes again below
                 self._batched = False
         single = (float(self._measure(_row(outputs, row), targets)) for row in range(rows))
-        return torch.tensor(list(single), dtype=torch.float64)
+        return torch.tensor(list(single), dtype=torch.float64, device=targets.device)
 
 
 def _with_options(loss: Loss, config: Config) -> Loss:
