@@ -60,7 +60,7 @@ def share_out(
     if problem:
         raise InputError(problem)
     if workers is None:
-        workers = max(1, int(found.gpus / share)) if share else found.cpus // workers_per_trial
+        workers = _beside(found.gpus, share) if share else found.cpus // workers_per_trial
     return workers, Share(cpus=1.0, gpus=share / workers_per_trial, processes=workers_per_trial)
 
 
@@ -80,7 +80,12 @@ def company(found: Hardware, workers: int, share: Share) -> tuple[int, int]:
 def _places(machine: Hardware, share: Share) -> int:
     """Return how many processes a machine has room for."""
     on_cpus = int(machine.cpus / share.cpus)
-    return min(on_cpus, int(machine.gpus / share.gpus)) if share.gpus else on_cpus
+    return min(on_cpus, _beside(machine.gpus, share.gpus)) if share.gpus else on_cpus
+
+
+def _beside(gpus: int, share: float) -> int:
+    """Return how many such shares there are, where a part of a GPU lies on a single one."""
+    return gpus * int(1 / share) if share < 1 else max(1, int(gpus / share))
 
 
 def _too_many(found: Hardware, workers: int) -> Problem | None:

@@ -21,6 +21,8 @@ from hpo.settings import SearchSettings
         (0, (5, None, 2), 5, Share(1.0, 0.0, 2)),
         (4, (None, None, 1), 4, Share(1.0, 1.0, 1)),
         (4, (None, 0.5, 1), 8, Share(1.0, 0.5, 1)),
+        (4, (None, 0.4, 1), 8, Share(1.0, 0.4, 1)),  # two on each: none lies on two GPUs
+        (3, (None, 2.0, 1), 1, Share(1.0, 2.0, 1)),
         (4, (None, None, 2), 2, Share(1.0, 1.0, 2)),
         (4, (None, 2.0, 2), 2, Share(1.0, 1.0, 2)),
     ],
