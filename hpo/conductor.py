@@ -7,7 +7,7 @@ import math
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import replace
@@ -306,7 +306,8 @@ class _Conductor:
             self.patience.once(note)
 
     def _train(self, session: int, *, resumed: bool) -> None:
-        make = functools.partial(_referee, _absolute(self.ledger.url), self.search.name, session)
+        where = _absolute(self.ledger.url), _keys()
+        make = functools.partial(_referee, where, self.search.name, session)
         work = functools.partial(_work, self.plan, self.shelf)
         place = self._train_here if self.search.given else self._train_on_workers
         place(make, work, resumed=resumed)
@@ -401,12 +402,19 @@ def _absolute(store: str) -> str:
     return f"{prefix}{os.path.abspath(path)}" if store.startswith(prefix) else store
 
 
+def _keys() -> dict[str, str]:
+    """Return what PostgreSQL's library finds here, such as PGPASSWORD: a cluster has another environment."""
+    return {name: it for name, it in os.environ.items() if name.startswith("PG")}
+
+
 # What follows runs where trials train, which imports what it needs; the conductor has no use for it.
 
 
-def _referee(store: str, name: str, session: int) -> Any:
+def _referee(where: tuple[str, Mapping[str, str]], name: str, session: int) -> Any:
     from hpo.referee import Referee
 
+    store, keys = where
+    os.environ.update(keys)
     return patiently(lambda: Referee(store, name, session))
 
 

@@ -7,6 +7,7 @@ import time
 
 import pytest
 from postgres import PASSWORD
+from raylets import two_machines
 
 from hpo.history import State
 from hpo.ledger import Ledger
@@ -53,6 +54,17 @@ def test_a_search_in_postgresql_outlives_a_restart_and_a_kill(folder, postgres):
     assert "finished" in listed.stdout
     words = (out, err, resumed.stdout, resumed.stderr, audited.stdout, listed.stdout)
     assert not any(PASSWORD in word for word in words)
+
+
+def test_a_password_of_the_environment_opens_the_ledger_on_a_cluster_too(folder, postgres):
+    folder.environment["HPO_STORE"] = postgres.empty().replace(f":{PASSWORD}@", "@")
+    folder.environment["PGPASSWORD"] = PASSWORD
+    words = ("recipe=mlp", "trials=2", "epochs=2", "confirm=0", "fuse=off", "name=open")
+    with two_machines(cpus=1) as cluster:
+        found = folder.run("search", *words, f"cluster={cluster.address}")
+    assert found.returncode == 0, found.stderr
+    assert PASSWORD not in found.stdout + found.stderr
+    assert "finished" in folder.run("list").stdout
 
 
 IMPATIENT = """
