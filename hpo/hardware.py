@@ -60,7 +60,7 @@ def share_out(
     if problem:
         raise InputError(problem)
     if workers is None:
-        workers = _beside(found.gpus, share) if share else found.cpus // workers_per_trial
+        workers = max(1, _beside(found.gpus, share)) if share else found.cpus // workers_per_trial
     return workers, Share(cpus=1.0, gpus=share / workers_per_trial, processes=workers_per_trial)
 
 
@@ -85,7 +85,7 @@ def _places(machine: Hardware, share: Share) -> int:
 
 def _beside(gpus: int, share: float) -> int:
     """Return how many such shares there are, where a part of a GPU lies on a single one."""
-    return gpus * int(1 / share) if share < 1 else max(1, int(gpus / share))
+    return gpus * int(1 / share) if share < 1 else int(gpus / share)
 
 
 def _too_many(found: Hardware, workers: int) -> Problem | None:

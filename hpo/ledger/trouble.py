@@ -14,6 +14,11 @@ from hpo.errors import InputError, LedgerError, Problem
 
 _NEEDS: Final = {"disk is full": "make room there", "disk I/O error": "that disk may be failing"}
 _DAMAGED: Final = ("malformed", "not a database")
+_REFUSALS: Final = {
+    "25006": "This server only follows another: give the address of the one that takes changes",
+    "42501": "Ask its owner for the right, or give another user",
+}
+"""What to do where PostgreSQL takes no changes, by its codes: on a replica, and without the right to."""
 
 
 class UnreachableError(LedgerError):
@@ -39,9 +44,11 @@ def explain(context: ExceptionContext) -> None:
 
     Raises:
         UnreachableError: it may answer later.
-        LedgerError: its file is damaged, or may only be read, which no waiting mends.
+        LedgerError: its file is damaged, or it takes no changes, which no waiting mends.
     """
     said, file = in_one_line(context.original_exception), file_of(context.engine)
+    if remedy := _REFUSALS.get(getattr(context.original_exception, "sqlstate", None) or ""):
+        raise LedgerError(f"the ledger refuses: {said}. {remedy}.") from None
     if file and any(word in said for word in _DAMAGED):
         raise damage(file, said) from None
     if file and "readonly" in said:

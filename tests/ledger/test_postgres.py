@@ -9,7 +9,7 @@ from test_ledger import RECORDS, order, point, writer_of
 
 from hpo import cli
 from hpo.config import Config
-from hpo.errors import HpoError, InputError
+from hpo.errors import HpoError, InputError, LedgerError
 from hpo.history import State
 from hpo.ledger import Writer, patience
 from hpo.trial import Ending, Outcome, Proposal
@@ -136,6 +136,23 @@ def test_a_wrong_password_is_said_and_not_shown(url, tmp_path, monkeypatch, caps
     told = capsys.readouterr().err
     assert "password authentication failed" in told
     assert "abracadabra" not in told
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("default_transaction_read_only=on", "in a read-only transaction. This server only follows another"),
+        ("role=pg_read_all_data", "permission denied for table searches. Ask its owner"),
+    ],
+)
+def test_a_ledger_that_takes_no_changes_says_so_and_can_be_read(option, told, url, opened):
+    written = opened(url).create_search(order())
+    reader = opened(f"{url}?options=-c%20{option.replace('=', '%3D')}")
+    assert reader.search(written.name) == written
+    for change in (lambda: reader.create_search(order("cnn-2")), lambda: reader.note_uploaded(written, 1)):
+        with pytest.raises(LedgerError, match=r"^the ledger refuses: ") as refused:
+            change()
+        assert told in str(refused.value)
 
 
 def test_an_address_in_a_message_hides_its_password(url, opened):
