@@ -146,7 +146,7 @@ def _refuse_what_is_over(ledger: Ledger, search: Search, now: Search) -> None:
         words = StoreSettings(store=ledger.url).store_words
         look, more = (" ".join([name, *own, *words]) for own in ([], _more(plan, spending, history)))
         ended, on = "This search is finished", f". With more it goes on: hpo resume {more}"
-        if plan.trials == plan.configurations:
+        if plan.configurations and plan.trials == plan.configurations:
             ended, on = f"{ended}: {outlook.all_tried(plan)}", ""
         raise InputError(Problem(name, f"{ended}. Look at it: hpo show {look}{on}"))
 

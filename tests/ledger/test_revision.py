@@ -110,7 +110,7 @@ def test_a_store_of_a_newer_hpo_is_refused(tmp_path, monkeypatch, capsys):
 def test_an_old_store_that_cannot_be_written_to_is_named(old):
     engine = create_engine(f"{old.replace('sqlite:///', 'sqlite:///file:')}?mode=ro&uri=true")
     event.listen(engine, "handle_error", explain)
-    with pytest.raises(InputError, match="Cannot open this store: attempt to write a readonly database"):
+    with pytest.raises(InputError, match="not yours to write to, only to read"):
         revision.prepare(engine, create=False)
     engine.dispose()
 
