@@ -69,6 +69,11 @@ def test_our_image_takes_its_version_from_the_project():
     assert {SERVICES[name]["image"] for name in OURS} == {f"hpo:{version}"}
 
 
+def test_the_name_of_a_reverse_proxy_reaches_mlflow_which_else_refuses_its_requests():
+    assert SERVICES["mlflow"]["environment"]["HPO_ALLOWED_HOSTS"] == "${HPO_ALLOWED_HOSTS:-}"
+    assert '--allowed-hosts "${HPO_ALLOWED_HOSTS:-mlflow:5000' in (ROOT / "deploy" / "start").read_text()
+
+
 def test_no_secret_is_written_down(secrets):
     known = {path.read_text() for path in (secrets / "secrets").iterdir()}
     shipped = (ROOT / "docker-compose.yml").read_text() + (ROOT / "deploy" / "start").read_text()
