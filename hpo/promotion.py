@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from hpo.chosen import chosen, trained
 from hpo.settings import PromoteSettings, RollbackSettings
-from hpo.tracking.registry import Champion, register, roll_back
+from hpo.tracking.registry import Champion, demand_registry, register, roll_back
 
 
 def promote(settings: PromoteSettings, hear: Callable[[str], None]) -> str:
@@ -18,6 +18,7 @@ def promote(settings: PromoteSettings, hear: Callable[[str], None]) -> str:
     """
     found = chosen(settings, settings.trial)
     search, trial = found.plan.search, found.trial
+    demand_registry(settings.tracking)
     served = trained(found, hear)
     facts = {
         "hpo.search": search.name,

@@ -46,6 +46,16 @@ class Champion:
 
 
 @explained()
+def demand_registry(uri: str) -> None:
+    """Make sure that MLflow's registry answers, before a model is trained for it.
+
+    Raises:
+        HpoError: it does not.
+    """
+    open_store(uri).search_registered_models(max_results=1)
+
+
+@explained()
 def register(search: Search, name: str, served: Served, facts: Mapping[str, str], uri: str) -> Champion:
     """Make a model the newest version and the champion of the registered model `name`.
 

@@ -50,6 +50,13 @@ def test_a_champion_is_promoted_loaded_without_hpo_and_rolled_back(tmp_path, mon
     assert "There is no registered model of this name" in capsys.readouterr().err
 
 
+def test_nothing_is_trained_for_a_registry_that_does_not_answer(monkeypatch, capsys):
+    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
+    monkeypatch.setattr("hpo.promotion.trained", lambda *_: pytest.fail("trained"))
+    assert cli.main(["promote", "tiny-1", "tracking=http://127.0.0.1:9"]) == 1
+    assert "MLflow: " in capsys.readouterr().err
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.filterwarnings("ignore")
