@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import math
 import os
 import threading
 import time
@@ -14,22 +13,19 @@ from dataclasses import replace
 from itertools import count
 from typing import Any, Final, NamedTuple, Protocol
 
-from hpo import depot, hardware, outlook
+from hpo import depot, outlook
 from hpo.changes import FREE, changes, refusal, reorder
-from hpo.clock import Clock
-from hpo.config import Value
-from hpo.contradictions import of_other_devices
 from hpo.errors import InputError, InterruptedSearch, Problem, SearchError
 from hpo.history import FORKED_FROM, History, Search, State
 from hpo.ledger import Ledger, Patience, UnreachableError, patiently
+from hpo.machines import cluster_of, decided, place_of, shared_out
 from hpo.plan import Plan
 from hpo.recollection import recalling
-from hpo.rounds import Rounds
-from hpo.settings import OFF, ResumeSettings, StoreSettings
+from hpo.reopening import demand_open
+from hpo.settings import ResumeSettings, StoreSettings
 from hpo.shelf import Shelf, demand_start
-from hpo.spending import ALL, Spending
 from hpo.stopping import GRACE_SECONDS, stoppable, undisturbed
-from hpo.trial import GIVEN, SPENT, Ending, Proposal
+from hpo.trial import SPENT, Ending
 from hpo.upload import Upload
 from hpo.wish import Wish
 
@@ -94,8 +90,8 @@ def run(
     if search.name and ledger.exists() and search.name in {it.name for it in ledger.searches()}:
         raise InputError(ledger.name_taken(search.name))
     search = recalling(ledger, search)
-    depot.demand(_place(search))
-    search = replace(search, settings={**search.settings, **_decided(search)})
+    depot.demand(place_of(search))
+    search = replace(search, settings={**search.settings, **decided(search)})
     created = ledger.create_search(search)
     begin(created)
     return _Conductor(ledger, created, viewing, tell).conduct(resumed=False)
@@ -117,68 +113,18 @@ def resume(given: ResumeSettings, viewing: Viewing, tell: Telling = lambda _: No
         raise InputError(Problem(search.name, f"This search is running: {search.reason}."))
     now = reorder(search, given)
     if "device" in search.settings:
-        decided = {name: it for name, it in _decided(now).items() if name in _MACHINES}
-        now = replace(now, settings={**now.settings, **decided})
+        anew = {name: it for name, it in decided(now).items() if name in _MACHINES}
+        now = replace(now, settings={**now.settings, **anew})
     found = changes(search, now)
     if found and given.allow_change:
         return run(_fork(ledger, search, now, given.name), given.store, viewing, tell)
     if found:
         raise InputError(refusal(search, found, *given.words_typed, *given.store_words))
-    _refuse_what_is_over(ledger, search, now)
-    _refuse_without_start(now, given.store)
-    depot.demand(_place(now))
+    demand_open(ledger, search, now)
+    depot.demand(place_of(now))
     noted = {name: now.settings[name] for name in (*FREE, *_MACHINES) if name in now.settings}
     ledger.note_settings(search, noted)
     return _Conductor(ledger, ledger.search(search.name), viewing, tell).conduct(resumed=True)
-
-
-def _refuse_what_is_over(ledger: Ledger, search: Search, now: Search) -> None:
-    name, history = search.name, ledger.history(search)
-    if search.given and history.ended and search.state is not State.INTERRUPTED:
-        message = "This training has ended and would end the same way again. Start another one: hpo train"
-        raise InputError(Problem(name, f"{message} recipe={search.recipe} …"))
-    plan = Plan.of(now)
-    _refuse_less_than_was_done(plan, history)
-    before, own = ledger.used(search.session)
-    spending = Spending(plan, history, Clock(before + (own or 0.0), pace=0))
-    reopened = plan.terms != Plan.of(search).terms and not spending.ended
-    if search.state is State.FINISHED and not (reopened or Rounds(plan, history, spending).next):
-        words = StoreSettings(store=ledger.url).store_words
-        look, more = (" ".join([name, *own, *words]) for own in ([], _more(plan, spending, history)))
-        ended, on = "This search is finished", f". With more it goes on: hpo resume {more}"
-        if plan.configurations and plan.trials == plan.configurations:
-            ended, on = f"{ended}: {outlook.all_tried(plan)}", ""
-        raise InputError(Problem(name, f"{ended}. Look at it: hpo show {look}{on}"))
-
-
-def _more(plan: Plan, spending: Spending, history: History) -> list[str]:
-    """Return what a search that has ended needs more of: trials, what they cost, or both."""
-    words = [f"trials={2 * len(history.searched)}"] if spending.ended == ALL else []
-    spending.trials = None
-    if plan.budget and (spending.ended or not words):
-        limit = replace(plan.budget, amount=2 * plan.budget.amount)
-        words.append(f"{'budget' if plan.frugal else 'timeout'}={limit}")
-    return words
-
-
-def _refuse_without_start(now: Search, store: str) -> None:
-    """Refuse a training that goes on from another one, if nothing of that is kept."""
-    if now.extends:
-        plan = Plan.of(now)
-        kept, _ = Shelf.of(plan, store).find(Proposal(0, plan.baseline, GIVEN))
-        demand_start(plan, kept)
-
-
-def _refuse_less_than_was_done(plan: Plan, history: History) -> None:
-    """Refuse fewer trials than have begun, and fewer trainings than are used up."""
-    begun, asked, budget = len(history.searched), plan.setting("trials"), plan.budget
-    if begun > (asked or begun):
-        message = f"{begun} trials have begun. With trials={begun} no more of them do."
-        raise InputError(Problem(f"trials={asked}", message))
-    paid = math.inf if budget is None or budget.timed else budget.limit(plan.epochs)
-    if history.epochs > paid:
-        message = f"This pays for {paid:.0f} epochs, and {history.epochs} are trained. Give a larger budget."
-        raise InputError(Problem(f"budget={budget}", message))
 
 
 def _fork(ledger: Ledger, search: Search, now: Search, name: str | None) -> Search:
@@ -189,55 +135,6 @@ def _fork(ledger: Ledger, search: Search, now: Search, name: str | None) -> Sear
     return replace(now, name=name or free, settings={**now.settings, FORKED_FROM: search.name})
 
 
-def _shared_out(search: Search) -> tuple[int, hardware.Share]:
-    workers, gpus = search.settings["workers"], search.settings["gpus_per_trial"]
-    return hardware.share_out(
-        _hardware(search),
-        workers if isinstance(workers, int) else None,
-        gpus if isinstance(gpus, int | float) else None,
-        int(search.settings.get("workers_per_trial") or 1),
-    )
-
-
-def _hardware(search: Search) -> hardware.Hardware:
-    address = _cluster(search)
-    if not address:
-        return hardware.here()
-    from hpo import cluster
-
-    return cluster.capacity(address)
-
-
-def _cluster(search: Search) -> str:
-    """Return the address of the Ray cluster that trains; nothing for a Ray of our own on this machine."""
-    word = str(search.settings.get("cluster") or OFF)
-    return "" if word == OFF else word
-
-
-def _place(search: Search) -> str:
-    """Return where checkpoints are to lie; nothing for beside the ledger."""
-    return str(search.settings.get("checkpoints") or "")
-
-
-def _decided(search: Search) -> dict[str, Value]:
-    """Return what the machine decides about a trial's numbers; it stays so for the whole search."""
-    if search.given:
-        from hpo import inprocess
-
-        return inprocess.machine()
-    workers, share = _shared_out(search)
-    problems = of_other_devices(str(search.settings.get("budget") or ""), on_gpus=bool(share.gpus))
-    if problems:
-        raise InputError(*problems)
-    beside, threads = hardware.company(_hardware(search), workers, share)
-    held = workers * share.processes * (share.gpus or threads)
-    # A shorter lag leaves workers idle while they wait for the slowest; a longer one prunes later.
-    lag = {"lag": 2 * workers if workers > 1 else 1} if search.settings["deterministic"] else {}
-    device = "cuda" if share.gpus else "cpu"
-    crew = {"at_work": workers, "beside": beside, "threads": threads}
-    return {**crew, "device": device, "held": held, **lag}
-
-
 class _Conductor:
     """One session of a search: its workers, its view and its tracking."""
 
@@ -245,7 +142,7 @@ class _Conductor:
         self.ledger, self.search = ledger, search
         self.plan = Plan.of(search)
         shelf = Shelf.of(self.plan, ledger.url)
-        self.shelf = shelf.share() if _cluster(search) else shelf
+        self.shelf = shelf.share() if cluster_of(search) else shelf
         self.viewer = viewing(self.plan)
         self.patience = Patience()
         self.history = self.patience(lambda: ledger.history(search))
@@ -321,7 +218,7 @@ class _Conductor:
     def _train_on_workers(self, make: Callable[[], Any], work: Callable[..., bool], *, resumed: bool) -> None:
         from hpo import cluster
 
-        address, (workers, share) = _cluster(self.search), _shared_out(self.search)
+        address, (workers, share) = cluster_of(self.search), shared_out(self.search)
         growing = bool(address) and self.search.settings["workers"] == "auto"
         priority = self.plan.setting("priority") if address else None
         within = self.plan.setting("report_within")

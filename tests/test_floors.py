@@ -95,6 +95,8 @@ FLOORS = {
         "recollection",
         "referee",
         "conductor",
+        "reopening",
+        "machines",
         "last_resort",
         "upload",
         "api",

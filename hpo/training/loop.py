@@ -41,12 +41,16 @@ def place(split: Split, device: str) -> Split:
 
 
 def has_room(device: str, tensors: Iterable[Tensor]) -> bool:
-    """Whether these fill no more than half of what is free on a GPU, what torch has put by included."""
+    """Whether these fill no more than half of what can be had of a GPU; elsewhere, always."""
     if not device.startswith("cuda"):
         return True
+    return 2 * sum(tensor.numel() * tensor.element_size() for tensor in tensors) <= free_on_gpu(device)
+
+
+def free_on_gpu(device: str) -> int:
+    """Return the bytes of a GPU that this process may have: what is free, and what torch has put by."""
     put_by = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    free = torch.cuda.mem_get_info(device)[0] + put_by
-    return 2 * sum(tensor.numel() * tensor.element_size() for tensor in tensors) <= free
+    return torch.cuda.mem_get_info(device)[0] + put_by
 
 
 def cut(rows: Tensor, batch_size: BatchSize) -> list[Tensor]:

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from hpo.config import Config
+from hpo.training.loop import free_on_gpu
 from hpo.training.optimizers import OPTIMIZERS
 from hpo.training.values import EMA
 
@@ -86,8 +87,7 @@ def _kept(model: nn.Module) -> Iterator[Tensor]:
 def available(device: str) -> int | None:
     """Return the bytes that can be had on a device, or None if this system does not say."""
     if torch.device(device).type == "cuda":
-        kept = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-        return torch.cuda.mem_get_info(device)[0] + kept  # which this process's allocator hands out again
+        return free_on_gpu(device)
     return _told("MemAvailable:")  # not what is free: what the system keeps of files gives way
 
 

@@ -1,0 +1,68 @@
+"""What a search has to train on, and what follows from that for its trials."""
+
+from __future__ import annotations
+
+from hpo import hardware
+from hpo.config import Value
+from hpo.contradictions import of_other_devices
+from hpo.errors import InputError
+from hpo.history import Search
+from hpo.settings import OFF
+
+
+def shared_out(search: Search) -> tuple[int, hardware.Share]:
+    """Return how many workers train, and what each of them gets.
+
+    Raises:
+        InputError: there is not enough for one.
+    """
+    workers, gpus = search.settings["workers"], search.settings["gpus_per_trial"]
+    return hardware.share_out(
+        _hardware(search),
+        workers if isinstance(workers, int) else None,
+        gpus if isinstance(gpus, int | float) else None,
+        int(search.settings.get("workers_per_trial") or 1),
+    )
+
+
+def _hardware(search: Search) -> hardware.Hardware:
+    address = cluster_of(search)
+    if not address:
+        return hardware.here()
+    from hpo import cluster
+
+    return cluster.capacity(address)
+
+
+def cluster_of(search: Search) -> str:
+    """Return the address of the Ray cluster that trains; nothing for a Ray of our own on this machine."""
+    word = str(search.settings.get("cluster") or OFF)
+    return "" if word == OFF else word
+
+
+def place_of(search: Search) -> str:
+    """Return where checkpoints are to lie; nothing for beside the ledger."""
+    return str(search.settings.get("checkpoints") or "")
+
+
+def decided(search: Search) -> dict[str, Value]:
+    """Return what the machine decides about a trial's numbers; it stays so for the whole search.
+
+    Raises:
+        InputError: there is not enough for one worker, or the budget is in hours of what trains nothing.
+    """
+    if search.given:
+        from hpo import inprocess
+
+        return inprocess.machine()
+    workers, share = shared_out(search)
+    problems = of_other_devices(str(search.settings.get("budget") or ""), on_gpus=bool(share.gpus))
+    if problems:
+        raise InputError(*problems)
+    beside, threads = hardware.company(_hardware(search), workers, share)
+    held = workers * share.processes * (share.gpus or threads)
+    # A shorter lag leaves workers idle while they wait for the slowest; a longer one prunes later.
+    lag = {"lag": 2 * workers if workers > 1 else 1} if search.settings["deterministic"] else {}
+    device = "cuda" if share.gpus else "cpu"
+    crew = {"at_work": workers, "beside": beside, "threads": threads}
+    return {**crew, "device": device, "held": held, **lag}

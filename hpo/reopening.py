@@ -1,0 +1,73 @@
+"""Whether a search may go on: said before anything of it is changed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+from hpo import outlook
+from hpo.clock import Clock
+from hpo.errors import InputError, Problem
+from hpo.history import History, Search, State
+from hpo.ledger import Ledger
+from hpo.plan import Plan
+from hpo.rounds import Rounds
+from hpo.settings import StoreSettings
+from hpo.shelf import Shelf, demand_start
+from hpo.spending import ALL, Spending
+from hpo.trial import GIVEN, Proposal
+
+
+def demand_open(ledger: Ledger, search: Search, now: Search) -> None:
+    """Demand that there is something left to do of a search, ordered again as it is to be `now`.
+
+    Raises:
+        InputError: it has come to its end, less is asked for than was done, or what it goes on from is gone.
+    """
+    name, history = search.name, ledger.history(search)
+    if search.given and history.ended and search.state is not State.INTERRUPTED:
+        message = "This training has ended and would end the same way again. Start another one: hpo train"
+        raise InputError(Problem(name, f"{message} recipe={search.recipe} …"))
+    plan = Plan.of(now)
+    _demand_no_less(plan, history)
+    before, own = ledger.used(search.session)
+    spending = Spending(plan, history, Clock(before + (own or 0.0), pace=0))
+    reopened = plan.terms != Plan.of(search).terms and not spending.ended
+    if search.state is State.FINISHED and not (reopened or Rounds(plan, history, spending).next):
+        words = StoreSettings(store=ledger.url).store_words
+        look, more = (" ".join([name, *own, *words]) for own in ([], _more(plan, spending, history)))
+        ended, on = "This search is finished", f". With more it goes on: hpo resume {more}"
+        if plan.configurations and plan.trials == plan.configurations:
+            ended, on = f"{ended}: {outlook.all_tried(plan)}", ""
+        raise InputError(Problem(name, f"{ended}. Look at it: hpo show {look}{on}"))
+    _demand_start(now, ledger.url)
+
+
+def _more(plan: Plan, spending: Spending, history: History) -> list[str]:
+    """Return what a search that has ended needs more of: trials, what they cost, or both."""
+    words = [f"trials={2 * len(history.searched)}"] if spending.ended == ALL else []
+    spending.trials = None
+    if plan.budget and (spending.ended or not words):
+        limit = replace(plan.budget, amount=2 * plan.budget.amount)
+        words.append(f"{'budget' if plan.frugal else 'timeout'}={limit}")
+    return words
+
+
+def _demand_start(now: Search, store: str) -> None:
+    """Refuse a training that goes on from another one, if nothing of that is kept."""
+    if now.extends:
+        plan = Plan.of(now)
+        kept, _ = Shelf.of(plan, store).find(Proposal(0, plan.baseline, GIVEN))
+        demand_start(plan, kept)
+
+
+def _demand_no_less(plan: Plan, history: History) -> None:
+    """Refuse fewer trials than have begun, and fewer trainings than are used up."""
+    begun, asked, budget = len(history.searched), plan.setting("trials"), plan.budget
+    if begun > (asked or begun):
+        message = f"{begun} trials have begun. With trials={begun} no more of them do."
+        raise InputError(Problem(f"trials={asked}", message))
+    paid = math.inf if budget is None or budget.timed else budget.limit(plan.epochs)
+    if history.epochs > paid:
+        message = f"This pays for {paid:.0f} epochs, and {history.epochs} are trained. Give a larger budget."
+        raise InputError(Problem(f"budget={budget}", message))
