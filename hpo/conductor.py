@@ -29,7 +29,7 @@ from hpo.trial import SPENT, Ending
 from hpo.upload import Upload
 from hpo.wish import Wish
 
-_MACHINES: Final = ("device", "held")
+_MACHINES: Final = ("device", "held", "at_work", "beside")
 """What the machine decides anew in each session."""
 _GLANCE_SECONDS: Final = 0.25
 _BEAT_SECONDS: Final = 5.0

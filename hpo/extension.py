@@ -56,7 +56,8 @@ def _ordered(plan: Plan, trial: Trial, settings: ExtendSettings) -> Search:
     search, options = plan.search, plan.data_options
     config = plan.whole(trial.proposal).config
     words = {f"recipe.{name}": value for name, value in options.items()}
-    words |= {name: value for name, value in config.items() if name.partition(".")[2] not in options}
+    said = {f"{owner}.{name}" for owner in ("model", "loss") for name in options}
+    words |= {name: value for name, value in config.items() if name not in said}
     typed = [f"{name}={it if isinstance(it, str) else json.dumps(it)}" for name, it in words.items()]
     name = settings.to or f"{search.name}-{trial.number}-{settings.epochs}"
     whole = TrainSettings.from_words(

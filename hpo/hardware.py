@@ -103,8 +103,12 @@ def _too_much(found: Hardware, processes: int, share: float) -> Problem | None:
         return Problem(f"gpus_per_trial={share:g}", message)
     if share > found.gpus and processes > 1:
         return Problem(together, f"{_owns(found, 'GPU')}, and each worker takes one. {_fewer(found.gpus)}")
-    if share > found.gpus:
-        message = f"{_owns(found, 'GPU')}. Leave the word out to train on CPUs."
+    most = max((it.gpus for it in found.machines), default=found.gpus)
+    if processes == 1 and share > most:
+        at_most = f", {most} at most on one machine" if most < found.gpus else ""
+        message = (
+            f"{_owns(found, 'GPU')}{at_most}. Leave the word out to train on {'one' if most else 'CPUs'}."
+        )
         return Problem(f"gpus_per_trial={share:g}", message)
     if processes > found.cpus:
         return Problem(together, f"{_owns(found, 'CPU')}, and each worker takes one. {_fewer(found.cpus)}")

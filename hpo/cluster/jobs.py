@@ -123,7 +123,7 @@ class Service:
             Job(
                 str(job.submission_id).removeprefix(_PREFIX).partition(_AGAIN)[0],
                 _STATES[job.status],
-                " ".join((job.message or "").split()),
+                reason(job.message or ""),
                 (job.start_time or 0) / 1000,
                 str(job.submission_id),
                 float((job.metadata or {}).get(_PRIORITY, 1.0)),
@@ -155,3 +155,15 @@ class Service:
         except (OSError, RuntimeError, ValueError) as error:
             first = str(error).strip().splitlines()[0]
             raise InputError(Problem(f"service={self.address}", f"The service refused: {first}")) from None
+
+
+def reason(message: str) -> str:
+    r"""Return what hpo said last of a job, in one line; of one where it said nothing, all that Ray says.
+
+    Ray tells the end of a job's log.
+
+    >>> reason("Job failed, last lines:\ntrial 0 …\nhpo: cnn-1: No trial came to its end.\n")
+    'hpo: cnn-1: No trial came to its end.'
+    """
+    _, mark, last = message.rpartition("\nhpo: ")
+    return " ".join((f"hpo: {last}" if mark else message).split())

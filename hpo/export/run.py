@@ -120,8 +120,8 @@ def _is_of_search(text: str) -> Drop:
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
                 return name in unread
-            case ast.If(test=ast.Compare(left=ast.Name(id="__name__"))):
-                return True
+            case ast.If(test=ast.Compare(left=left, comparators=[right])):
+                return "__name__" in (ast.unparse(left), ast.unparse(right))
         return False
 
     return is_of_search

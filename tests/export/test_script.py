@@ -170,6 +170,14 @@ def test_the_script_keeps_what_a_person_reads_and_leaves_out_what_a_search_reads
     assert f"def model{body}" in text
 
 
+@pytest.mark.parametrize("test", ['__name__ == "__main__"', '"__main__" == __name__'])
+def test_what_runs_when_the_recipe_runs_itself_is_left_out(tiny, test):
+    source = tiny.source.replace('__name__ == "__main__"', test)
+    assert test in source
+    text = export(recipe.read(source, "tiny.py"), complete(tiny, {}))
+    assert "print(model())" not in text
+
+
 def test_what_the_recipe_itself_reads_is_kept(tiny):
     source = tiny.source.replace("samples: int = 99", "samples: int = 33 * epochs")
     text = export(recipe.read(source, "tiny.py"), complete(tiny, {}))

@@ -72,6 +72,12 @@ def test_what_does_not_fit_is_refused(gpus, asked, where, message):
     assert problem.message.startswith(message)
 
 
+def test_more_gpus_than_any_machine_of_a_cluster_has_are_refused():
+    with pytest.raises(InputError, match=r"The cluster has 2 GPUs, 1 at most on one machine\."):
+        share_out(cluster((8, 1), (8, 1)), None, 2.0)
+    assert share_out(cluster((8, 2), (8, 0)), None, 2.0)[0] == 1
+
+
 def cluster(*machines):
     found = [Hardware(cpus, gpus) for cpus, gpus in machines]
     return Hardware(sum(it.cpus for it in found), sum(it.gpus for it in found), "The cluster", tuple(found))
