@@ -49,7 +49,7 @@ class Picture:
             *([line(ordered, style="dim")] if ordered else []),
             *(line(it, style="dim") for it in outlook.beginning(plan)),
             *(line(it, style="dim") for it in outlook.now(plan, history)),
-            self._bar(self._trials(search, history), _again(plan, history), history),
+            self._bar(_trials(plan, history), _again(plan, history), history),
             line(wording.outcomes(history) or _waiting(history), style="dim"),
             *([line(history.because, style="dim")] if history.because else []),
             *_best(history),
@@ -57,12 +57,6 @@ class Picture:
             *self._load.of(history),
             *self._workers(history),
         )
-
-    def _trials(self, search: Search, history: History) -> int:
-        """Return how many trials there will be, as far as anybody knows."""
-        planned = history.forecast.trials if history.forecast and self._plan.frugal else None
-        most = [int(str(it)) for it in (search.settings["trials"], self._plan.configurations) if it]
-        return planned or min(most, default=len(history.searched) or 1)
 
     def _bar(self, trials: int, again: int, history: History) -> RenderableType:
         row = Table.grid(padding=(0, 1), expand=True)
@@ -134,6 +128,12 @@ class LoadLine:
             ]
             self._said = " · ".join(wording.use(name, use) for name, use in uses)
         return self._said
+
+
+def _trials(plan: Plan, history: History) -> int:
+    """Return how many trials there will be, as far as anybody knows."""
+    planned = history.forecast.trials if history.forecast and plan.frugal else None
+    return planned or plan.trials or len(history.searched) or 1
 
 
 def _again(plan: Plan, history: History) -> int:
