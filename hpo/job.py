@@ -30,7 +30,8 @@ class Job:
     `baseline` recommends, up to `most`, which are fewer where a search `learns` from its trials. A worker may
     fill its `share` of the device's memory. Of each trial the `costs` are measured before it trains;
     `memory` is the most bytes that it may take, None for that share. One that diverges within `autopsy`
-    steps is trained once more, up to there, to see where it began.
+    steps is trained once more, up to there, to see where it began. The `batch_size` is what recipe and space
+    ask for, in a word.
     """
 
     source: str
@@ -41,6 +42,7 @@ class Job:
     baseline: Config
     shelf: Shelf | None = None
     data_options: tuple[tuple[str, Value], ...] = ()
+    batch_size: str = ""
     threads: int = 1
     device: str = "cpu"
     parallel: str = "ddp"
@@ -64,6 +66,7 @@ class Job:
             epochs=plan.epochs,
             seed=plan.setting("seed"),
             data_options=tuple(plan.data_options.items()),
+            batch_size=plan.batch_size,
             threads=plan.setting("threads"),
             device=plan.setting("device"),
             parallel=plan.setting("parallel"),
@@ -96,7 +99,7 @@ def prepare(job: Job) -> Task:
     torch.set_num_threads(job.threads)
     _demand_determinism(yes=job.deterministic)
     module = execute(job.source, job.path)
-    splits = load_splits(module, dict(job.data_options))
+    splits = load_splits(module, dict(job.data_options), job.batch_size)
     return Task(module, splits, job.objective, job.epochs, job.seed, job.device)
 
 

@@ -30,12 +30,12 @@ def execute(source: str, path: str) -> ModuleType:
     return module
 
 
-def load_splits(module: ModuleType, options: Mapping[str, Value]) -> Mapping[str, Any]:
-    """Return what a recipe's `data` returns: datasets by name.
+def load_splits(module: ModuleType, options: Mapping[str, Value], batch_size: str = "") -> Mapping[str, Any]:
+    """Return what a recipe's `data` returns: datasets by name, or loaders of the `batch_size` asked for.
 
     Raises:
         TypeError: it returns something else, or a data set does not hold pairs.
-        ValueError: a split is missing or empty.
+        ValueError: a split is missing or empty, or a loader cuts other batches than those asked for.
         Exception: whatever the recipe raises.
     """
     splits: Any = module.data(**options)
@@ -48,6 +48,7 @@ def load_splits(module: ModuleType, options: Mapping[str, Value]) -> Mapping[str
         if not len(splits[name]):
             raise ValueError(f"data() returned no samples in {name!r}")
         _demand_pairs(name, splits[name])
+    _demand_batches(splits[SPLITS[0]], batch_size)
     return splits
 
 
@@ -64,3 +65,18 @@ def _demand_pairs(name: str, split: Any) -> None:
             f"data()[{name!r}] must hold pairs (input, target) of tensors, arrays or numbers, as"
             f" TensorDataset(inputs, targets) does; of its first sample torch makes {form}"
         )
+
+
+def _demand_batches(split: Any, asked: str) -> None:
+    """Refuse a loader if the batch size that was asked for is not its own, since nobody but itself cuts."""
+    from torch.utils.data import DataLoader
+
+    if not isinstance(split, DataLoader) or asked in ("", str(split.batch_size)):
+        return
+    if asked == "full" and len(split) == 1:
+        return
+    raise ValueError(
+        f"data()[{SPLITS[0]!r}] is a DataLoader, which cuts its batches by itself (batch_size="
+        f"{split.batch_size}), but this search's batch_size is {asked}: return the dataset without a loader,"
+        " or leave batch_size to the loader"
+    )
