@@ -5,12 +5,15 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
+import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Final
 
 import ray
+from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 
 from hpo.cluster.lean import lean
 from hpo.cluster.manners import hushed, shut_down
@@ -19,6 +22,7 @@ from hpo.hardware import cpus, gpus_here
 from hpo.stopping import terminal_kept, undisturbed
 
 _OBJECT_STORE_BYTES: Final = 128 * 2**20
+_TOKEN: Final = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")  # the first counts for more
 
 
 @contextlib.contextmanager
@@ -31,18 +35,37 @@ def local(processes: int) -> Iterator[None]:
         SearchError: Ray does not start.
     """
     folder = tempfile.mkdtemp(prefix="hpo-")
-    umask = os.umask(0o077)  # Ray writes its access token readable for all
+    others = _own_token(Path(folder))
     try:
         with terminal_kept(), lean():
             _start(max(processes, cpus()), folder)
-        os.umask(umask)
         with hushed():
             yield
     finally:
         with undisturbed():
-            os.umask(umask)
             shut_down()
+            _return_to(others)
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _own_token(folder: Path) -> Mapping[str, str]:
+    """Have Ray ask for a token that is nowhere but in this folder, and return what it would have asked for.
+
+    By itself it keeps one for all in the home folder, which need not be there, as in a container.
+    """
+    others = {name: os.environ.pop(name) for name in _TOKEN if name in os.environ}
+    file = folder / "auth_token"
+    file.touch(0o600)
+    file.write_text(secrets.token_hex(32))
+    os.environ[_TOKEN[1]] = str(file)
+    AuthenticationTokenLoader.instance().reset_cache()
+    return others
+
+
+def _return_to(others: Mapping[str, str]) -> None:
+    os.environ.pop(_TOKEN[1], None)
+    os.environ.update(others)
+    AuthenticationTokenLoader.instance().reset_cache()
 
 
 def _start(processes: int, folder: str) -> None:

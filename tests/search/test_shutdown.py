@@ -1,7 +1,9 @@
 """Ray starts and ends with a search, and takes nothing else with it."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import ray
@@ -33,6 +35,19 @@ print("survived")
 def test_references_in_garbage_do_not_end_the_process_when_ray_shuts_down():
     ended = subprocess.run([sys.executable, "-c", GARBAGE], capture_output=True, text=True, timeout=120)
     assert (ended.returncode, ended.stdout) == (0, "survived\n"), ended.stderr
+
+
+def test_it_needs_no_home_folder_and_its_token_goes_with_it(tmp_path, monkeypatch):
+    home = tmp_path / "none"
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("RAY_AUTH_TOKEN_PATH", "/of/another/cluster")
+    with cluster.local(1):
+        token = Path(os.environ["RAY_AUTH_TOKEN_PATH"])
+        assert token.stat().st_mode & 0o777 == 0o600
+        assert ray.get(ray.remote(lambda: "trained").remote()) == "trained"
+    assert os.environ["RAY_AUTH_TOKEN_PATH"] == "/of/another/cluster"
+    assert not token.exists()
+    assert not home.exists()
 
 
 def test_a_ray_that_does_not_start_is_told_in_a_line_and_leaves_nothing(tmp_path, monkeypatch):
