@@ -22,6 +22,8 @@ from hpo.hardware import cpus, gpus_here
 from hpo.stopping import terminal_kept, undisturbed
 
 _OBJECT_STORE_BYTES: Final = 128 * 2**20
+_DEEPEST: Final = len("/hpo-12345678/session_2026-01-01_00-00-00_000000_1234567/sockets/plasma_store")
+_LONGEST: Final = 103 - _DEEPEST  # of a socket's path macOS takes so many characters, Linux 107
 _TOKEN: Final = ("RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH")  # the first counts for more
 
 
@@ -34,7 +36,7 @@ def local(processes: int) -> Iterator[None]:
     Raises:
         SearchError: Ray does not start.
     """
-    folder = tempfile.mkdtemp(prefix="hpo-")
+    folder = tempfile.mkdtemp(prefix="hpo-", dir=_temporary())
     others = _own_token(Path(folder))
     try:
         with terminal_kept(), lean():
@@ -46,6 +48,15 @@ def local(processes: int) -> Iterator[None]:
             shut_down()
             _return_to(others)
             shutil.rmtree(folder, ignore_errors=True)
+
+
+def _temporary() -> str:
+    """Return where temporary folders go; `/tmp`, if Ray's sockets would lie too deep there.
+
+    So it is on macOS, and on machines whose jobs have folders of their own.
+    """
+    usual = tempfile.gettempdir()
+    return "/tmp" if len(usual) > _LONGEST and os.access("/tmp", os.W_OK) else usual  # noqa: S108
 
 
 def _own_token(folder: Path) -> Mapping[str, str]:

@@ -50,6 +50,17 @@ def test_it_needs_no_home_folder_and_its_token_goes_with_it(tmp_path, monkeypatc
     assert not home.exists()
 
 
+def test_a_temporary_folder_too_deep_for_sockets_is_done_without(tmp_path, monkeypatch):
+    deep = tmp_path / "/".join(["folder"] * 10)
+    deep.mkdir(parents=True)
+    monkeypatch.setattr("tempfile.tempdir", str(deep))
+    with cluster.local(1):
+        assert list(deep.iterdir()) == []
+        folder = Path(os.environ["RAY_AUTH_TOKEN_PATH"]).parent
+        assert folder.parent == Path("/tmp")
+    assert not folder.exists()
+
+
 def test_a_ray_that_does_not_start_is_told_in_a_line_and_leaves_nothing(tmp_path, monkeypatch):
     def late(**_):
         raise RuntimeError("The current node timed out during startup.")
