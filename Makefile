@@ -9,7 +9,10 @@
 .PHONY: search test slow secrets faults docs check clean
 .DEFAULT_GOAL := test
 
-PYTHON ?= python3
+# The first Python that is new enough.
+NEW_ENOUGH := -c 'import sys; sys.exit(sys.version_info < (3, 11))'
+PYTHON ?= $(shell for it in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$it $(NEW_ENOUGH) 2>/dev/null && echo $$it && break; done)
 VENV := .venv
 BIN := $(VENV)/bin
 # Every word given to make (recipe=cnn trials=20) goes on to hpo, except those that mean make itself.
@@ -17,6 +20,8 @@ WORDS = $(filter-out PYTHON=% VENV=%,$(MAKEOVERRIDES))
 
 # Installed once, and again only if what is declared has changed.
 $(VENV)/.search: pyproject.toml
+	@$(PYTHON) $(NEW_ENOUGH) 2>/dev/null || { \
+		echo 'hpo needs Python 3.11 or later. Install it, or name it: make PYTHON=/path/to/python3.12' >&2; exit 1; }
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable .
 	touch $@
