@@ -11,9 +11,11 @@ from typing import Final
 
 import psutil
 
+from hpo import usage
 from hpo.errors import InputError, Problem
 
 _MOST: Final = 4
+_WINDOWS: Final = Path("/dev/dxg")  # through which WSL 2 speaks to the GPUs of Windows
 """So many workers per CPU, each of which is a process with torch in it."""
 
 
@@ -132,10 +134,15 @@ def cpus() -> int:
 def gpus_here() -> int:
     """Return the number of GPUs that this process may use: CUDA stops at the first entry that names none."""
     visible = os.environ.get("CUDA_VISIBLE_DEVICES")
-    present = len(list(Path("/dev").glob("nvidia[0-9]*")))
+    present = len(list(Path("/dev").glob("nvidia[0-9]*"))) or _lent_by_windows()
     if visible is None:
         return present
     return min(present, len([*takewhile(lambda entry: _names(entry.strip(), present), visible.split(","))]))
+
+
+def _lent_by_windows() -> int:
+    """Return the number of GPUs in a Linux within Windows (WSL 2), where none has a file of its own."""
+    return usage.gpus_listed() if _WINDOWS.exists() else 0
 
 
 def _names(entry: str, present: int) -> bool:

@@ -10,15 +10,19 @@ from typing import Final
 import psutil
 
 _QUERY: Final = ("--query-gpu=utilization.gpu,memory.used,memory.total", "--format=csv,noheader,nounits")
+_LIST: Final = "--list-gpus"
 _PATIENCE_SECONDS: Final = 2.0
 _MIB: Final = 2**20
 
 
 @dataclass(frozen=True)
 class Use:
-    """What share of a processor's time is used, from 0 to 1, and the bytes of memory used and there."""
+    """What share of a processor's time is used, from 0 to 1, and the bytes of memory used and there.
 
-    share: float
+    A GPU that is cut in parts (MIG), or lent by Windows, may not tell its share.
+    """
+
+    share: float | None
     used: int
     total: int
 
@@ -31,19 +35,32 @@ def processors() -> Use:
 
 def gpus() -> list[Use]:
     """Return the use of each NVIDIA GPU; none where nobody can say."""
+    try:
+        return [_use(line) for line in _told(*_QUERY)]
+    except ValueError:  # a driver at odds with its program says so in words
+        return []
+
+
+def gpus_listed() -> int:
+    """Return the number of NVIDIA GPUs of which the driver's own program knows."""
+    return sum(line.startswith("GPU ") for line in _told(_LIST))
+
+
+def _told(*words: str) -> list[str]:
+    """Return what the driver's program says, line by line; nothing where there is none."""
     program = shutil.which("nvidia-smi")
     if not program:
         return []
     try:
-        said = subprocess.run(  # noqa: S603 - our own words, no shell
-            [program, *_QUERY], capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=True
-        ).stdout
-        return [_use(line) for line in said.splitlines()]
-    except (OSError, ValueError, subprocess.SubprocessError):  # so does a driver at odds with its program
+        return subprocess.run(  # noqa: S603 - our own words, no shell
+            [program, *words], capture_output=True, text=True, timeout=_PATIENCE_SECONDS, check=True
+        ).stdout.splitlines()
+    except (OSError, subprocess.SubprocessError):
         return []
 
 
 def _use(line: str) -> Use:
-    """Read a line such as `87, 3011, 81559`: percent and MiB."""
-    percent, used, total = map(int, line.split(","))
-    return Use(percent / 100, used * _MIB, total * _MIB)
+    """Read a line such as `87, 3011, 81559`, percent and MiB; the first may be `[N/A]`."""
+    percent, used, total = line.split(",")
+    share = None if percent.startswith("[") else int(percent) / 100
+    return Use(share, int(used) * _MIB, int(total) * _MIB)

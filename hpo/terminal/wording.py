@@ -123,7 +123,8 @@ def use(name: str, found: Use) -> str:
     >>> use("cpu", Use(0.97, 3 * 2**30, 24 * 2**30))
     'cpu 97% memory 3.0 of 24.0 GiB'
     """
-    return f"{name} {found.share:.0%} memory {found.used / _GIB:.1f} of {found.total / _GIB:.1f} GiB"
+    share = "" if found.share is None else f"{found.share:.0%} "
+    return f"{name} {share}memory {found.used / _GIB:.1f} of {found.total / _GIB:.1f} GiB"
 
 
 def measured(trial: Trial, objective: Objective, width: int = 0) -> str:

@@ -53,6 +53,25 @@ def test_gpus_are_seen_as_cuda_sees_them(visible, found, monkeypatch):
     assert hardware.gpus_here() == found
 
 
+def test_the_gpus_of_windows_are_counted_by_their_driver(tmp_path, monkeypatch):
+    """A Linux that runs within it has no file for each; this one has a file for none."""
+    program = tmp_path / "nvidia-smi"
+    program.write_text(
+        '#!/bin/sh\n[ "$1" = --list-gpus ] && echo "GPU 0: NVIDIA GeForce RTX 4090 (UUID: GPU-8932)"\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(hardware.Path, "glob", lambda *_: [])
+    monkeypatch.setattr(hardware, "_WINDOWS", tmp_path)
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES", raising=False)
+    assert hardware.gpus_here() == 1
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+    assert hardware.gpus_here() == 0
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    monkeypatch.setattr(hardware, "_WINDOWS", tmp_path / "none")
+    assert hardware.gpus_here() == 0
+
+
 @pytest.mark.parametrize(
     ("gpus", "asked", "where", "message"),
     [

@@ -80,6 +80,8 @@ def test_the_machine_tells_how_busy_it_is(tmp_path, monkeypatch):
         "gpu 87% memory 3.0 of 80.0 GiB",
         "gpu 0% memory 0.0 of 80.0 GiB",
     ]
+    program.write_text("#!/bin/sh\necho '[N/A], 3072, 81920'\n")
+    assert [wording.use("gpu", it) for it in usage.gpus()] == ["gpu memory 3.0 of 80.0 GiB"]
     program.write_text("#!/bin/sh\necho Failed to initialize NVML: Driver/library version mismatch\n")
     assert usage.gpus() == []
     monkeypatch.setenv("PATH", "")
