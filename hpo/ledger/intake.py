@@ -13,7 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from hpo.errors import InputError, Problem
 from hpo.history import Search
 from hpo.ledger.ledger import Ledger
-from hpo.ledger.schema import search_row, searches, sessions, write
+from hpo.ledger.rows import search_row, write
+from hpo.ledger.schema import searches, sessions
 from hpo.trial import Forecast, Record
 
 

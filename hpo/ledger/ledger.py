@@ -9,62 +9,29 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
-from functools import partial
 from itertools import chain
 from operator import attrgetter
-from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import (
-    Connection,
-    Engine,
-    Row,
-    Update,
-    create_engine,
-    event,
-    func,
-    insert,
-    select,
-    update,
-)
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError, IntegrityError
-from sqlalchemy.pool import NullPool
+from sqlalchemy import Connection, Row, Update, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
 from hpo.config import Config, Value
-from hpo.errors import NO_PORT, InputError, Problem, did_you_mean, without_password
+from hpo.errors import InputError, Problem, did_you_mean, without_password
 from hpo.history import History, Search, State
-from hpo.ledger.liveness import born, lasted, standing
+from hpo.ledger.engine import open_engine
+from hpo.ledger.liveness import born
 from hpo.ledger.patience import patiently
-from hpo.ledger.place import may_write, open_to_read, refuse_unfit
+from hpo.ledger.place import refuse_unfit
 from hpo.ledger.revision import prepare
-from hpo.ledger.schema import (
-    RECORDS,
-    columns,
-    endings,
-    proposals,
-    record,
-    search_row,
-    searches,
-    sessions,
-)
-from hpo.ledger.trouble import damage, explain, file_of
-from hpo.recipe import Objective
+from hpo.ledger.rows import columns, record, search_of, search_row, wish_of
+from hpo.ledger.schema import RECORDS, endings, proposals, searches, sessions
+from hpo.ledger.trouble import damage, file_of
 from hpo.trial import CONFIRMATION, PROOF, Outcome, Record
 from hpo.wish import Wish
 
-_FORM: Final = "an address such as sqlite:///hpo.db or postgresql://user:password@host/database"
-_DRIVER: Final = "PostgreSQL needs psycopg: pip install 'hpo[postgres]'"
 _ROWS: Final = 1000
 """So many are read at a time."""
-_WAIT_SECONDS: Final = 30
-"""How long one try waits for a lock, or for a server that does not answer."""
-_PATIENT: Final = {
-    "connect_timeout": 10,
-    "options": f"-c lock_timeout={_WAIT_SECONDS}s",
-    "keepalives_idle": _WAIT_SECONDS,
-    "tcp_user_timeout": 1000 * _WAIT_SECONDS,  # a line that is dead and does not say so
-}
 
 
 class Ledger:
@@ -79,14 +46,7 @@ class Ledger:
 
     def __init__(self, url: str) -> None:
         self.url, self._ready = url, False
-        try:
-            self.engine = _engine(url)
-        except ArgumentError as error:
-            raise InputError(Problem("store", f"This is not {_FORM}: {error}.")) from None
-        except ImportError as error:
-            raise InputError(Problem("store", f"{error}. {_DRIVER}")) from None
-        except ValueError:  # which quotes a piece of the address, maybe of its password
-            raise InputError(Problem("store", f"This is not {_FORM}: {NO_PORT}.")) from None
+        self.engine = open_engine(url)
 
     def exists(self) -> bool:
         """Say whether anything was written here yet; looking does not create a file.
@@ -202,7 +162,7 @@ class Ledger:
     def wish(self, session: int) -> Wish:
         """Return what is asked of a session."""
         with self.engine.connect() as connection:
-            return _wish(connection.scalar(select(sessions.c.wish).where(sessions.c.id == session)))
+            return wish_of(connection.scalar(select(sessions.c.wish).where(sessions.c.id == session)))
 
     def used(self, session: int) -> tuple[float, float | None]:
         """Return what a search used by the clock before this session, and in it; None if none was noted."""
@@ -260,28 +220,7 @@ class Ledger:
 
     def _search(self, connection: Connection, row: Row[Any]) -> Search:
         own = select(sessions).where(sessions.c.search_id == row.id).order_by(sessions.c.id)
-        them = connection.execute(own).all()
-        session = them[-1] if them else None
-        state, reason = standing(session)
-        return Search(
-            name=row.name,
-            recipe=row.recipe,
-            path=row.path,
-            source=row.source,
-            space=row.space,
-            objective=Objective.recall(row.objective),
-            settings=json.loads(row.settings),
-            versions=json.loads(row.versions),
-            created=row.created,
-            state=state,
-            reason=reason,
-            id=row.id,
-            uploaded=row.uploaded,
-            session=session.id if session else 0,
-            wish=_wish(session.wish if session else None),
-            ran=sum(map(lasted, them)),
-            used=sum(it.used or 0.0 for it in them),
-        )
+        return search_of(row, connection.execute(own).all())
 
     def driver(self, search: Search) -> tuple[str, int]:
         """Return the host and the process number of the search's latest driver."""
@@ -344,28 +283,3 @@ class Ledger:
     def close(self) -> None:
         """Let go of the database."""
         self.engine.dispose()
-
-
-def _wish(text: str | None) -> Wish:
-    return Wish(**json.loads(text)) if text else Wish()
-
-
-def _engine(url: str) -> Engine:
-    given = make_url(url)
-    file = Path(given.database or "").absolute()
-    if given.get_backend_name() != "sqlite":
-        patient = {name: value for name, value in _PATIENT.items() if name not in given.query}
-        engine = create_engine(url, pool_pre_ping=True, connect_args=patient)
-    elif file.is_file() and not may_write(file):
-        engine = create_engine(url, creator=partial(open_to_read, file), poolclass=NullPool)
-    else:
-        engine = create_engine(url, connect_args={"timeout": _WAIT_SECONDS})
-        event.listen(engine, "connect", _prepare_sqlite)
-    event.listen(engine, "handle_error", explain)
-    return engine
-
-
-def _prepare_sqlite(connection: Any, _: object) -> None:
-    # WAL lets readers and the one writer work at the same time; FULL makes each commit survive a power cut.
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON"):
-        connection.execute(f"PRAGMA {pragma}")

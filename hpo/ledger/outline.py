@@ -12,7 +12,8 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, func, select
 
 from hpo.history import History, Outline, Search
 from hpo.ledger.ledger import Ledger
-from hpo.ledger.schema import attempts, columns, endings, points, proposals, record
+from hpo.ledger.rows import columns, record
+from hpo.ledger.schema import attempts, endings, points, proposals
 from hpo.trial import CONFIRMATION, PROOF, Attempt, Ending, Outcome, Point, Proposal, Record
 
 _TRIAL: Final[Mapping[type[Record], Column[int]]] = {

@@ -1,4 +1,4 @@
-"""The ledger's tables, and how a record becomes a row and back.
+"""The ledger's tables.
 
 Records lie in five tables with one running number, `seq`, over all of them. The primary
 keys say what can happen only once: a trial is proposed once, an epoch is measured once, a trial ends
@@ -7,19 +7,11 @@ once. JSON is kept as text: Python's NaN has no place in PostgreSQL's own JSON t
 
 from __future__ import annotations
 
-import json
-import math
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import fields
-from functools import lru_cache
-from itertools import groupby
-from operator import attrgetter, itemgetter
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
 from sqlalchemy import (
     Column,
-    Connection,
-    Dialect,
     Float,
     ForeignKey,
     Index,
@@ -28,12 +20,9 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    insert,
 )
 
-from hpo.config import Config, read_json
-from hpo.history import Search
-from hpo.trial import Attempt, Ending, Forecast, Outcome, Point, Proposal, Record
+from hpo.trial import Attempt, Ending, Forecast, Point, Proposal, Record
 
 metadata = MetaData()
 
@@ -170,113 +159,3 @@ RECORDS: Final[Mapping[type[Record], Table]] = {
 
 for _table in (proposals, points, endings):
     Index(f"{_table.name}_in_order", _table.c.search_id, _table.c.seq)
-
-_NAMES: Final = {kind: [item.name for item in fields(kind)] for kind in RECORDS}
-_CELLS: Final = {kind: attrgetter(*names) for kind, names in _NAMES.items()}
-_TEXTS: Final = {
-    kind: [
-        place
-        for place, name in enumerate(names)
-        if name in ("config", "params", "distributions", "notes", "metrics")
-    ]
-    for kind, names in _NAMES.items()
-}
-_MEASURED: Final = frozenset(column.name for column in points.c if isinstance(column.type, Float))
-
-
-def search_row(search: Search) -> dict[str, Any]:
-    """Return what a search was ordered with as the values of a row."""
-    return {
-        "name": search.name,
-        "recipe": search.recipe,
-        "path": search.path,
-        "source": search.source,
-        "space": search.space,
-        "objective": str(search.objective),
-        "settings": json.dumps(dict(search.settings)),
-        "versions": json.dumps(dict(search.versions)),
-        "created": search.created,
-        "uploaded": search.uploaded or 0,
-    }
-
-
-def write(connection: Connection, search_id: int, records: Iterable[Record]) -> None:
-    """Write records of a search, which have their places and times, within a transaction."""
-    for kind, group in groupby(sorted(records, key=_kind), key=type):
-        statement, filled = _insertion(kind, connection.dialect)
-        connection.exec_driver_sql(statement, [filled((search_id, *_cells(record))) for record in group])
-
-
-@lru_cache(maxsize=64)
-def _insertion(kind: type[Record], dialect: Dialect) -> tuple[str, Callable[[tuple[Any, ...]], Any]]:
-    """Return the statement, and what makes its values of a search's id and a record's cells.
-
-    It is the driver that is given the rows: SQLAlchemy takes four times as long to look at each.
-    """
-    compiled, names = insert(RECORDS[kind]).compile(dialect=dialect), ["search_id", *_NAMES[kind]]
-    places = compiled.positiontup
-    if places is None:
-        return str(compiled), lambda cells: dict(zip(names, cells, strict=True))
-    return str(compiled), itemgetter(*map(names.index, places))
-
-
-def _kind(record: Record) -> str:
-    return type(record).__name__
-
-
-def to_row(record: Record) -> dict[str, Any]:
-    """Return a record as the values of a row."""
-    return dict(zip(_NAMES[type(record)], _cells(record), strict=True))
-
-
-def _cells(record: Record) -> list[Any]:
-    kind = type(record)
-    cells = list(_CELLS[kind](record))
-    for place in _TEXTS[kind]:
-        cells[place] = _to_text(cells[place])
-    return cells
-
-
-def columns(kind: type[Record]) -> list[Column[Any]]:
-    """Return what must be selected for `record`."""
-    return [RECORDS[kind].c[item.name] for item in fields(kind)]
-
-
-def record(kind: type[Record], cells: Iterable[Any]) -> Record:
-    """Return the record that a row of these columns holds."""
-    values = [read(cell) if read else cell for read, cell in zip(_ROWS[kind], cells, strict=True)]
-    return kind(*values)
-
-
-def _to_text(value: Config | Mapping[str, Any]) -> str:
-    if isinstance(value, Config):
-        return value.to_json()
-    return json.dumps(value) if value else "{}"
-
-
-def _number(cell: float | None) -> float:
-    return math.nan if cell is None else cell  # SQLite keeps NaN as NULL
-
-
-def _mapping(text: str) -> Mapping[str, Any]:
-    """Return what a text of JSON holds; most hold nothing."""
-    found: Mapping[str, Any] = {} if text == "{}" else read_json(text)
-    return found
-
-
-_READERS: Final[Mapping[str, Callable[[Any], Any]]] = {
-    "config": Config.from_json,
-    "outcome": Outcome,
-    "params": _mapping,
-    "distributions": lru_cache(maxsize=256)(_mapping),  # nearly all trials share theirs
-    "notes": _mapping,
-    "metrics": _mapping,
-}
-
-
-def _reader(kind: type[Record], name: str) -> Callable[[Any], Any] | None:
-    return _number if kind is Point and name in _MEASURED else _READERS.get(name)
-
-
-_ROWS: Final = {kind: [_reader(kind, item.name) for item in fields(kind)] for kind in RECORDS}
-"""What reads each cell of a record's row; None for those that are as they should be."""

@@ -12,7 +12,8 @@ from hpo.errors import HpoError
 from hpo.history import Search
 from hpo.ledger.ledger import Ledger
 from hpo.ledger.patience import Patience
-from hpo.ledger.schema import RECORDS, sessions, write
+from hpo.ledger.rows import write
+from hpo.ledger.schema import RECORDS, sessions
 from hpo.trial import R, Record, placed
 
 

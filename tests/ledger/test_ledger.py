@@ -21,8 +21,9 @@ from hpo.errors import HpoError, InputError
 from hpo.history import Search, State
 from hpo.ledger import Ledger, UnreachableError, Writer, patience
 from hpo.ledger.liveness import born
-from hpo.ledger.schema import record as read
-from hpo.ledger.schema import sessions, to_row
+from hpo.ledger.rows import cells
+from hpo.ledger.rows import record as read
+from hpo.ledger.schema import sessions
 from hpo.recipe import Objective
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal
 
@@ -328,10 +329,10 @@ values = st.none() | st.booleans() | st.integers(-(2**53), 2**53) | finite.filte
 @given(st.dictionaries(st.text(min_size=1), values), st.text(), st.dictionaries(st.text(), values))
 def test_a_proposal_survives_its_row(config, origin, notes):
     record = Proposal(3, Config(config), origin, {"x": 1.5}, {}, notes)
-    assert read(Proposal, to_row(record).values()) == record
+    assert read(Proposal, cells(record)) == record
 
 
 @given(st.floats(), finite, st.dictionaries(st.text(), finite))
 def test_a_point_survives_its_row(score, lr, metrics):
     record = Point(3, 4, score, score, 0.5, lr, 1.0, 1.0, 0.2, metrics)
-    assert repr(read(Point, to_row(record).values())) == repr(record)
+    assert repr(read(Point, cells(record))) == repr(record)

@@ -42,6 +42,7 @@ from hpo.errors import InputError, LedgerError, SearchError
 from hpo.hardware import Share
 from hpo.ledger import Ledger, UnreachableError, meter, patience
 from hpo.ledger import ledger as module
+from hpo.ledger.engine import open_engine
 from hpo.ledger.revision import prepare
 from hpo.settings import ResumeSettings, SearchSettings
 
@@ -177,7 +178,7 @@ class Storm:
             with pytest.MonkeyPatch.context() as patch:
                 patch.setitem(sys.modules, "hpo.cluster", cluster)
                 patch.setattr(hpo, "cluster", cluster, raising=False)
-                patch.setattr(module, "_engine", engine_of)
+                patch.setattr(module, "open_engine", engine_of)
                 patch.setattr(ordering, "versions", versions)
                 patch.setattr(changes, "versions", versions)
                 patch.setattr(patience, "time", self.clock)
@@ -318,7 +319,7 @@ def workshop() -> tuple[Path, bytes]:
     return path, Path(path, "hpo.db").read_bytes()
 
 
-engine_of = cache(module._engine)
+engine_of = cache(open_engine)
 versions = cache(ordering.versions)
 
 
