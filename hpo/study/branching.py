@@ -20,7 +20,7 @@ from optuna.samplers import TPESampler
 from optuna.trial import FrozenTrial
 
 from hpo.space import Parameter, Space
-from hpo.study.view import Memory
+from hpo.study.storage import Storage
 
 Group = Mapping[str, BaseDistribution]
 
@@ -34,7 +34,7 @@ class BranchingTPE(TPESampler):
         memory: where the study keeps its trials.
     """
 
-    def __init__(self, seed: int, groups: Mapping[str, Group], memory: Memory) -> None:
+    def __init__(self, seed: int, groups: Mapping[str, Group], memory: Storage) -> None:
         super().__init__(seed=seed, multivariate=True, n_startup_trials=0)
         self._groups, self._memory, self._drawn = groups, memory, dict[str, Any]()
 

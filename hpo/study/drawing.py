@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
 from typing import Any
 
 import optuna
 from optuna.distributions import BaseDistribution
 
-from hpo.space import Given
+from hpo.space import Given, Space
 
 
 class Known:
@@ -75,3 +76,19 @@ class Quantiles:
     def _keep(self, name: str, value: Any) -> Any:
         self.drawn[name] = value
         return value
+
+
+def sobol_point(space: Space, seed: int, number: int) -> dict[str, Any]:
+    """Return the values of a space's parameters at a point, from 1, of the scrambled Sobol sequence."""
+    from scipy.stats import qmc  # takes as long to import as all the rest
+
+    names = [parameter.name for parameter in space.parameters]
+    if not names:
+        return {}
+    sequence = qmc.Sobol(len(names), seed=seed)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # one point at a time is not a power of two
+        latest = sequence.random(number)[-1]
+    point = Quantiles(dict(zip(names, latest, strict=True)))
+    space.sample(point)
+    return point.drawn

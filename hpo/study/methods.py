@@ -11,7 +11,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler
 from hpo.rungs import HALVING, HYPERBAND, halving_begins, median_begins
 from hpo.study.branching import BranchingTPE, Group
 from hpo.study.ladder import Ladder, Place, ToFall
-from hpo.study.view import Memory
+from hpo.study.storage import Storage
 
 Groups = Mapping[str, Group]
 
@@ -27,7 +27,7 @@ def _cmaes(seed: int, *_: Any) -> BaseSampler:
     )
 
 
-MODELS: Final[Mapping[str, Callable[[int, Groups, Memory], BaseSampler]]] = {
+MODELS: Final[Mapping[str, Callable[[int, Groups, Storage], BaseSampler]]] = {
     "tpe": BranchingTPE,
     "gp": _gp,
     "cmaes": _cmaes,

@@ -35,12 +35,10 @@ from hpo.config import Config
 from hpo.plan import Plan
 from hpo.study.blend import BASELINE, PRIOR, Blend
 from hpo.study.branching import groups, kinds
-from hpo.study.drawing import Drawn, Known, Quantiles
-from hpo.study.ladder import Ladder
-from hpo.study.methods import MODELS, PRUNERS
-from hpo.study.rivals import Rivals
-from hpo.study.view import Memory, telling
-from hpo.training.decay import left_to_fall
+from hpo.study.drawing import Drawn, Known, sobol_point
+from hpo.study.methods import MODELS
+from hpo.study.pruning import Pruning
+from hpo.study.storage import Storage, telling
 from hpo.trial import COSTS, UNDECIDED, Attempt, Ending, Judgment, Outcome, Point, Proposal, Record
 
 optuna.logging.disable_default_handler()
@@ -65,8 +63,8 @@ class Study:
     """One search's proposals and verdicts.
 
     The sampler is `blend` (`hpo.study.blend`), `tpe`, `gp`, `cmaes`, `random` (uniform over the space) or
-    `qmc` (scrambled Sobol points); the pruner one of `PRUNERS`. Trial 0 is the plan's baseline, which is
-    never pruned.
+    `qmc` (scrambled Sobol points); verdicts are `hpo.study.pruning`'s. Trial 0 is the plan's baseline, which
+    is never pruned.
     """
 
     def __init__(self, plan: Plan) -> None:
@@ -74,15 +72,14 @@ class Study:
         self._turns = plan.space.turns(plan.repeat)
         self._sampler: str = plan.setting("sampler")
         self._seed: int = plan.setting("seed")
-        self._lag, self._patient = plan.search.lag, plan.patient
+        self._lag = plan.search.lag
         self._blend, self._groups = Blend(plan.space, plan.past.found, plan.repeat), groups(plan.space)
         self._kinds = kinds(plan.space.parameters)
         self._spelled = {name: distribution_to_json(it) for name, it in self._kinds.items()}
-        self._storage, self._rivals = Memory(), Rivals()
+        self._storage = Storage()
         self._study = optuna.create_study(
             storage=self._storage,
             study_name="hpo",  # Hyperband hashes it into its choice of brackets
-            pruner=PRUNERS[plan.setting("pruner")](plan.epochs, self._to_fall, self._place),
             direction=cast("Any", self._objective.direction),
         )
         self._live: dict[int, Config] = {}  # what the sampler was not told the end of
@@ -92,6 +89,7 @@ class Study:
         self._measured = 0
         self._worst = -math.inf  # cost of a trial that has ended
         self._taken: dict[int, Mapping[str, float]] = {}
+        self._pruning = Pruning(plan, self._study, self._storage, self._live, self._beside)
 
     @property
     def size(self) -> int:
@@ -151,7 +149,7 @@ class Study:
             return self._blend.propose(seed)
         if self._sampler in MODELS and self._measured < _STARTUP:
             return PRIOR, self._space.draw(random.Random(seed))
-        return self._sampler, self._sobol_point(number) if self._sampler == "qmc" else {}
+        return self._sampler, sobol_point(self._space, self._seed, number) if self._sampler == "qmc" else {}
 
     def _propose_baseline(self) -> Proposal:
         """Propose the baseline as it stands; the sampler learns as much of it as its space contains."""
@@ -161,20 +159,6 @@ class Study:
         trial = self._study.ask()
         self._space.sample(Known(trial, located))
         return self._proposal(self._plan.baseline, BASELINE)
-
-    def _sobol_point(self, number: int) -> dict[str, Any]:
-        from scipy.stats import qmc  # takes as long to import as all the rest
-
-        names = [parameter.name for parameter in self._space.parameters]
-        if not names:
-            return {}
-        sequence = qmc.Sobol(len(names), seed=self._seed)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # one point at a time is not a power of two
-            latest = sequence.random(number)[-1]  # trial 0 is the baseline, so these are points 1, 2 …
-        point = Quantiles(dict(zip(names, latest, strict=True)))
-        self._space.sample(point)
-        return point.drawn
 
     def _proposal(self, config: Config, origin: str) -> Proposal:
         number = self.size - 1
@@ -187,77 +171,16 @@ class Study:
             origin=origin,
             params=told.params,
             distributions={name: self._spelled[name] for name in told.distributions},
-            notes=self._notes(number),
+            notes=self._storage.notes(number),
         )
-
-    def _notes(self, number: int) -> dict[str, Any]:
-        attributes = self._storage.trial(number).system_attrs
-        # CMA-ES keeps its state as a pickle; it is computed again on restoring, never stored. What TPE notes
-        # for other processes is in the trial's parameters.
-        return {name: it for name, it in attributes.items() if not name.startswith(("cma:", "tpe:"))}
 
     def report(self, trial: int, epoch: int, score: float) -> tuple[Judgment, dict[str, Any]]:
         """Take in a score; return what becomes of the trial, and what the pruner noted."""
-        before = self._storage.trial(trial).system_attrs
-        self._measure(trial, epoch, score)
-        judgment = self._judged(trial, epoch)
-        after = self._storage.trial(trial).system_attrs
-        if after is before:  # Optuna replaces what it changes
-            return judgment, {}
-        return judgment, {key: it for key, it in self._notes(trial).items() if before.get(key) != it}
+        return self._pruning.report(trial, epoch, score)
 
     def judge(self, trial: int) -> Judgment:
         """Return what becomes of a trial after its last epoch, by what is known of its rivals now."""
-        return self._judged(trial, self._last_epoch(trial))
-
-    def _judged(self, trial: int, epoch: int) -> Judgment:
-        # The pruner is asked in any case: it notes the trial's rungs while it judges.
-        judgment = self._judgment(trial, epoch)
-        return Judgment.GOES_ON if trial == 0 or epoch == self._plan.epochs else judgment
-
-    def _measure(self, trial: int, epoch: int, score: float) -> None:
-        self._storage.measured(trial, epoch, score)
-        self._rivals.measured(trial, epoch, score if self._objective.direction == "minimize" else -score)
-
-    def _judgment(self, trial: int, epoch: int) -> Judgment:
-        pruner = self._study.pruner
-        if self._patient and isinstance(pruner, Ladder):  # which looks up only whom it needs
-            judgment = pruner.judge(trial, epoch)
-            need_not_wait = judgment is Judgment.UNDECIDED and self._beats_the_expert(trial)
-            return Judgment.GOES_ON if need_not_wait else judgment
-        with self._storage.showing(lambda: self._rivals_of(trial, epoch)):
-            stops = pruner.prune(self._study, self._storage.trial(trial))
-        return Judgment.STOPS if stops else Judgment.GOES_ON
-
-    def _beats_the_expert(self, trial: int) -> bool:
-        """Whether it is better than the baseline was then, which is good if an expert says what is."""
-        baseline, own = self._curve(0), self._curve(trial)
-        epoch = self._last_epoch(trial)
-        if not self._space.expected or epoch not in baseline:
-            return False
-        return self._objective.cost(own[epoch]) < self._objective.cost(baseline[epoch])
-
-    def _to_fall(self, trial: int, epoch: int) -> float:
-        """Return how far the learning rate of a trial is still to fall."""
-        return left_to_fall(self._live[trial], epoch, self._plan.epochs)
-
-    def _place(self, trial: int, epoch: int, below: int) -> tuple[int, int]:
-        """Return how many of a trial's rivals did better by this rung, and how many there are with it."""
-        fits = (lambda it: self._no_larger(it, trial)) if self._objective.beside else None
-        return self._rivals.place(trial, epoch, below, self._known(trial), fits)
-
-    def _rivals_of(self, trial: int, epoch: int) -> set[int]:
-        """Return against whom a trial is judged, and itself."""
-        rivals = self._rivals.of(trial, epoch, self._known(trial))
-        return {it for it in rivals if self._no_larger(it, trial)} if self._objective.beside else rivals
-
-    def _known(self, trial: int) -> int:
-        """Return below which number a verdict on a trial knows the others."""
-        return trial - self._lag + 1 if self._lag else self.size
-
-    def _no_larger(self, rival: int, trial: int) -> bool:
-        """Whether a rival costs no more than a trial: one that costs more does not make it needless."""
-        return all(a <= b for a, b in zip(self._beside(rival), self._beside(trial), strict=True))
+        return self._pruning.judge(trial)
 
     def _beside(self, trial: int) -> tuple[float, ...]:
         """Return what a trial costs, as it counts."""
@@ -281,15 +204,14 @@ class Study:
         self._worst = max([self._worst, *self._costs(trial)])
         if outcome is not Outcome.FAILED and outcome is not Outcome.LOST:
             self._measured += 1
-            epochs = 0 if outcome is Outcome.DIVERGED else self._last_epoch(trial)
+            epochs = 0 if outcome is Outcome.DIVERGED else self._storage.last_epoch(trial)
             self._blend.ended(trial, epochs, self._objective.cost(score), self._beside(trial))
         if outcome in (Outcome.DIVERGED, Outcome.REFUSED):
             self._end_hopeless(trial)
         else:
             self._end(trial, _STATES[outcome], score)
         if outcome is Outcome.DIVERGED:
-            last = self._last_epoch(trial)
-            self._rivals.diverged(trial, last if math.isnan(self._curve(trial).get(last, 0.0)) else None)
+            self._pruning.diverged(trial)
 
     def _end(self, trial: int, state: TrialState, score: float | None) -> None:
         """End a trial as Optuna's `tell` would: no score is NaN, and one that failed has none."""
@@ -305,20 +227,18 @@ class Study:
         learn from complete trials only, so they are told the worst score of all that have ended.
         """
         if self._sampler in ("tpe", BLEND) or not math.isfinite(self._worst):
-            self._storage.measured(trial, self._last_epoch(trial) + 1, math.nan)
+            self._storage.measured(trial, self._storage.last_epoch(trial) + 1, math.nan)
             self._end(trial, TrialState.PRUNED, None)
         else:
             worst = self._worst if self._objective.direction == "minimize" else -self._worst
             self._end(trial, TrialState.COMPLETE, worst)
 
     def _costs(self, trial: int) -> Iterator[float]:
-        return (self._objective.cost(score) for score in self._curve(trial).values() if not math.isnan(score))
-
-    def _curve(self, trial: int) -> Mapping[int, float]:
-        return self._storage.trial(trial).intermediate_values
-
-    def _last_epoch(self, trial: int) -> int:
-        return max(self._curve(trial), default=0)
+        return (
+            self._objective.cost(score)
+            for score in self._storage.curve(trial).values()
+            if not math.isnan(score)
+        )
 
     def restore(self, record: Record) -> None:
         """Take in a record of the past; the records of a search must come in their order."""
@@ -329,7 +249,7 @@ class Study:
             case Proposal():
                 self._restore_proposal(record)
             case Point() if record.trial in self._live:
-                self._measure(record.trial, record.epoch, record.score)
+                self._pruning.measured(record.trial, record.epoch, record.score)
                 self._remember(record.trial, record.notes)
             case Attempt() if COSTS in record.notes:
                 self._taken[record.trial] = record.notes[COSTS]

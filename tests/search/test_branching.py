@@ -8,7 +8,7 @@ from optuna.trial import FixedTrial, create_trial
 
 from hpo.space import read
 from hpo.study.branching import BranchingTPE, groups
-from hpo.study.view import Memory
+from hpo.study.storage import Storage
 from hpo.training.words import VOCABULARY
 
 SPACE = read(
@@ -25,22 +25,22 @@ def distance(config):
 
 
 def started():
-    memory = Memory()
-    return memory, optuna.create_study(storage=memory, sampler=RandomSampler(0))
+    storage = Storage()
+    return storage, optuna.create_study(storage=storage, sampler=RandomSampler(0))
 
 
-def proposed(memory, study, seed):
-    study.sampler = BranchingTPE(seed, groups(SPACE), memory)
-    with memory.showing(lambda: range(memory.size)):
+def proposed(storage, study, seed):
+    study.sampler = BranchingTPE(seed, groups(SPACE), storage)
+    with storage.showing(lambda: range(storage.size)):
         trial = study.ask()
         return trial, SPACE.sample(trial)
 
 
 def test_it_learns_what_is_best_in_each_branch():
-    memory, study = started()
+    storage, study = started()
     found = {"sgd": [], "adamw": []}
     for seed in range(80):
-        trial, config = proposed(memory, study, seed)
+        trial, config = proposed(storage, study, seed)
         study.tell(trial, distance(config))
         found[config["optimizer"]].append(distance(config))
     for distances in found.values():
@@ -49,7 +49,7 @@ def test_it_learns_what_is_best_in_each_branch():
 
 def proposed_after(elsewhere):
     """Return what is proposed for sgd after trials of sgd, and of adamw that all came to `elsewhere`."""
-    memory, study = started()
+    storage, study = started()
     for place in range(40):
         lr = 10 ** (-4 + place / 10)
         known = {"optimizer": "sgd", "optimizer.sgd.lr": lr, "optimizer.sgd.one_minus_momentum": 0.1}
@@ -59,7 +59,7 @@ def proposed_after(elsewhere):
         cost = elsewhere if place % 2 else distance(SPACE.sample(drawn))
         study.add_trial(create_trial(value=cost, params=drawn.params, distributions=drawn.distributions))
     study.enqueue_trial({"optimizer": "sgd"})
-    _, config = proposed(memory, study, seed=1)
+    _, config = proposed(storage, study, seed=1)
     return config["optimizer.lr"], config["optimizer.momentum"]
 
 

@@ -6,9 +6,9 @@ import random
 import pytest
 from simulation import Workers, in_peril, referee, run, started, told
 
-from hpo.study import rivals, view
+from hpo.study import rivals, storage
 from hpo.study.rivals import Rivals
-from hpo.study.view import telling
+from hpo.study.storage import telling
 
 EPOCHS = 9
 
@@ -17,9 +17,9 @@ EPOCHS = 9
 def little(monkeypatch):
     """What is seen of a search of 24 trials is then as small a part as it would be of thousands."""
     for module, name, count in (
-        (view, "BEST", 3),
-        (view, "LATEST", 4),
-        (view, "SPREAD", 3),
+        (storage, "BEST", 3),
+        (storage, "LATEST", 4),
+        (storage, "SPREAD", 3),
         (rivals, "MOST", 4),
     ):
         monkeypatch.setattr(module, name, count)

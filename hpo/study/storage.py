@@ -1,4 +1,4 @@
-"""Optuna's memory of a search, of which only a part is shown to samplers and pruners.
+"""Optuna's storage of a search, of which only a part is shown to samplers and pruners.
 
 What a sampler computes grows with the trials that it sees, so it sees a bounded number of them, chosen by a
 rule that knows nothing but numbers and endings: it is the same when a study is rebuilt.
@@ -22,7 +22,7 @@ SPREAD: Final = 64
 """What a sampler that models trials sees of them: the best, the latest, and some of all times."""
 
 
-class Memory(InMemoryStorage):
+class Storage(InMemoryStorage):
     """Keeps all trials, and shows some of them to whoever asks within `showing`."""
 
     def __init__(self) -> None:
@@ -70,6 +70,21 @@ class Memory(InMemoryStorage):
     def end(self, number: int, state: TrialState, score: float | None) -> None:
         """Take in how a trial ended, and to what score, as Optuna's own `tell` would."""
         self.set_trial_state_values(self._ids[number], state, None if score is None else [score])
+
+    def curve(self, number: int) -> Mapping[int, float]:
+        """Return a trial's scores by epoch."""
+        return self._trials[number].intermediate_values
+
+    def last_epoch(self, number: int) -> int:
+        """Return the last epoch after which a trial was measured; 0 if there is none."""
+        return max(self._trials[number].intermediate_values, default=0)
+
+    def notes(self, number: int) -> dict[str, Any]:
+        """Return what a sampler or a pruner noted of a trial that must be found again after a restart."""
+        attributes = self._trials[number].system_attrs
+        # CMA-ES keeps its state as a pickle; it is computed again on restoring, never stored. What TPE notes
+        # for other processes is in the trial's parameters.
+        return {name: it for name, it in attributes.items() if not name.startswith(("cma:", "tpe:"))}
 
     @contextmanager
     def showing(self, shown: Callable[[], Collection[int]]) -> Iterator[None]:
