@@ -203,13 +203,13 @@ def idling(make: Callable[[], Any]) -> Any:
         async def take_up(self, _: str, size: int, *__: Any) -> Any:
             from dataclasses import replace
 
-            from hpo.trial import Hand
+            from hpo.protocol import Hand
 
             self._number += size
             return Hand([replace(example, number=self._number - it) for it in range(size)], {})
 
         async def report(self, reports: Sequence[Any], *_: Any) -> Any:
-            from hpo.trial import Answer
+            from hpo.protocol import Answer
 
             return Answer([it.trial for it in reports])
 

@@ -37,9 +37,10 @@ from hpo.job import Job
 from hpo.ledger import Ledger
 from hpo.ordering import order
 from hpo.plan import Plan
+from hpo.protocol import Answer
 from hpo.referee import Referee
 from hpo.settings import SearchSettings
-from hpo.trial import Answer, Divergence, Ending, Outcome, Point, Proposal
+from hpo.trial import Divergence, Ending, Outcome, Point, Proposal
 
 WAYS = {"default": [], "random": ["sampler=random", "pruner=none"]}
 MANY = 1_000_000  # the budget ends a search here, not the number of trials

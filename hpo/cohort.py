@@ -11,13 +11,14 @@ import platform
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import torch
 
 from hpo.cause import Cause, explain
 from hpo.errors import LedgerError
 from hpo.job import Job, prepare
+from hpo.protocol import Choice, DeviceLostError, Judge, Referee, Stopped
 from hpo.shelf import Keeper, Kept
 from hpo.training import fused, plain
 from hpo.training.autopsy import examine
@@ -26,22 +27,7 @@ from hpo.training.engine import Engine, Member, Progress
 from hpo.training.fused import probe
 from hpo.training.memory import available
 from hpo.training.snapshot import STACK, Snapshot
-from hpo.trial import (
-    AT_MOST,
-    AT_ONCE,
-    COSTS,
-    WARNING,
-    Answer,
-    Choice,
-    DeviceLostError,
-    Divergence,
-    Ending,
-    Outcome,
-    Point,
-    Proposal,
-    Sizing,
-    Stopped,
-)
+from hpo.trial import AT_MOST, AT_ONCE, COSTS, WARNING, Divergence, Ending, Outcome, Point, Proposal
 from hpo.weighing import weigh
 
 Found = tuple[dict[int, Kept], list[str]]
@@ -63,41 +49,6 @@ class Way:
     team: Team | None = None
     found: Found | None = None
     noted: bool = False
-
-
-class Judge(Protocol):
-    """The part of the referee that matters while trials are trained."""
-
-    def attempt(self, trials: Collection[int], worker: str, notes: Mapping[str, Any]) -> None:
-        """Note who trains these trials, and what else is known of the way by now."""
-
-    def report(self, reports: Sequence[Point | Divergence]) -> Answer:
-        """Return which trials go on, and which are undecided."""
-
-    def saved(self, trials: Collection[int]) -> None:
-        """Say that these, which are undecided, are saved."""
-
-    def tell(self, endings: Sequence[Ending]) -> None:
-        """Return once the endings are durable."""
-
-
-class Referee(Judge, Protocol):
-    """The part of the referee that a worker speaks to."""
-
-    def size(self, cohort: str, machine: str) -> Sizing:
-        """Return what is known of how many to train at once on this machine; who is to measure it, tells."""
-
-    def sized(self, machine: str, choice: Choice) -> None:
-        """Take in what was measured."""
-
-    def take_up(self, cohort: str, size: int, worker: str, because: str, *, alike: bool) -> list[Proposal]:
-        """Return the trials of a cohort, none if there is nothing to train now; note who takes up so many.
-
-        `alike`: whether the next one is certain to be taken up like this one.
-        """
-
-    def lost(self, cohort: str, reason: str) -> bool:
-        """Take in that a worker of a cohort died; return whether it had trials."""
 
 
 def train(job: Job, cohort: str, referee: Referee) -> bool:

@@ -13,9 +13,8 @@ import torch
 
 from hpo.config import Value
 from hpo.errors import LedgerError
-from hpo.hosted import Hosted
 from hpo.line import Line
-from hpo.trial import DeviceLostError, Stopped
+from hpo.protocol import DeviceLostError, Hosted, Stopped
 
 # How long a report may wait to become durable; it is answered at once.
 _FLUSH_SECONDS: Final = 0.1

@@ -20,18 +20,8 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, Final, NamedTuple, Protocol
 
-from hpo.trial import (
-    Answer,
-    Choice,
-    Divergence,
-    Ending,
-    Hand,
-    MissingEpochError,
-    Point,
-    Proposal,
-    Sizing,
-    Stopped,
-)
+from hpo.protocol import Answer, Choice, Hand, MissingEpochError, Sizing, Stopped
+from hpo.trial import Divergence, Ending, Point, Proposal
 
 _TRIES: Final = 5
 _SHARE: Final = 0.01
@@ -61,7 +51,7 @@ class _Passing(NamedTuple):
 
 
 class Line:
-    """What a worker asks of the referee (`hpo.cohort.Referee`).
+    """What a worker asks of the referee (`hpo.protocol.Referee`).
 
     Args:
         call: calls the referee's method of a name with these arguments and returns its answer.

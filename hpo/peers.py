@@ -15,10 +15,11 @@ from functools import partial
 from typing import Any, Final, Protocol
 
 from hpo import cohort
-from hpo.cohort import Found, Referee, Way
+from hpo.cohort import Found, Way
 from hpo.job import Job
+from hpo.protocol import Answer, Referee
 from hpo.training.distributed import Meeting, Team, meet
-from hpo.trial import Answer, Divergence, Ending, Outcome, Point, Proposal
+from hpo.trial import Divergence, Ending, Outcome, Point, Proposal
 
 _MOMENT_SECONDS: Final = 1.0
 

@@ -21,6 +21,7 @@ from hpo.equals import Agreed
 from hpo.history import History, Trial
 from hpo.ledger import Ledger, Meter, Writer
 from hpo.plan import Plan
+from hpo.protocol import Answer, Hand, MissingEpochError
 from hpo.single import Single
 from hpo.spending import Spending
 from hpo.trial import (
@@ -32,13 +33,10 @@ from hpo.trial import (
     PROOF,
     TIMEOUT,
     UNDECIDED,
-    Answer,
     Attempt,
     Divergence,
     Ending,
-    Hand,
     Judgment,
-    MissingEpochError,
     Outcome,
     Point,
     Proposal,

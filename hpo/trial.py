@@ -8,10 +8,10 @@ Times are seconds since 1970, UTC.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Final, NamedTuple, TypeVar
+from typing import Any, Final, TypeVar
 
 from hpo.config import Config
 
@@ -257,54 +257,6 @@ class Forecast:
     def worth(self) -> bool:
         """Whether more trials are expected to bring more than noise, as far as that is known."""
         return self.gain is None or self.noise is None or self.gain >= self.noise
-
-
-class Answer(NamedTuple):
-    """What a worker is told of the trials that it has reported: all others have ended.
-
-    `undecided` are to be saved and left: another worker takes them up, if they go on. Of a trial something
-    may be decided after its epoch `due`, and not before; of one that is not named there, after each. If
-    nobody goes on, the `next` cohort's trials may come with that.
-    """
-
-    on: list[int]
-    undecided: Sequence[int] = ()
-    due: Mapping[int, int] = {}
-    next: Hand | None = None
-
-
-class Choice(NamedTuple):
-    """How many trials to train at once, from how many on that is worth it, and why."""
-
-    size: int
-    least: int
-    reason: str
-
-
-class Sizing(NamedTuple):
-    """What was measured on a machine of how many to train at once, if it was; if not, whether you are to."""
-
-    choice: Choice | None
-    yours: bool = False
-
-
-class Hand(NamedTuple):
-    """The trials that a cohort is handed, and after which epoch each is `due` (`Answer`)."""
-
-    trials: list[Proposal]
-    due: Mapping[int, int]
-
-
-class Stopped(Exception):  # noqa: N818 - stopping on request is no error
-    """The search stops: save what is under way, and train no further. What was reported is taken in."""
-
-
-class DeviceLostError(Exception):
-    """The GPU gives this process nothing but errors any more; another process can train on."""
-
-
-class MissingEpochError(Exception):
-    """An epoch before the one that is spoken of is not known: report it first."""
 
 
 Record = Proposal | Attempt | Point | Ending | Forecast

@@ -15,8 +15,8 @@ from hpo.cluster.shift import shift_of
 from hpo.cluster.sizes import Sizes
 from hpo.cluster.watch import Watch
 from hpo.errors import LedgerError
-from hpo.hosted import Hosted
-from hpo.trial import Answer, Choice, Divergence, Ending, Hand, Point, Sizing, Stopped
+from hpo.protocol import Answer, Choice, Hand, Hosted, Sizing, Stopped
+from hpo.trial import Divergence, Ending, Point
 
 # How long a report may wait to become durable; it is answered at once.
 _FLUSH_SECONDS: Final = 0.03

@@ -28,8 +28,8 @@ from hpo.cluster.shift import cohorts, length
 from hpo.cluster.wire import Wire
 from hpo.errors import HpoError, SearchError
 from hpo.line import Line
+from hpo.protocol import DeviceLostError, Stopped
 from hpo.stopping import GRACE_SECONDS
-from hpo.trial import DeviceLostError, Stopped
 
 _PATIENCE_SECONDS: Final = 10.0
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hpo.trial import Choice, Sizing
+from hpo.protocol import Choice, Sizing
 
 
 class Sizes:

@@ -16,9 +16,10 @@ from hpo.history import History, Search, State, Trial
 from hpo.job import Job
 from hpo.ledger import Ledger
 from hpo.plan import Plan
+from hpo.protocol import Answer
 from hpo.rounding import ROUNDING, reorders
 from hpo.settings import ReplaySettings
-from hpo.trial import GIVEN, Answer, Attempt, Divergence, Ending, Outcome, Point
+from hpo.trial import GIVEN, Attempt, Divergence, Ending, Outcome, Point
 
 _BROKEN: Final = (Outcome.DIVERGED, Outcome.FAILED)
 _LOSSES: Final = ("score", "train_loss", "validation_loss")

@@ -17,21 +17,11 @@ from hpo.history import History, State
 from hpo.ledger import Ledger
 from hpo.line import Line
 from hpo.ordering import order
+from hpo.protocol import Answer, MissingEpochError
 from hpo.referee import Referee
 from hpo.settings import SearchSettings
 from hpo.tracking import sync
-from hpo.trial import (
-    AT_MOST,
-    AT_ONCE,
-    COSTS,
-    Answer,
-    Divergence,
-    Ending,
-    MissingEpochError,
-    Outcome,
-    Point,
-    Proposal,
-)
+from hpo.trial import AT_MOST, AT_ONCE, COSTS, Divergence, Ending, Outcome, Point, Proposal
 
 
 def started(url: str, *words: str, lag: int = 0, at_work: int = 1) -> str:

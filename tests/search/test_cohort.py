@@ -11,9 +11,10 @@ from hpo.config import Config
 from hpo.errors import LedgerError
 from hpo.job import Job
 from hpo.line import Line
+from hpo.protocol import Answer, Choice, DeviceLostError, Hand, Sizing
 from hpo.shelf import Shelf
 from hpo.training.words import VOCABULARY
-from hpo.trial import Answer, Choice, DeviceLostError, Hand, Outcome, Point, Proposal, Sizing
+from hpo.trial import Outcome, Point, Proposal
 
 RECIPE = """import torch
 from torch import nn

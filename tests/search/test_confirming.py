@@ -14,11 +14,12 @@ from hpo.job import Job, prepare
 from hpo.ledger import Ledger
 from hpo.ordering import order
 from hpo.plan import Plan
+from hpo.protocol import Answer
 from hpo.replay import replay
 from hpo.settings import ReplaySettings, SearchSettings
 from hpo.training import fused, plain
 from hpo.training.engine import Member
-from hpo.trial import CONFIRMATION, PROOF, SEED, TEST, Answer, Divergence, Ending, Outcome, Proposal
+from hpo.trial import CONFIRMATION, PROOF, SEED, TEST, Divergence, Ending, Outcome, Proposal
 
 EPOCHS = 4
 WORDS = (f"epochs={EPOCHS}", "trials=12", "seed=5", "pruner=none", "confirm_seeds=3")

@@ -17,12 +17,13 @@ from hpo.errors import InputError
 from hpo.job import Job
 from hpo.ordering import order
 from hpo.plan import Plan
+from hpo.protocol import Answer
 from hpo.replay import replay
 from hpo.settings import ReplaySettings, SearchSettings
 from hpo.spending import GAIN
 from hpo.study.blend import Blend
 from hpo.training.words import vocabulary_of
-from hpo.trial import COSTS, WARNING, Answer, Attempt, Outcome, Proposal
+from hpo.trial import COSTS, WARNING, Attempt, Outcome, Proposal
 
 EPOCHS = 4
 MIDDLE = 1e-3

@@ -9,7 +9,8 @@ from simulation import referee as new_referee
 
 from hpo.config import Config
 from hpo.line import Line
-from hpo.trial import Answer, Divergence, Ending, Hand, MissingEpochError, Outcome, Point, Proposal, Stopped
+from hpo.protocol import Answer, Hand, MissingEpochError, Stopped
+from hpo.trial import Divergence, Ending, Outcome, Point, Proposal
 
 
 def point(epoch, trial=0):

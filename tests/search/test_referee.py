@@ -15,9 +15,10 @@ from hpo.custody import ATTEMPTS
 from hpo.errors import HpoError
 from hpo.ledger import Ledger
 from hpo.ledger.schema import sessions
+from hpo.protocol import MissingEpochError
 from hpo.referee import Referee
 from hpo.settings import PrunerName, SamplerName
-from hpo.trial import Divergence, Ending, MissingEpochError, Outcome, Point
+from hpo.trial import Divergence, Ending, Outcome, Point
 
 EPOCHS = 9
 

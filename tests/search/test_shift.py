@@ -14,8 +14,9 @@ from hpo.cluster.node import Place
 from hpo.cluster.shift import cohorts, length, shift_of
 from hpo.hardware import Share
 from hpo.ledger import Ledger
+from hpo.protocol import Choice, Hand, Sizing, Stopped
 from hpo.referee import Referee
-from hpo.trial import Choice, Divergence, Ending, Hand, Outcome, Point, Sizing, Stopped
+from hpo.trial import Divergence, Ending, Outcome, Point
 
 PLACE = Place("", 0, 0)
 POINT = Point(0, 1, 1.0, 1.0, 1.0, 0.1, 1.0, 1.0, 0.01)

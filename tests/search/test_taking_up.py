@@ -20,10 +20,11 @@ from hpo.ledger import Ledger
 from hpo.line import Line
 from hpo.ordering import order
 from hpo.plan import Plan
+from hpo.protocol import Stopped
 from hpo.referee import Referee
 from hpo.settings import NameSettings, SearchSettings
 from hpo.shelf import Shelf
-from hpo.trial import WARNING, Outcome, Stopped
+from hpo.trial import WARNING, Outcome
 
 TINY = Path(__file__).parent.parent / "training" / "tiny.py"
 EPOCHS = 6

@@ -14,7 +14,8 @@ from hpo.cluster.node import Place
 from hpo.cluster.watch import Watch
 from hpo.history import State
 from hpo.ledger import Ledger
-from hpo.trial import Answer, Divergence, Ending, Outcome
+from hpo.protocol import Answer
+from hpo.trial import Divergence, Ending, Outcome
 from hpo.wish import Wish
 
 

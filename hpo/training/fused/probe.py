@@ -19,11 +19,11 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from hpo.config import Config
+from hpo.protocol import Choice
 from hpo.training import memory, plain
 from hpo.training.engine import Engine, Member, Task
 from hpo.training.fused import engine as fused
 from hpo.training.loop import Split, load, place
-from hpo.trial import Choice
 
 LADDER: Final = (2, 4, 8, 16, 32, 64, 128, 256, 512)
 _STEPS: Final = 4
