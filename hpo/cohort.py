@@ -11,10 +11,11 @@ import platform
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Any
 
 import torch
 
+from hpo import sizing
 from hpo.cause import Cause, explain
 from hpo.errors import LedgerError
 from hpo.job import Job, prepare
@@ -24,18 +25,12 @@ from hpo.training import fused, plain
 from hpo.training.autopsy import examine
 from hpo.training.distributed import Team
 from hpo.training.engine import Engine, Member, Progress
-from hpo.training.fused import probe
-from hpo.training.memory import available
 from hpo.training.snapshot import STACK, Snapshot
 from hpo.trial import AT_MOST, AT_ONCE, COSTS, WARNING, Divergence, Ending, Outcome, Point, Proposal
 from hpo.weighing import weigh
 
 Found = tuple[dict[int, Kept], list[str]]
 """Trials that can be gone on with, and what is wrong with checkpoints of theirs."""
-
-_MEMORY_SHARE: Final = 0.5
-"""What a foretelling may claim of the memory that is free: it knows nothing of fragments and scratch."""
-ONE: Final = Choice(1, 2, "")
 
 
 @dataclass(frozen=True)
@@ -45,7 +40,7 @@ class Way:
     `noted`: the referee has noted who takes them up, and has only to be told what was found.
     """
 
-    choice: Choice = ONE
+    choice: Choice = sizing.ONE
     team: Team | None = None
     found: Found | None = None
     noted: bool = False
@@ -62,9 +57,9 @@ def train(job: Job, cohort: str, referee: Referee) -> bool:
         LedgerError: the ledger is damaged or out of reach; likewise.
         DeviceLostError: this process can train no more; what is not told yet is for another one.
     """
-    choice = choose(job, cohort, referee)
+    choice = sizing.choose(job, cohort, referee)
     demand_device()
-    trials = referee.take_up(cohort, choice.size, this_worker(), choice.reason, alike=_settled(job))
+    trials = referee.take_up(cohort, choice.size, this_worker(), choice.reason, alike=sizing.settled(job))
     waiting: list[Sequence[Proposal]] = [trials] if trials else []
     way = Way(choice, noted=True)
     while waiting:
@@ -114,7 +109,7 @@ def run(
         middle = len(live) // 2
         return [live[middle:], live[:middle]]
     if cause is None:
-        _proven.add(job)
+        sizing.note_trained(job)
     verdict = (Outcome.FAILED, *cause) if cause else (Outcome.FINISHED,)
     referee.tell([Ending(trial.number, *verdict) for trial in live])
     if cause is None or way.team is None:  # or else a worker may have died, and the trial is tried again
@@ -235,47 +230,6 @@ def _retell(past: Mapping[int, Kept], referee: Judge) -> set[int]:
         own = [it[epoch] for number, it in curves.items() if len(it) > epoch and number not in ended]
         ended |= {point.trial for point in own} - set(referee.report(own).on)
     return ended
-
-
-def choose(job: Job, cohort: str, referee: Referee) -> Choice:
-    """Decide how many trials to train at once.
-
-    Nothing is measured before a first trial was trained: what goes wrong with a recipe goes wrong there,
-    with a trial that it can be told of, and the first result need not wait. Then one worker of each machine
-    measures, and tells the others, which train one at a time meanwhile.
-    """
-    if job.at_once is not None:
-        return Choice(job.at_once, 2, f"{job.at_once} at a time, as asked for" if job.at_once > 1 else "")
-    if job in _proven and not _settled(job):
-        choice, yours = referee.size(cohort, platform.node())
-        if yours:
-            choice = _measured(job)
-            referee.sized(platform.node(), choice)
-        if choice:
-            _choices[job] = choice
-    return _choices.get(job, ONE)
-
-
-def _settled(job: Job) -> bool:
-    """Whether it is decided how many to train at once, and nothing is left to measure."""
-    return job.at_once is not None or job.most == 1 or job in _choices
-
-
-_proven: Final[set[Job]] = set()
-"""What this process has trained a trial of to its end."""
-_choices: Final[dict[Job, Choice]] = {}
-"""What this process measured, or was told."""
-
-
-def _measured(job: Job) -> Choice:
-    memory = available(job.device)
-    budget = memory and memory * _MEMORY_SHARE * job.share
-    try:
-        return probe.choose(prepare(job), job.baseline, job.most, budget, learns=job.learns)
-    except Exception as error:  # noqa: BLE001 - the baseline may fail where other trials do not
-        return Choice(
-            1, 2, f"1 at a time: the baseline could not be measured ({type(error).__name__}: {error})"
-        )
 
 
 def _send(progress: Progress, kept: list[int]) -> list[Point | Divergence] | None:

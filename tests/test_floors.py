@@ -62,6 +62,7 @@ FLOORS = {
         "junit",
         "cause",
         "cohort",
+        "sizing",
         "weighing",
         "pareto",
         "job",

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hpo import cohort, recipe
+from hpo import cohort, recipe, sizing
 from hpo.config import Config
 from hpo.errors import LedgerError
 from hpo.job import Job
@@ -318,8 +318,8 @@ def test_who_measures_may_use_half_of_its_own_share_of_what_is_free(share, budge
         asked.append(budget)
         return Choice(1, 2, "")
 
-    monkeypatch.setattr(cohort.probe, "choose", choose)
-    monkeypatch.setattr(cohort, "available", lambda _: 1000)
+    monkeypatch.setattr(sizing.probe, "choose", choose)
+    monkeypatch.setattr(sizing, "available", lambda _: 1000)
     own, referee = job(at_once=None, most=8, seed=100 + int(budget), share=share), Listening({})
     for name in "cd":
         cohort.train(own, name, referee)

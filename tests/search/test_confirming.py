@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from simulation import Workers, history_of, in_peril, measured, referee, run, started, told
 
-from hpo import cohort
+from hpo import cohort, sizing
 from hpo.audit import ledger as account
 from hpo.confirmation import interval
 from hpo.errors import InputError
@@ -259,7 +259,7 @@ def test_a_confirmation_trains_with_its_own_seed(job, at_once):
         Proposal(number, config, CONFIRMATION, notes={SEED: 7})
         for number, config in enumerate([job.baseline, other][:at_once])
     ]
-    cohort.run(job, trials, record, cohort.Way(cohort.ONE._replace(size=at_once)))
+    cohort.run(job, trials, record, cohort.Way(sizing.ONE._replace(size=at_once)))
     engine = plain.train if at_once == 1 else fused.train
     members = [Member(trial.number, trial.config) for trial in trials]
     expected = [it for points in engine(replace(prepare(job), seed=7), members) for it in points]
