@@ -163,7 +163,7 @@ def test_a_deterministic_search_goes_on_after_it_was_confirmed(url):
 
 def test_when_the_time_is_over_only_whole_rounds_count(url):
     name, judge = begun(url, "timeout=1h", rounds=2)
-    judge._meter.clock.put(3601)
+    judge._records.meter.clock.put(3601)
     for number in range(9):
         for trial in judge.ask(f"late {number}", 1):
             judge.report([measured(trial.number, trial.config, 1, trial.seed or "")])
@@ -182,8 +182,10 @@ def test_a_part_of_the_time_is_kept_for_confirming(url):
         point = measured(trial.number, trial.config, epoch)
         judge.report([replace(point, seconds=0.1)])
     judge.tell([Ending(trial.number, Outcome.FINISHED)])
-    assert judge._spending.kept == pytest.approx(0.4 * (8 + 1))  # a third seed would take more than half
-    judge._meter.clock.put(7)  # leaves less than is kept
+    assert judge._records.spending.kept == pytest.approx(
+        0.4 * (8 + 1)
+    )  # a third seed would take more than half
+    judge._records.meter.clock.put(7)  # leaves less than is kept
     (again,) = judge.ask("d", 1)
     assert again.confirms
 
