@@ -8,7 +8,7 @@ from hpo.config import Value
 from hpo.training.optimizers import OPTIMIZERS, Optimizer
 from hpo.training.schedule_words import SAME, SCHEDULES, SEQUELS
 from hpo.training.words import VOCABULARY
-from hpo.vocabulary import Hyperparameter, Word
+from hpo.word import Hyperparameter, Word
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/reference.py from the code; change it there. -->"

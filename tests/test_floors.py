@@ -21,6 +21,7 @@ FLOORS = {
         "signature",
         "recipe",
         "vocabulary",
+        "word",
         "history",
         "wish",
         "budget",

@@ -14,7 +14,7 @@ from hpo.history import History, Trial
 from hpo.plan import Plan
 from hpo.space import Parameter
 from hpo.trial import SPENT, Outcome
-from hpo.vocabulary import Hyperparameter
+from hpo.word import Hyperparameter
 
 T = TypeVar("T")
 

@@ -23,7 +23,7 @@ from hpo.training.state import (
     rmsprop,
     sgd,
 )
-from hpo.vocabulary import Contradiction, Hyperparameter, Word
+from hpo.word import Contradiction, Hyperparameter, Word
 
 _TUPLES: Final = {
     "betas": ("beta1", "beta2"),

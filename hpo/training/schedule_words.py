@@ -26,7 +26,8 @@ from hpo.training.schedules import (
     StableDecaySchedule,
     StepSchedule,
 )
-from hpo.vocabulary import Hyperparameter, Word, position_of, repeated
+from hpo.vocabulary import position_of, repeated
+from hpo.word import Hyperparameter, Word
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,8 @@ from hpo.training.values import (
     START,
     TRANSFER,
 )
-from hpo.vocabulary import But, Contradiction, Hyperparameter, Vocabulary, Word
+from hpo.vocabulary import Vocabulary
+from hpo.word import But, Contradiction, Hyperparameter, Word
 
 _VALUES: Final = (
     BATCH_SIZE,
