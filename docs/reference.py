@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from hpo.config import Value
-from hpo.training.optimizers import OPTIMIZERS, Optimizer
+from hpo.training.optimizer import Optimizer
+from hpo.training.optimizers import OPTIMIZERS
 from hpo.training.schedule_words import SAME, SCHEDULES, SEQUELS
 from hpo.training.words import VOCABULARY
 from hpo.word import Hyperparameter, Word

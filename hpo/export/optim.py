@@ -10,9 +10,9 @@ from typing import Final
 from hpo.export.pieces import Piece, other_name, read, used
 from hpo.export.run import Run, definitions, document
 from hpo.training.calls import Call, printed
-from hpo.training.optimizers import OPTIMIZERS, optimizer_call, parameters_call
+from hpo.training.optimizers import OPTIMIZERS, optimizer_call
 from hpo.training.schedule_words import SEQUELS, schedule_call
-from hpo.training.values import slow_calls
+from hpo.training.values import parameters_call, slow_calls
 from hpo.vocabulary import position_of
 
 _SCHEDULER: Final = "hpo.training.scheduler.Scheduler"

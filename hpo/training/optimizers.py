@@ -7,65 +7,14 @@ what is printed cannot drift from what was trained. Names and defaults are PyTor
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Final
 
-from hpo.config import Config, Value
+from hpo.config import Config
 from hpo.training.calls import Call
-from hpo.training.state import (
-    Rule,
-    State,
-    adafactor,
-    copies,
-    lbfgs,
-    muon,
-    rmsprop,
-    sgd,
-)
-from hpo.word import Contradiction, Hyperparameter, Word
-
-_TUPLES: Final = {
-    "betas": ("beta1", "beta2"),
-    "adamw_betas": ("adamw_beta1", "adamw_beta2"),
-    "eps": ("eps1", "eps2"),
-}
-
-
-_NOTHING: Final = copies(0, 0)
-
-
-@dataclass(frozen=True)
-class Optimizer(Word):
-    """A word, the torch optimizer that it stands for, what one step does, and what is kept between steps.
-
-    In the formula w are the weights, g is the gradient, m its running mean, v that of its square, a prime
-    marks a mean that is freed of its start at 0, and t counts the steps. If it is `entrywise`, each entry of
-    the weights takes its step without knowing the others, so that they may lie apart. If it is `fused`, torch
-    has one kernel for a whole step, which is asked for: a small model's step is a quarter shorter with it.
-    """
-
-    target: str = ""
-    formula: str = ""
-    state: Rule = _NOTHING
-    entrywise: bool = True
-    fused: bool = False
-
-    def arguments(self, hyperparameters: Mapping[str, Value]) -> dict[str, Any]:
-        """Return all hyperparameters; those left out keep their defaults."""
-        return {item.name: item.default for item in self.hyperparameters} | dict(hyperparameters)
-
-    def call(self, hyperparameters: Mapping[str, Value]) -> Call:
-        """Return the call that these hyperparameters amount to."""
-        arguments = self.arguments(hyperparameters)
-        for name, parts in _TUPLES.items():
-            if parts[0] in arguments:
-                arguments[name] = tuple(arguments.pop(part) for part in parts)
-        return Call(self.target, arguments | ({"fused": True} if self.fused else {}))
-
-    def keeps(self, shapes: Sequence[tuple[int, ...]], hyperparameters: Mapping[str, Value]) -> State:
-        """Return what is kept for parameters of these shapes."""
-        return self.state(shapes, self.arguments(hyperparameters))
+from hpo.training.optimizer import Optimizer
+from hpo.training.state import adafactor, copies, lbfgs, muon, rmsprop, sgd
+from hpo.word import Contradiction, Hyperparameter
 
 
 def _lr(default: float) -> Hyperparameter:
@@ -309,25 +258,6 @@ _WORDS: Final = (
 )
 
 OPTIMIZERS: Final[Mapping[str, Optimizer]] = {word.name: word for word in _WORDS}
-
-
-MATRICES: Final = "matrices"
-_PARAMETERS: Final = {
-    "all": Call(".parameters"),
-    MATRICES: Call("hpo.training.groups.decay_matrices"),
-}
-WEIGHT_DECAY_ON: Final = Hyperparameter(
-    "weight_decay_on",
-    str,
-    "all",
-    "all parameters, or matrices: all but biases and norms, those of one dimension (arXiv:1812.01187)",
-    choices=tuple(_PARAMETERS),
-)
-
-
-def parameters_call(config: Config) -> Call:
-    """Return the call that takes a model and gives the parameters as the optimizer wants them."""
-    return _PARAMETERS[str(config[WEIGHT_DECAY_ON.name])]
 
 
 def optimizer_call(config: Config, recipe: str = "") -> Call:

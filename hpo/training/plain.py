@@ -32,7 +32,7 @@ from hpo.training.loop import (
     train_epoch,
 )
 from hpo.training.memory import is_known, measure, predict
-from hpo.training.optimizers import optimizer_call, parameters_call
+from hpo.training.optimizers import optimizer_call
 from hpo.training.schedule_words import schedule_call
 from hpo.training.scheduler import Scheduler
 from hpo.training.snapshot import PLAIN, Parts, Snapshot, pack, unpack
@@ -43,6 +43,7 @@ from hpo.training.values import (
     gradient_call,
     initialize_calls,
     loss_calls,
+    parameters_call,
     slow_calls,
     start_calls,
 )

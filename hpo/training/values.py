@@ -36,6 +36,18 @@ INIT: Final = Hyperparameter(
         "orthogonal",
     ),
 )
+MATRICES: Final = "matrices"
+_PARAMETERS: Final = {
+    "all": Call(".parameters"),
+    MATRICES: Call("hpo.training.groups.decay_matrices"),
+}
+WEIGHT_DECAY_ON: Final = Hyperparameter(
+    "weight_decay_on",
+    str,
+    "all",
+    "all parameters, or matrices: all but biases and norms, those of one dimension (arXiv:1812.01187)",
+    choices=tuple(_PARAMETERS),
+)
 L1: Final = Hyperparameter(
     "l1",
     float,
@@ -96,6 +108,12 @@ BODY_LR: Final = Hyperparameter(
     open_low=True,
 )
 TRANSFER: Final = (START, FREEZE, BODY_LR)
+GRADIENT: Final = Call("hpo.training.gradients.Gradient")
+
+
+def parameters_call(config: Config) -> Call:
+    """Return the call that takes a model and gives the parameters as the optimizer wants them."""
+    return _PARAMETERS[str(config[WEIGHT_DECAY_ON.name])]
 
 
 def measured_at(baseline: Mapping[str, Value]) -> Value:
@@ -126,9 +144,6 @@ def slow_calls(config: Config) -> list[Call]:
     factor = config[BODY_LR.name]
     slowed = config[START.name] is not None and factor != 1
     return [Call("hpo.training.transfer.slow", {"factor": factor})] if slowed else []
-
-
-GRADIENT: Final = Call("hpo.training.gradients.Gradient")
 
 
 def initialize_calls(config: Config) -> list[Call]:

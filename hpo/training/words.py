@@ -9,7 +9,7 @@ from typing import Final
 from hpo.errors import InputError, Problem
 from hpo.recipe import Recipe
 from hpo.signature import Argument, Definition
-from hpo.training.optimizers import MATRICES, OPTIMIZERS, WEIGHT_DECAY_ON
+from hpo.training.optimizers import OPTIMIZERS
 from hpo.training.schedule_words import SCHEDULES, SEQUELS, THEN, as_sequel
 from hpo.training.values import (
     ACCUMULATE,
@@ -20,9 +20,11 @@ from hpo.training.values import (
     FULL_PRECISION,
     INIT,
     L1,
+    MATRICES,
     PRECISION,
     START,
     TRANSFER,
+    WEIGHT_DECAY_ON,
 )
 from hpo.vocabulary import Vocabulary
 from hpo.word import But, Contradiction, Hyperparameter, Word

@@ -6,8 +6,8 @@ from torch import nn
 
 from hpo.config import Config
 from hpo.training.memory import Memory, available, measure, predict
-from hpo.training.optimizers import OPTIMIZERS, optimizer_call, parameters_call
-from hpo.training.values import average_calls
+from hpo.training.optimizers import OPTIMIZERS, optimizer_call
+from hpo.training.values import average_calls, parameters_call
 from hpo.training.words import VOCABULARY
 
 VARIANTS = [

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from hpo.config import Config
 from hpo.training.calls import Call
 from hpo.training.muon import MuonAdamW
-from hpo.training.optimizers import OPTIMIZERS, optimizer_call, parameters_call
+from hpo.training.optimizers import OPTIMIZERS, optimizer_call
+from hpo.training.values import parameters_call
 from hpo.training.words import VOCABULARY
 
 ADAM = {"lr": 0.1, "beta1": 0.8, "beta2": 0.9, "eps": 1e-6}

@@ -13,12 +13,12 @@ from hpo.training.clipping import Clipping
 from hpo.training.engine import Member
 from hpo.training.gradients import Gradient
 from hpo.training.loop import train_epoch
-from hpo.training.optimizers import OPTIMIZERS, optimizer_call, parameters_call
+from hpo.training.optimizers import OPTIMIZERS, optimizer_call
 from hpo.training.plain import train
 from hpo.training.scheduler import Scheduler
 from hpo.training.schedules import ConstantSchedule
 from hpo.training.transfer import freeze, slow, start
-from hpo.training.values import slow_calls
+from hpo.training.values import parameters_call, slow_calls
 from hpo.training.words import VOCABULARY, vocabulary_of
 from hpo.trial import ALONE
 

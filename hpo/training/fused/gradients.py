@@ -11,8 +11,7 @@ from torch import Tensor
 
 from hpo.config import Config
 from hpo.training.fused.rules import Layout
-from hpo.training.optimizers import MATRICES, WEIGHT_DECAY_ON
-from hpo.training.values import L1
+from hpo.training.values import L1, MATRICES, WEIGHT_DECAY_ON
 
 
 class Shaping:
