@@ -20,9 +20,10 @@ from torch.nn.utils import prune
 from hpo.config import Config
 from hpo.serving.forms import run_onnx, to_onnx
 from hpo.serving.served import Served
+from hpo.training.beginning import start_model
 from hpo.training.engine import Member
 from hpo.training.loop import load, mean_measures
-from hpo.training.plain import start_model, train_model
+from hpo.training.plain import train_model
 from hpo.training.transfer import Start
 
 _LAYERS: Final = (nn.Linear, nn.Conv1d, nn.Conv2d, nn.Conv3d)

@@ -18,6 +18,8 @@ from hpo.training.values import measured_at
 from hpo.trial import Divergence, Point
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from hpo.training.distributed import Team
     from hpo.training.loop import BatchSize, Split
     from hpo.training.snapshot import Snapshot
@@ -67,6 +69,11 @@ class Task:
     device: str = "cpu"
     team: Team | None = None
     snapshots: dict[int, Callable[[], Snapshot]] | None = None
+
+    @property
+    def measures(self) -> Mapping[str, Callable[..., Tensor]]:
+        """What is measured, by name: the loss, and the recipe's metrics."""
+        return {"loss": self.recipe.loss, **getattr(self.recipe, "metrics", {})}
 
     @property
     def measured_at(self) -> BatchSize:

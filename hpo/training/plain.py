@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import math
 import time
-import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from itertools import count
 from statistics import fmean
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, NamedTuple, cast
 
 import torch
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
 from torch.optim.swa_utils import AveragedModel
 
 from hpo.config import Config
+from hpo.training.beginning import loss_limit, start_model, start_note, warn_of_few
 from hpo.training.clipping import Clipping, gradient_moments
 from hpo.training.distributed import Alone
 from hpo.training.engine import Member, Progress, Task, unsound_metric
@@ -39,30 +38,12 @@ from hpo.training.snapshot import PLAIN, Parts, Snapshot, pack, unpack
 from hpo.training.transfer import Start
 from hpo.training.values import (
     average_calls,
-    freeze_calls,
     gradient_call,
-    initialize_calls,
     loss_calls,
     parameters_call,
     slow_calls,
-    start_calls,
 )
 from hpo.trial import TEST, Divergence, Point
-from hpo.vocabulary import MODEL
-
-FEW: Final = 8
-"""Batches of fewer samples are too small for batch normalization: Wu and He 2018, arXiv:1803.08494."""
-
-DIVERGED: Final = 100.0
-"""A loss this many times the trial's first one, or 1 if that was less, counts as diverged."""
-
-
-def loss_limit(first: float) -> float:
-    """Return the loss above which a training that began at `first` has diverged.
-
-    One that began near 0, such as a hinge loss of a model that was trained before, says nothing of its scale.
-    """
-    return DIVERGED * max(abs(first), 1.0)
 
 
 def train(task: Task, members: Sequence[Member]) -> Progress:
@@ -129,36 +110,19 @@ def rehearse(task: Task, member: Member) -> Rehearsal:
     return Rehearsal(training.model, training.optimizer, steps)
 
 
-def make_model(task: Task, config: Config) -> nn.Module:
-    """Make the model and draw its weights, from the search's seed."""
-    torch.manual_seed(task.seed)
-    model: nn.Module = task.recipe.model(**config.below(MODEL))
-    for call in initialize_calls(config):
-        model = call.build(model)
-    return model.to(task.device)
+def _loss(task: Task, config: Config) -> Loss:
+    loss: Loss = task.recipe.loss
+    for call in loss_calls(config):
+        loss = call.build(loss)
+    return loss
 
 
-def start_model(task: Task, config: Config) -> tuple[nn.Module, Start]:
-    """Make the model, fill it from a checkpoint and freeze a part of it, as the configuration says."""
-    model, started = make_model(task, config), Start([], [])
-    for call in start_calls(config, task.recipe.__name__):
-        started = call.build(model)
-    for call in freeze_calls(config):
-        call.build(model)
-    return model, started
-
-
-def start_note(started: Start) -> dict[str, str]:
-    """Say what a trial started from, if from a checkpoint."""
-    return {"start": str(started)} if started.filled else {}
-
-
-def warn_of_few(trial: int, model: nn.Module, samples: int, micro_batches: int) -> None:
-    """Warn if batch normalization sees too few of a batch's samples at a time."""
-    few = min(samples, max(2, samples // micro_batches))
-    if few < FEW and any(isinstance(layer, _BatchNorm) for layer in model.modules()):
-        message = f"Trial {trial}: batch normalization trains on {few} samples at a time"
-        warnings.warn(f"{message}; fewer than {FEW} make its statistics noise.", stacklevel=1)
+def _optimizer(task: Task, config: Config, model: nn.Module, started: Start) -> torch.optim.Optimizer:
+    parameters = parameters_call(config).build(model)
+    for call in slow_calls(config):
+        parameters = call.build(parameters, model, started.filled)
+    optimizer: torch.optim.Optimizer = optimizer_call(config, task.recipe.__name__).build(parameters)
+    return optimizer
 
 
 class _Training:
@@ -178,17 +142,12 @@ class _Training:
         self.batch_size = member.batch_size
         limits = (cast("float | None", config[name]) for name in ("clip_norm", "clip_value"))
         self.clip = Clipping(*limits)
-        self.loss: Loss = task.recipe.loss
-        for call in loss_calls(config):
-            self.loss = call.build(self.loss)
-        self.measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
+        self.loss = _loss(task, config)
+        self.measures = task.measures
         self.team = task.team or Alone()
         self.model, self.started = begun or start_model(task, config)
         self.spread = self.team.spread(self.model)
-        parameters = parameters_call(config).build(self.model)
-        for call in slow_calls(config):
-            parameters = call.build(parameters, self.model, self.started.filled)
-        self.optimizer: torch.optim.Optimizer = optimizer_call(config, task.recipe.__name__).build(parameters)
+        self.optimizer = _optimizer(task, config, self.model, self.started)
         self.micro_batches = cast("int", config["accumulate"])
         self.gradient: Gradient = gradient_call(config, task.device, self.team.innermost).build()
         self.evaluated = self.model
@@ -232,6 +191,10 @@ class _Training:
                 self._begin(step)
             if not math.isfinite(step.loss) or step.loss > self.limit:
                 return self._divergence(epoch, steps, step.loss)
+        return self._ended(epoch, steps, start)
+
+    def _ended(self, epoch: int, steps: Sequence[Step], start: float) -> Point | Divergence:
+        """Evaluate after an epoch of these steps, which began at `start`."""
         measured = self._measured("validation")
         score = measured[self.task.objective.metric]
         if not (math.isfinite(measured["loss"]) and math.isfinite(score)):

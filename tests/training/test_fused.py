@@ -14,6 +14,7 @@ from torch.utils.data import TensorDataset
 from hpo import recipe, shipped
 from hpo.config import Config
 from hpo.training import fused, plain
+from hpo.training.beginning import start_model
 from hpo.training.engine import Member, Task
 from hpo.training.execution import execute
 from hpo.training.fused import engine, grouping, probe
@@ -120,7 +121,7 @@ def split(task, members, least=2):
     def first(member):
         return next(iter(load(task.splits["train"], member.batch_size)))
 
-    return grouping.split(task, members, plain.start_model, first, least)
+    return grouping.split(task, members, start_model, first, least)
 
 
 RECIPES = [

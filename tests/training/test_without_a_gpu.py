@@ -12,7 +12,7 @@ from test_fused import RECIPES, small, varied
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from hpo.training import plain
+from hpo.training.beginning import start_model
 from hpo.training.fused.engine import _Training
 from hpo.training.fused.grouping import Group
 from hpo.training.fused.measures import Measure
@@ -40,7 +40,7 @@ def away(monkeypatch):
         splits = {name: place(split, AWAY) for name, split in task.splits.items()}
         task = replace(task, splits=splits, device=AWAY)
         members = sorted(varied(baseline, 6, **values), key=lambda member: family(member.config))
-        models, starts = zip(*(plain.start_model(task, member.config) for member in members), strict=True)
+        models, starts = zip(*(start_model(task, member.config) for member in members), strict=True)
         return _Training(task, Group(members, [*models], [*starts]))
 
     return make

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from hpo.training import plain
+from hpo.training.beginning import loss_limit, start_model, start_note, warn_of_few
 from hpo.training.engine import Member, Progress, Task
 from hpo.training.fused.allocator import keep_freed
 from hpo.training.fused.gradients import Shaping
@@ -45,7 +46,7 @@ def train(task: Task, members: Sequence[Member], least: int = 2) -> Progress:
     def first(member: Member) -> Batch:
         return _on(task.device, next(iter(load(splits["train"], member.batch_size))))
 
-    groups = split(task, members, plain.start_model, first, least)
+    groups = split(task, members, start_model, first, least)
     parts = [_plainly(task, group) if group.reason else _fused(task, group) for group in groups]
     return _side_by_side(parts, [member.number for member in members])
 
@@ -112,11 +113,10 @@ class _Training:
         self.updates = Updates(configs, self.stack.layout, self.stack.weights, group.filled)
         self.average = Average(configs, self.stack.weights)
         self.schedules = [schedule_call(member, task.recipe.__name__).build() for member in configs]
-        measures = {"loss": task.recipe.loss, **getattr(task.recipe, "metrics", {})}
-        self.measures = {name: Measure(measure) for name, measure in measures.items()}
+        self.measures = {name: Measure(measure) for name, measure in task.measures.items()}
         self.steps = count_batches(self.splits["train"], self.batch_size)
         started = zip(group.members, group.starts, strict=True)
-        self.notes = {member.number: plain.start_note(start) for member, start in started}
+        self.notes = {member.number: start_note(start) for member, start in started}
         self.limits = torch.full((len(configs),), math.inf, dtype=torch.float64)
         self.scores: list[list[float]] = [[] for _ in configs]
         self._settle()
@@ -204,10 +204,10 @@ class _Training:
 
     def _begin(self, steps: Steps) -> None:
         """Note what the first step tells."""
-        limits = map(plain.loss_limit, steps.losses[0].tolist())
+        limits = map(loss_limit, steps.losses[0].tolist())
         self.limits = torch.tensor([*limits], dtype=torch.float64)
         for member in self.members:
-            plain.warn_of_few(member.number, self.stack.model, int(steps.samples[0]), self.micro_batches)
+            warn_of_few(member.number, self.stack.model, int(steps.samples[0]), self.micro_batches)
 
     def _train(self, seed: int, factors: Tensor) -> Steps:
         self.stack.seed(seed)

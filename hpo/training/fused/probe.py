@@ -21,6 +21,7 @@ from torch.utils.data import DataLoader, Subset, TensorDataset
 from hpo.config import Config
 from hpo.protocol import Choice
 from hpo.training import memory, plain
+from hpo.training.beginning import make_model
 from hpo.training.engine import Engine, Member, Task
 from hpo.training.fused import engine as fused
 from hpo.training.loop import Split, load, place
@@ -117,7 +118,7 @@ def footprint(task: Task, config: Config) -> int:
     What autograd keeps for the way back is counted by running one batch forward. Weights count twice,
     since a step works on copies.
     """
-    model = plain.make_model(task, config)
+    model = make_model(task, config)
     kept = memory.predict(config, model)
     batch = next(iter(load(place(task.splits["train"], task.device), Member(0, config).batch_size)))
     counted: dict[int, int] = {}

@@ -1,0 +1,62 @@
+"""What a trial begins with in every engine: its model, and what its first step tells."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Final
+
+import torch
+from torch import nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+from hpo.config import Config
+from hpo.training.engine import Task
+from hpo.training.transfer import Start
+from hpo.training.values import freeze_calls, initialize_calls, start_calls
+from hpo.vocabulary import MODEL
+
+FEW: Final = 8
+"""Batches of fewer samples are too small for batch normalization: Wu and He 2018, arXiv:1803.08494."""
+
+DIVERGED: Final = 100.0
+"""A loss this many times the trial's first one, or 1 if that was less, counts as diverged."""
+
+
+def make_model(task: Task, config: Config) -> nn.Module:
+    """Make the model and draw its weights, from the search's seed."""
+    torch.manual_seed(task.seed)
+    model: nn.Module = task.recipe.model(**config.below(MODEL))
+    for call in initialize_calls(config):
+        model = call.build(model)
+    return model.to(task.device)
+
+
+def start_model(task: Task, config: Config) -> tuple[nn.Module, Start]:
+    """Make the model, fill it from a checkpoint and freeze a part of it, as the configuration says."""
+    model, started = make_model(task, config), Start([], [])
+    for call in start_calls(config, task.recipe.__name__):
+        started = call.build(model)
+    for call in freeze_calls(config):
+        call.build(model)
+    return model, started
+
+
+def start_note(started: Start) -> dict[str, str]:
+    """Say what a trial started from, if from a checkpoint."""
+    return {"start": str(started)} if started.filled else {}
+
+
+def loss_limit(first: float) -> float:
+    """Return the loss above which a training that began at `first` has diverged.
+
+    One that began near 0, such as a hinge loss of a model that was trained before, says nothing of its scale.
+    """
+    return DIVERGED * max(abs(first), 1.0)
+
+
+def warn_of_few(trial: int, model: nn.Module, samples: int, micro_batches: int) -> None:
+    """Warn if batch normalization sees too few of a batch's samples at a time."""
+    few = min(samples, max(2, samples // micro_batches))
+    if few < FEW and any(isinstance(layer, _BatchNorm) for layer in model.modules()):
+        message = f"Trial {trial}: batch normalization trains on {few} samples at a time"
+        warnings.warn(f"{message}; fewer than {FEW} make its statistics noise.", stacklevel=1)
