@@ -43,25 +43,22 @@ def _whole_hint(text: str, low: int) -> str:
     return f" Write {number:.0f}." if number.is_integer() and low <= number < 1e18 else ""
 
 
-def _workers(value: object) -> int | str:
-    try:
-        return "auto" if value == "auto" else _whole(1)(value)
-    except ValueError:
-        raise ValueError(f"must be a whole number ≥ 1, or auto, got {str(value)!r}.") from None
+def _whole_or(*words: str) -> Callable[[object], int | str]:
+    def read(value: object) -> int | str:
+        text = str(value)
+        try:
+            return text if text in words else _whole(1)(text)
+        except ValueError:
+            form = f"must be {', '.join(words)} or a whole number ≥ 1"
+            hint = _whole_hint(text, 1) or nearest(text, words)
+            raise ValueError(f"{form}, got {text!r}.{hint}") from None
+
+    return read
 
 
-def _seeds(value: object) -> int | str:
-    try:
-        return "auto" if value == "auto" else _whole(1)(value)
-    except ValueError:
-        raise ValueError(f"must be auto or a whole number ≥ 1, got {str(value)!r}.") from None
-
-
-def _fuse(value: object) -> int | str:
-    try:
-        return str(value) if value in ("auto", "off") else _whole(1)(value)
-    except ValueError:
-        raise ValueError(f"must be auto, off or a whole number ≥ 1, got {str(value)!r}.") from None
+def _number(value: object) -> float:
+    """Read a plain number such as 2 or .5; what is none is 0."""
+    return float(str(value)) if re.fullmatch(_NUMBER, str(value)) else 0.0
 
 
 def _seconds(value: object) -> float:
@@ -85,7 +82,7 @@ def _bytes(value: object) -> int:
 
 
 def _gpus(value: object) -> float:
-    share = float(str(value)) if re.fullmatch(_NUMBER, str(value)) else 0.0
+    share = _number(value)
     if not (0 < share <= 1 or (share > 1 and share.is_integer())):
         raise ValueError(f"must be a share such as 0.25, or whole GPUs such as 2, got {str(value)!r}.")
     return share
@@ -112,7 +109,7 @@ def _service(value: object) -> str:
 
 def _priority(value: object) -> float:
     text = str(value)
-    weight = _PRIORITIES.get(text) or (float(text) if re.fullmatch(_NUMBER, text) else 0.0)
+    weight = _PRIORITIES.get(text) or _number(text)
     if not 0 < weight < float("inf"):
         form = f"must be {', '.join(_PRIORITIES)} or a number above 0, such as 3"
         raise ValueError(f"{form}, got {text!r}.{nearest(text, _PRIORITIES)}")
@@ -120,7 +117,7 @@ def _priority(value: object) -> float:
 
 
 def _part(value: object) -> float:
-    share = float(str(value)) if re.fullmatch(_NUMBER, str(value)) else 0.0
+    share = _number(value)
     if not 0 < share < 1:
         raise ValueError(f"must be a share between 0 and 1, such as 0.5, got {str(value)!r}.")
     return share
@@ -257,9 +254,9 @@ FormName = Literal[
 
 Count = Annotated[int, BeforeValidator(_whole(1))]
 Number = Annotated[int, BeforeValidator(_whole(0))]
-Workers = Annotated[int | Literal["auto"], BeforeValidator(_workers)]
-Seeds = Annotated[int | Literal["auto"], BeforeValidator(_seeds)]
-Fuse = Annotated[int | Literal["auto", "off"], BeforeValidator(_fuse)]
+Workers = Annotated[int | Literal["auto"], BeforeValidator(_whole_or(AUTO))]
+Seeds = Annotated[int | Literal["auto"], BeforeValidator(_whole_or(AUTO))]
+Fuse = Annotated[int | Literal["auto", "off"], BeforeValidator(_whole_or(AUTO, OFF))]
 Seconds = Annotated[float, BeforeValidator(_seconds)]
 Spend = Annotated[str, BeforeValidator(_budget)]
 Bytes = Annotated[int, BeforeValidator(_bytes)]
