@@ -60,13 +60,9 @@ def order(settings: SearchSettings, recipe: Recipe | None = None, space_text: st
     vocabulary = vocabulary_of(recipe, settings.parallel)
     fixed = _of_model_or_loss(recipe, {name: settings.recipe_options[name] for name in options})
     problems += vocabulary.check(recipe.baseline, f"{shipped.near(recipe.path)}  baseline")
-    problems += _said_twice(fixed, settings.space_overrides, "space.")
-    overrides = {**settings.space_overrides, **fixed}
+    problems += _said_twice(fixed, settings.space_overrides, OVERRIDE)
     try:
-        if space_text:
-            space = spaces.read(space_text, "space", vocabulary, overrides)
-        else:
-            space = spaces.find(settings.space, vocabulary, overrides)
+        space = _space(settings, space_text, vocabulary, fixed)
     except InputError as error:
         raise InputError(*problems, *error.problems) from None
     problems += _nothing_to_search(space, settings.space)
@@ -76,10 +72,22 @@ def order(settings: SearchSettings, recipe: Recipe | None = None, space_text: st
     if problems:
         raise InputError(*problems)
     search = _search(replace(recipe, objective=objective), space, settings, options)
-    words: dict[str, Value] = {f"{OVERRIDE}{path}": text for path, text in settings.space_overrides.items()}
-    if not space_text:
-        words[SPACE_FILE] = str(spaces.locate(settings.space).resolve())
+    words = _space_words(settings, space_text)
     return replace(search, settings={**search.settings, **words, **started})
+
+
+def _space(settings: SearchSettings, text: str, vocabulary: Vocabulary, fixed: Mapping[str, str]) -> Space:
+    """Read a search's space, with the overrides and with what recipe options fix in it."""
+    overrides = {**settings.space_overrides, **fixed}
+    if text:
+        return spaces.read(text, "space", vocabulary, overrides)
+    return spaces.find(settings.space, vocabulary, overrides)
+
+
+def _space_words(settings: SearchSettings, text: str) -> dict[str, str]:
+    """Return the settings that tell where the space came from: its file, if it has one, and the overrides."""
+    words = {f"{OVERRIDE}{path}": value for path, value in settings.space_overrides.items()}
+    return words if text else {**words, SPACE_FILE: str(spaces.locate(settings.space).resolve())}
 
 
 def order_training(settings: TrainSettings, recipe: Recipe | None = None) -> Search:
