@@ -2,7 +2,9 @@
 
 import ast
 import graphlib
+import re
 import sys
+from collections import defaultdict
 from functools import cache
 from pathlib import Path
 
@@ -160,6 +162,16 @@ def rooms_used(path: Path) -> set[str]:
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_module_has_a_floor(path):
     assert room(path) in FLOOR_OF
+
+
+def test_the_listing_of_the_floors_for_people_is_complete():
+    listed, floor = defaultdict(set), 0
+    for line in (ROOT / "CONTRIBUTING.md").read_text().splitlines():
+        entry = re.match(r" {6}([0-5]| ) {2}((?:\w+(?:\.py|/) )+)", line)
+        if entry:
+            floor = int(entry[1]) if entry[1].strip() else floor
+            listed[floor] |= set(re.findall(r"\w+(?=\.py|/)", entry[2]))
+    assert listed == {floor: set(rooms) for floor, rooms in FLOORS.items()}
 
 
 @pytest.mark.parametrize("path", modules(), ids=lambda path: str(path.relative_to(ROOT)))
