@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import get_args
 
 import pytest
 
@@ -19,6 +20,7 @@ from hpo.training import plain
 from hpo.training.engine import Member, Task
 from hpo.training.execution import execute
 from hpo.training.words import VOCABULARY, vocabulary_of
+from hpo.trial import Record
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -61,6 +63,11 @@ def test_the_reference_is_what_the_code_says(name):
     assert REFERENCE["pages"]().keys() == {"spaces.md", "optimizers.md", "schedules.md"}
     text = (ROOT / "docs" / name).read_text(encoding="utf-8")
     assert text == REFERENCE["pages"]()[name], "run python docs/reference.py"
+
+
+def test_every_kind_of_record_that_watching_prints_is_named():
+    told = page("operations.md")
+    assert [it for it in get_args(Record) if f"`{it.__name__.lower()}`" not in told] == []
 
 
 def test_the_reference_leaves_no_word_out():
