@@ -135,7 +135,7 @@ def _arguments(run: Run) -> Iterator[str]:
     yield 'parser.add_argument("--weights", default="trained.safetensors", help="file to write")'
 
 
-_OURS: Final = {"epochs", "seed", "device", "precision", "checkpoint", "weights"}
+_OURS: Final = {"epochs", "seed", "device", "precision", "checkpoint", "weights", "help"}
 
 
 def _data_arguments(run: Run) -> Mapping[str, Value]:

@@ -163,6 +163,14 @@ def test_its_words_reach_the_training(tiny, export, trained):
     assert rows[1] != trained(module, "--samples", "60", "--epochs", "1", "--seed", "5")[1]
 
 
+def test_an_argument_of_the_data_may_be_called_as_a_word_of_the_file(tiny, export, trained):
+    named = recipe.read(
+        tiny.source.replace("samples: int = 99", "samples: int = 99, help='', seed=1"), tiny.path
+    )
+    values = {"batch_size": 16}
+    assert trained(export(named, values)) == curve(named, complete(named, values))
+
+
 def test_its_weights_and_notes_are_those_of_the_training(tiny, export, trained):
     module = export(tiny, {"ema": 0.5, "batch_size": 16})
     noted = []
