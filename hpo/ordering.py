@@ -30,7 +30,7 @@ from hpo.space import Points, Space
 from hpo.training.checkpoint import CHECKPOINT_SUFFIX, CheckpointError, read_whole
 from hpo.training.schedule_words import THEN
 from hpo.training.values import START
-from hpo.training.words import vocabulary_of
+from hpo.training.words import taken_names, vocabulary_of
 from hpo.trial import GIVEN
 from hpo.vocabulary import Vocabulary, position_of
 
@@ -57,6 +57,7 @@ def order(settings: SearchSettings, recipe: Recipe | None = None, space_text: st
     options, problems = _options(recipe, settings.recipe_options)
     objective, misread = goals.read(settings.objective, recipe)
     problems += misread + contradictions(settings) + _not_measured(recipe, settings.require)
+    problems += taken_names(recipe)
     vocabulary = vocabulary_of(recipe, settings.parallel)
     fixed = _of_model_or_loss(recipe, {name: settings.recipe_options[name] for name in options})
     problems += vocabulary.check(recipe.baseline, f"{shipped.near(recipe.path)}  baseline")
@@ -101,6 +102,7 @@ def order_training(settings: TrainSettings, recipe: Recipe | None = None) -> Sea
     """
     recipe = recipe or recipes.find(settings.recipe)
     options, problems = _options(recipe, settings.recipe_options)
+    problems += taken_names(recipe)
     vocabulary = vocabulary_of(recipe).saying([*recipe.baseline, *settings.config])
     fixed = _of_model_or_loss(recipe, options)
     problems += _said_twice(fixed, settings.config)

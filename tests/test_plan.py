@@ -137,3 +137,19 @@ def test_a_setting_younger_than_the_search_has_its_default(monkeypatch):
         ("cluster", ""),
         ("epochs", 3),
     }
+
+
+@pytest.mark.parametrize(("settings", "start"), [(SearchSettings, order), (TrainSettings, order_training)])
+def test_arguments_of_own_words_that_would_be_taken_for_something_else_are_refused(tmp_path, settings, start):
+    path = tmp_path / "mine.py"
+    own = (
+        "def slow(params, lr=0.5, l1=0.1, lr_factor=1.0): ...\n"
+        "def late(step, steps, switch=0.5, follow=1, share=1): ...\n"
+        "optimizers = [slow]\nschedules = [late]\n"
+    )
+    path.write_text(f"{recipe.find('linear').source}\n{own}")
+    with pytest.raises(InputError) as caught:
+        start(settings.from_words([f"recipe={path}"]))
+    named = [problem.where.partition("  ")[2] for problem in caught.value.problems]
+    assert named == ["late(switch)", "late(follow)", "slow(l1)", "slow(lr_factor)"]
+    assert caught.value.problems[0].message.endswith("Give this argument another name.")

@@ -162,6 +162,11 @@ _TURN: Final = (
     ),
 )
 
+TAKEN: Final = {item.name: "when a schedule takes over from another, and at what rate" for item in _TURN} | {
+    "follow": "which schedule it is"
+}
+"""What arguments of a recipe's own schedule may not be called, since these say something else."""
+
 
 def as_sequel(word: Word) -> Word:
     """Return a schedule as what comes after another: it also says when."""

@@ -6,11 +6,12 @@ from collections.abc import Collection, Iterable
 from dataclasses import replace
 from typing import Final
 
+from hpo import shipped
 from hpo.errors import InputError, Problem
 from hpo.recipe import Recipe
 from hpo.signature import Argument, Definition
 from hpo.training.optimizers import OPTIMIZERS
-from hpo.training.schedule_words import SCHEDULES, SEQUELS, THEN, as_sequel
+from hpo.training.schedule_words import SCHEDULES, SEQUELS, TAKEN, THEN, as_sequel
 from hpo.training.values import (
     ACCUMULATE,
     BATCH_SIZE,
@@ -108,6 +109,16 @@ _UNSHARDED: Final = (
     ),
 )
 
+_TAKEN: Final = {
+    "schedules": TAKEN,
+    "optimizers": {
+        "l1": "the penalty of a group of parameters",
+        "lr_factor": "how slowly a group of parameters learns",
+        "initial_lr": "the rate that schedules multiply",
+    },
+}
+"""What arguments of a recipe's own words may not be called, and what these names say already."""
+
 VOCABULARY: Final = Vocabulary(
     branches={"optimizer": OPTIMIZERS, "schedule": SCHEDULES, THEN: SEQUELS},
     values={item.name: item for item in _VALUES},
@@ -143,6 +154,20 @@ def vocabulary_of(recipe: Recipe, parallel: str = "ddp") -> Vocabulary:
         },
         values={**VOCABULARY.values, START.name: replace(START, choices=places)},
     )
+
+
+def taken_names(recipe: Recipe) -> list[Problem]:
+    """Return which arguments of a recipe's own optimizers and schedules would be taken for something else."""
+    return [
+        Problem(
+            f"{shipped.near(recipe.path)}:{it.line}  {it.name}({argument.name})",
+            f"{argument.name} says {taken[argument.name]}. Give this argument another name.",
+        )
+        for part, taken in _TAKEN.items()
+        for it in getattr(recipe, part)
+        for argument in it.arguments
+        if argument.name in taken
+    ]
 
 
 def _words(definitions: Iterable[Definition]) -> dict[str, Word]:
