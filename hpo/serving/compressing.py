@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from torch import Tensor, nn
 from torch.nn.utils import prune
+from torch.utils._pytree import tree_structure
 
 from hpo.config import Config
 from hpo.serving.forms import run_onnx, to_onnx
@@ -173,7 +174,8 @@ def _start_of(served: Served, model: nn.Module, config: Config) -> Start:
 
 def _measure(name: str, path: Path, served: Served) -> Variant:
     """Measure a file: its size, the median time of a batch in one thread, and what validation comes to."""
-    run, content = run_onnx(path), path.read_bytes()
+    run = run_onnx(path, tree_structure(served.outputs(served.inputs)))
+    content = path.read_bytes()
     recipe, batches = served.task.recipe, load(served.task.splits["validation"], served.task.measured_at)
     return Variant(
         name,
@@ -185,7 +187,7 @@ def _measure(name: str, path: Path, served: Served) -> Variant:
     )
 
 
-def _latency(run: Callable[[Tensor], Tensor], inputs: Tensor) -> float:
+def _latency(run: Callable[[Tensor], Any], inputs: Tensor) -> float:
     times = []
     for _ in range(_RUNS):
         start = time.perf_counter()

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,9 +15,13 @@ from typing import Any, Final, NamedTuple
 import torch
 from torch import Tensor
 from torch.export import Dim, ExportedProgram
+from torch.utils._pytree import TreeSpec, tree_structure, tree_unflatten
 
 from hpo.errors import HpoError, InputError, Problem
 from hpo.serving.served import Served
+
+ONE: Final = tree_structure(0)
+"""The structure of what is a single tensor."""
 
 _ONNX: Final = ("onnx", "onnxscript", "onnxruntime", "torch_pruning")
 
@@ -35,18 +41,36 @@ class Written(NamedTuple):
 
 
 def to_program(served: Served, path: Path) -> Written:
-    """Write a `torch.export` program, which torch runs without the model's code (torch.export.load)."""
-    torch.export.save(_program(served), path)
-    again = torch.export.load(path).module()
-    return _written(served, path, again)
+    """Write a `torch.export` program, which torch runs without the model's code (torch.export.load).
+
+    Raises:
+        HpoError: torch cannot follow the model; there is no file then.
+    """
+    with _whole(path) as new:
+        torch.export.save(_program(served), new)
+        return _written(served, path, new, torch.export.load(new).module())
 
 
 def to_onnx(served: Served, path: Path) -> Written:
-    """Write ONNX; its inputs are called `inputs`, its outputs `outputs`. See `demand_onnx`."""
-    with _quietly():
-        names: dict[str, Any] = {"input_names": ["inputs"], "output_names": ["outputs"]}
-        torch.onnx.export(_program(served), (), path, external_data=False, verbose=False, **names)
-    return _written(served, path, run_onnx(path))
+    """Write ONNX; its inputs are called `inputs`, its outputs as `Served.named` says. See `demand_onnx`.
+
+    Raises:
+        HpoError: torch cannot follow the model; there is no file then.
+    """
+    with _whole(path) as new, _quietly():
+        outputs = served.outputs(served.inputs)
+        names: dict[str, Any] = {"input_names": ["inputs"], "output_names": list(served.named(outputs))}
+        torch.onnx.export(_program(served), (), new, external_data=False, verbose=False, **names)
+        return _written(served, path, new, run_onnx(new, tree_structure(outputs)))
+
+
+@contextmanager
+def _whole(path: Path) -> Iterator[Path]:
+    """Yield where to write a file, which is moved to its place when it has been read back."""
+    with tempfile.TemporaryDirectory(prefix=".hpo-", dir=path.parent) as folder:
+        new = Path(folder, path.name)
+        yield new
+        os.replace(new, path)
 
 
 def demand_onnx(where: str) -> None:
@@ -61,8 +85,11 @@ def demand_onnx(where: str) -> None:
         raise InputError(Problem(where, message))
 
 
-def run_onnx(path: Path) -> Callable[[Tensor], Tensor]:
-    """Return a file of ONNX as a function, run by ONNX Runtime in one thread."""
+def run_onnx(path: Path, structure: TreeSpec = ONE) -> Callable[[Tensor], Any]:
+    """Return a file of ONNX as a function, run by ONNX Runtime in one thread.
+
+    What it gives has the `structure` that the model's outputs have: one tensor, a tuple, a dictionary.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -71,9 +98,9 @@ def run_onnx(path: Path) -> Callable[[Tensor], Tensor]:
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     (name,) = (it.name for it in session.get_inputs())
 
-    def run(inputs: Tensor) -> Tensor:
-        (outputs, *_) = session.run(None, {name: inputs.numpy()})
-        return torch.from_numpy(outputs)
+    def run(inputs: Tensor) -> Any:
+        outputs = session.run(None, {name: inputs.numpy()})
+        return tree_unflatten(map(torch.from_numpy, outputs), structure)
 
     return run
 
@@ -82,8 +109,9 @@ def _program(served: Served) -> ExportedProgram:
     """Return the model as a program for batches of any size.
 
     Raises:
-        HpoError: torch cannot follow the model, or only at one batch size.
+        HpoError: torch cannot follow the model, or only at one batch size, or it gives what is no tensor.
     """
+    served.named(served.outputs(served.inputs))  # which refuses that
     try:
         with _quietly():
             return torch.export.export(served.model, (served.inputs,), dynamic_shapes=({0: Dim.DYNAMIC},))
@@ -92,13 +120,20 @@ def _program(served: Served) -> ExportedProgram:
         raise HpoError(f"torch.export cannot follow this model: {type(error).__name__}: {told}") from error
 
 
-def _written(served: Served, path: Path, run: Callable[[Tensor], Any]) -> Written:
+def _written(served: Served, path: Path, new: Path, run: Callable[[Tensor], Any]) -> Written:
     """Compare what was read back on a batch of another size."""
     inputs = served.inputs[: max(1, len(served.inputs) - 3)]
-    gap = (run(inputs).detach() - served.outputs(inputs)).abs().max().item()
+    with torch.no_grad():
+        found, expected = served.named(run(inputs)), served.named(served.outputs(inputs))
+    gap = max(_gap(found[name], item) for name, item in expected.items())
     kind = str(inputs.dtype).removeprefix("torch.")
     shape = ", ".join(["batch", *map(str, inputs.shape[1:])])
-    return Written(path, path.stat().st_size, f"{kind} of shape [{shape}]", gap)
+    return Written(path, new.stat().st_size, f"{kind} of shape [{shape}]", gap)
+
+
+def _gap(found: Tensor, expected: Tensor) -> float:
+    kind = torch.promote_types(expected.dtype, torch.float64)  # in which also truth values can be subtracted
+    return (found.to(kind) - expected.to(kind)).abs().max().item()
 
 
 @contextmanager

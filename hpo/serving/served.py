@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import KeyPath, keystr, tree_leaves_with_path
 
 from hpo.errors import HpoError
 from hpo.job import Job, prepare
@@ -40,10 +43,28 @@ class Served:
         return inputs[:_SAMPLES]
 
     @torch.no_grad()
-    def outputs(self, inputs: Tensor) -> Tensor:
-        """Return what the model gives."""
-        found: Tensor = self.model(inputs)
+    def outputs(self, inputs: Tensor) -> Any:
+        """Return what the model gives: a tensor, or several in a tuple, a dictionary or the like."""
+        return self.model(inputs)
+
+    def named(self, outputs: Any) -> dict[str, Tensor]:
+        """Return outputs by name: `outputs` if it is one, else `outputs_0` or, by key, `outputs_logits`.
+
+        Raises:
+            HpoError: something among them is no tensor.
+        """
+        found = {_name(path): item for path, item in tree_leaves_with_path(outputs)}
+        strays = {name: type(it).__name__ for name, it in found.items() if not isinstance(it, Tensor)}
+        if strays or not found:
+            told = ", ".join(f"{name} is of type {kind}" for name, kind in strays.items()) or "it gives none"
+            raise HpoError(
+                f"A server gets tensors from a model, or tuples, lists or dictionaries of them: {told}."
+            )
         return found
+
+
+def _name(path: KeyPath) -> str:
+    return re.sub(r"\W+", "_", f"outputs{keystr(path)}").rstrip("_")
 
 
 def train_again(

@@ -119,12 +119,13 @@ def _save(served: Served, path: Path) -> None:
     from mlflow.models import infer_signature
 
     inputs = served.inputs
+    outputs = {name: item.numpy() for name, item in served.named(served.outputs(inputs)).items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pytorch.save_model(
             served.model,
             str(path),
-            signature=infer_signature(inputs.numpy(), served.outputs(inputs).numpy()),
+            signature=infer_signature(inputs.numpy(), outputs.get("outputs", outputs)),
             input_example=inputs.numpy(),
             serialization_format="pt2",
             pip_requirements=[f"{name}=={version(name).partition('+')[0]}" for name in _LIBRARIES],

@@ -2,13 +2,18 @@
 
 import pytest
 import torch
+from torch.utils._pytree import tree_structure
+from torch.utils.data import TensorDataset
 from trained import Trained
 
 from hpo import cli
 from hpo.chosen import chosen, trained
-from hpo.serving import forms
-from hpo.serving.forms import run_onnx
+from hpo.errors import HpoError
+from hpo.recipe import Objective
+from hpo.serving import Served, forms
+from hpo.serving.forms import run_onnx, to_onnx, to_program
 from hpo.settings import NameSettings
+from hpo.training.engine import Task
 
 
 @pytest.fixture
@@ -72,3 +77,53 @@ def test_words_that_do_not_fit_are_refused_before_anything_is_trained(export, tm
     told = capsys.readouterr().err
     assert "There is no folder missing." in told
     assert "Training" not in told
+
+
+class Several(torch.nn.Module):
+    """A model that gives what its inputs and their sum are put into."""
+
+    def __init__(self, form):
+        super().__init__()
+        self.form = form
+
+    def forward(self, inputs):
+        return self.form(2 * inputs, inputs.sum(1) > 0)
+
+
+def several(form):
+    splits = {"validation": TensorDataset(torch.randn(40, 5), torch.zeros(40))}
+    task = Task(None, splits, Objective("minimize", "loss"), 1, 0)
+    return Served(Several(form).eval(), task, (), lambda: None)
+
+
+FORMS = {
+    "outputs_0 outputs_1": lambda *them: them,
+    "outputs_scores_0 outputs_signs": lambda scores, signs: {"scores": [scores], "signs": signs},
+}
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("names", FORMS)
+@pytest.mark.parametrize("write", [to_onnx, to_program])
+def test_a_model_may_give_several_tensors(names, write, tmp_path):
+    served, path = several(FORMS[names]), tmp_path / "several.pt2"
+    assert write(served, path).gap == 0
+    expected = served.outputs(served.inputs)
+    again = run_onnx(path, tree_structure(expected)) if write is to_onnx else torch.export.load(path).module()
+    found = served.named(again(served.inputs))
+    assert " ".join(found) == names
+    assert all(torch.equal(found[name], item) for name, item in served.named(expected).items())
+    assert [it.name for it in tmp_path.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize(
+    ("form", "told"),
+    [(lambda scores, signs: (scores, "told"), "outputs_1 is of type str"), (lambda *_: None, "NoneType")],
+)
+@pytest.mark.parametrize("write", [to_onnx, to_program])
+@pytest.mark.filterwarnings("ignore")
+def test_what_is_no_tensor_is_refused_and_leaves_no_file(form, told, write, tmp_path):
+    with pytest.raises(HpoError, match=told):
+        write(several(form), tmp_path / "several.pt2")
+    assert not list(tmp_path.iterdir())
