@@ -27,6 +27,11 @@ class Chosen(NamedTuple):
     history: History
     trial: Trial
 
+    @property
+    def apart(self) -> int | None:
+        """The trial's number, if it is not the winner: what is kept of it is then kept apart."""
+        return None if self.trial is self.history.best else self.trial.number
+
 
 def chosen(settings: NameSettings, trial: int | None, pick: str = "") -> Chosen:
     """Return a trial, by its number or what it is picked for; the winner if nothing is named.

@@ -37,7 +37,7 @@ def compress(settings: CompressSettings, hear: Callable[[str], None]) -> tuple[l
     variants = list(make(served, config, pruning, to))
     made = [variant for variant in variants if not variant.reason]
     values = {name: value for variant in made for name, value in _measures(variant)}
-    return variants, attach(plan.search, [variant.path for variant in made], values)
+    return variants, attach(plan.search, [variant.path for variant in made], values, found.apart)
 
 
 def _measures(variant: Variant) -> Iterator[tuple[str, float]]:

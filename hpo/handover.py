@@ -77,7 +77,7 @@ def _serve(found: Chosen, settings: ExportSettings, hear: Callable[[str], None])
     if settings.form == "onnx":
         forms.demand_onnx("as=onnx")
     written = FORMS[settings.form](trained(found, hear), to)
-    return f"{written}\n{attach(found.plan.search, [written.path])}"
+    return f"{written}\n{attach(found.plan.search, [written.path], trial=found.apart)}"
 
 
 def _demand_no_weights(settings: ExportSettings, because: str) -> None:

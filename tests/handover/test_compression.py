@@ -26,7 +26,8 @@ def test_each_form_is_measured_and_kept(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("hpo.chosen.Ledger", Trained)
     monkeypatch.setattr(
-        "hpo.tracking.attach", lambda search, paths, values: kept.update(values, paths=paths) or "Kept."
+        "hpo.tracking.attach",
+        lambda search, paths, values, trial: kept.update(values, paths=paths) or "Kept.",
     )
     assert cli.main(["compress", "tiny-1", "to=small", "--json"]) == 0
     found = {it["name"]: it for it in json.loads(capsys.readouterr().out)}

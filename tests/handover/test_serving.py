@@ -1,5 +1,7 @@
 """`hpo export NAME as=onnx`, `as=torch_export`: read back, the model is the one that was trained."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.utils._pytree import tree_structure
@@ -20,7 +22,9 @@ from hpo.training.engine import Task
 def export(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("hpo.chosen.Ledger", Trained)
-    monkeypatch.setattr("hpo.tracking.attach", lambda search, paths: f"kept {paths[0]} of {search.name}")
+    monkeypatch.setattr(
+        "hpo.tracking.attach", lambda search, paths, trial: f"kept {paths[0]} of {search.name}"
+    )
     return lambda *words: cli.main(["export", "tiny-1", *words])
 
 
@@ -48,6 +52,13 @@ def test_a_model_is_trained_again_with_the_seed_of_its_trial(monkeypatch):
     monkeypatch.setattr(Trained, "seed", 5)
     found = chosen(NameSettings(name="tiny-1"), None)
     assert trained(found, lambda _: None).curve[-1].score == found.trial.score
+
+
+def test_only_the_winners_files_are_kept_as_the_winners(monkeypatch):
+    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
+    found = chosen(NameSettings(name="tiny-1"), None)
+    other = replace(found.trial, proposal=replace(found.trial.proposal, number=7))
+    assert (found.apart, found._replace(trial=other).apart) == (None, 7)
 
 
 def test_a_model_of_a_gpu_is_trained_again_where_there_is_none(monkeypatch):
