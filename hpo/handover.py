@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from textwrap import fill
 from typing import Any, Final
@@ -22,9 +24,12 @@ from hpo.plan import Plan
 from hpo.rounding import ROUNDING, reorders
 from hpo.settings import ExportSettings
 from hpo.summary import measures
-from hpo.training.checkpoint import split_safetensors
+from hpo.training.checkpoint import CHECKPOINT_SUFFIX, CheckpointError, read_whole, split_safetensors
+from hpo.training.execution import execute
+from hpo.training.values import START
 from hpo.verdict import sentences
 
+_START: Final = "start.safetensors"
 _IN_ONE_PROCESS: Final = """One process adds up in another order, so
 losses may differ by a ten-thousandth, and with dropout, which draws other masks, by more."""
 _FROM_THE_FIRST: Final = """Here all epochs are trained from the first,
@@ -53,8 +58,9 @@ def export(settings: ExportSettings, hear: Callable[[str], None]) -> str:
         _demand_no_weights(
             settings, "A folder gets its weights in any case, as model.safetensors. Leave this out."
         )
+        start = _start(run)
         demand_room(to)
-        return _write_folder(to, run, _proof(found), hear)
+        return _write_folder(to, run, _proof(found), start, hear)
     return f"Written. Run it: python {write_new(to, script(run, settings.weights))}"
 
 
@@ -85,8 +91,29 @@ def _demand_no_weights(settings: ExportSettings, because: str) -> None:
         raise InputError(Problem(f"weights={settings.weights}", because))
 
 
-def _write_folder(to: Path, run: Run, proof: Proof, hear: Callable[[str], None]) -> str:
+def _start(run: Run) -> bytes | None:
+    """Return the file of weights that a training starts from, if it does; it goes into the folder as well.
+
+    Raises:
+        InputError: it is not there any more, or damaged.
+    """
+    where = run.config[START.name]
+    if where is None:
+        return None
+    path = str(where)
+    if not path.endswith(CHECKPOINT_SUFFIX):
+        path = getattr(execute(run.recipe.source, run.recipe.path), path)()
+    try:
+        return read_whole(path)[0]
+    except CheckpointError as error:
+        raise InputError(Problem(START.name, str(error))) from None
+
+
+def _write_folder(to: Path, run: Run, proof: Proof, start: bytes | None, hear: Callable[[str], None]) -> str:
     """Write all texts, train once more with them for the weights, and write the card."""
+    if start is not None:
+        run = replace(run, beside=_START)
+        (to / _START).write_bytes(start)
     for name, text in folder(run, proof).items():
         write_new(to / name, text)
     (to / "verify.sh").chmod(0o755)
@@ -96,10 +123,15 @@ def _write_folder(to: Path, run: Run, proof: Proof, hear: Callable[[str], None])
     figures = {
         **proof.figures,
         "numbers in the weights": f"{sum(math.prod(it['shape']) for it in header.values()):,}",
+        **({"starting weights (SHA-256)": _sha256(start)} if start is not None else {}),
         "data (SHA-256)": notes["data"] or "not in memory, so not hashed",
     }
     write_new(to / "README.md", card(run, proof, figures, verdict))
     return f"{verdict}\nWritten: {to}/. Read {to}/README.md. Verify it: {to}/verify.sh"
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _train(to: Path, run: Run, hear: Callable[[str], None]) -> str:
@@ -193,6 +225,16 @@ def _origin(found: Chosen) -> str:
         caveat = f"The search trained it with {workers} workers ({parallel}). {_IN_ONE_PROCESS}"
     if search.extends:
         caveat = f"The training went on from {search.extends}. {_FROM_THE_FIRST}"
+    start = chosen.proposal.config.get(START.name)
+    begun = f"It starts from the weights of {start}{_known(str(start))}." if start is not None else ""
     said = fill(" ".join(sentences(history) if chosen is history.best else []), width=100)
     score = f"{search.objective.metric} {curve.score:.6g}"
-    return "\n\n".join(filter(None, (f"trial {chosen.number} of {search.name}{how}: {score}", said, caveat)))
+    return "\n\n".join(
+        filter(None, (f"trial {chosen.number} of {search.name}{how}: {score}", said, begun, caveat))
+    )
+
+
+def _known(start: str) -> str:
+    """Return the hash of a file that is named and is there."""
+    path = Path(start)
+    return f", SHA-256 {_sha256(path.read_bytes())}" if path.is_file() else ""

@@ -63,7 +63,7 @@ network.eval()
 | optim.py | `configure(model, total_steps)` → optimizer, scheduler, clip: drop it into other code |
 | config.yaml | the configuration as data |
 | model.safetensors | the weights after the last epoch; nothing in the file can run |
-| curve.txt | the curve that the search logged |
+{beside}| curve.txt | the curve that the search logged |
 | verify.sh | trains again and compares |
 | requirements.txt | exact versions |
 
@@ -118,6 +118,7 @@ def card(run: Run, proof: Proof, figures: Mapping[str, str], verified: str) -> s
         about=run.about,
         figures="\n".join(f"| {name} | {text} |" for name, text in figures.items()),
         model=lines.recipe_model(run, {}),
+        beside=f"| {run.beside} | the weights that training starts from |\n" if run.beside else "",
         verified=verified,
         config="\n".join(f"| {name} | `{printed(value)}` |" for name, value in run.config.items()),
         libraries="\n".join(_licences(requirements(run, proof.versions))),

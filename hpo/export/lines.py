@@ -70,7 +70,9 @@ def batches() -> Piece:
 def preparation(run: Run) -> Iterator[str]:
     """Yield the lines that fill and freeze the network."""
     kept = "started = " if slow_calls(run.config) else ""
-    yield from (kept + call.source("network") for call in start_calls(run.config, run.recipe.module))
+    for call in start_calls(run.config, run.recipe.module):
+        own = {"path": Name(f'Path(__file__).with_name("{run.beside}")')} if run.beside else {}
+        yield kept + Call(call.target, {**call.arguments, **own}).source("network")
     yield from (call.source("network") for call in freeze_calls(run.config))
 
 

@@ -13,7 +13,7 @@ from hpo.training.calls import Call, printed
 from hpo.training.optimizers import OPTIMIZERS, optimizer_call
 from hpo.training.schedule_words import SEQUELS, schedule_call
 from hpo.training.values import parameters_call, slow_calls
-from hpo.vocabulary import position_of
+from hpo.vocabulary import LOSS, position_of
 
 _SCHEDULER: Final = "hpo.training.scheduler.Scheduler"
 _ALWAYS: Final = {"hpo.training.clipping": {"Clipping"}, "hpo.training.scheduler": {"Scheduler"}}
@@ -46,6 +46,7 @@ _ELSEWHERE: Final = {
     "precision": "fp32",
     "ema": None,
     "init": "default",
+    "start": None,
     "freeze": None,
 }
 """What changes a training and is no matter of these three, with the value that means: not at all."""
@@ -124,6 +125,8 @@ def _limits(run: Run) -> dict[str, object]:
 
 def _elsewhere(run: Run) -> str:
     """Say what else this configuration changes."""
-    others = {name: run.config[name] for name, off in _ELSEWHERE.items() if run.config[name] != off}
+    off = {**_ELSEWHERE, **{f"{LOSS}.{name}": default for name, default in run.recipe.loss.items()}}
+    others = {name: run.config[name] for name, value in off.items() if run.config[name] != value}
     words = ", ".join(f"{name}={printed(value)}" for name, value in others.items())
-    return fill(f"Of this configuration, train.py has besides: {words}.", 100) if words else ""
+    told = f"Of this configuration, train.py has besides: {words}."
+    return fill(told, 100, break_on_hyphens=False, break_long_words=False) if words else ""

@@ -21,7 +21,10 @@ _SEARCHED: Final = {"objective", "epochs", "baseline", "optimizers", "schedules"
 
 @dataclass(frozen=True)
 class Run:
-    """A training: `config` is complete, `origin` says which trial it was and how good."""
+    """A training: `config` is complete, `origin` says which trial it was and how good.
+
+    What it starts from lies in the file `beside` the code, if that is named, else where `config` says.
+    """
 
     recipe: Recipe
     config: Config
@@ -31,6 +34,7 @@ class Run:
     device: str = "cpu"
     data_options: Mapping[str, Value] = field(default_factory=dict)
     origin: str = ""
+    beside: str = ""
 
     @property
     def about(self) -> str:

@@ -28,10 +28,11 @@ _ABOUT: Final = """    python train.py                                     repea
     python train.py --epochs 50 --checkpoint run.pt     trains longer, and goes on after an interruption
     torchrun --nproc-per-node 2 train.py --device cuda  trains with several processes (DDP)
 
-Needs optim.py beside it and what requirements.txt lists (torch was {torch}), and no hpo."""
+Needs {beside} beside it and what requirements.txt lists (torch was {torch}), and no hpo."""
 
 _MAIN: Final = '''import argparse
 import functools
+from pathlib import Path
 
 import torch
 
@@ -109,7 +110,8 @@ def train(run: Run) -> str:
     )
     ours = reduce(add, parts)
     ours = used(_importing(ours, run))
-    return document(run.around(ours), run.about, _ABOUT.format(torch=version("torch")))
+    beside = f"optim.py and {run.beside}" if run.beside else "optim.py"
+    return document(run.around(ours), run.about, _ABOUT.format(torch=version("torch"), beside=beside))
 
 
 def _importing(piece: Piece, run: Run) -> Piece:

@@ -1,5 +1,6 @@
 """`hpo export NAME to=DIR/`: a folder that needs no hpo, and says what it is."""
 
+import hashlib
 import os
 import re
 import subprocess
@@ -7,9 +8,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from trained import Trained
+import torch
+from trained import TINY, Trained
 
 from hpo import cli
+from hpo.training.checkpoint import write_checkpoint
+from hpo.training.execution import execute
 
 PAGE = (Path(__file__).parents[2] / "docs" / "production.md").read_text(encoding="utf-8")
 FILES = "README.md config.yaml curve.txt model.safetensors optim.py requirements.txt train.py verify.sh"
@@ -63,6 +67,29 @@ def test_a_trial_with_a_seed_of_its_own_is_trained_with_that(export, tmp_path, m
 def test_weights_go_into_the_folder_in_any_case(export, capsys):
     assert export("to=tiny/", "weights=a.safetensors") == 2
     assert "Leave this out" in capsys.readouterr().err
+
+
+def test_what_training_starts_from_goes_with_the_folder(export, tmp_path, monkeypatch, capsys):
+    module, start = execute(TINY.read_text(), str(TINY)), tmp_path / "begun.safetensors"
+    torch.manual_seed(9)
+    write_checkpoint(start, module.model().state_dict(), {"recipe": "tiny"})
+    monkeypatch.setattr(Trained, "words", (f"start={start}", "body_lr=0.5", "loss.label_smoothing=0.1"))
+    content = start.read_bytes()
+    digest = hashlib.sha256(content).hexdigest()
+    assert export("to=tiny.py") == 0
+    assert f"starts from the weights of {start}, SHA-256 {digest}." in (tmp_path / "tiny.py").read_text()
+    assert export("to=tiny/") == 0
+    assert "it has repeated the search's curve to the last digit" in capsys.readouterr().out
+    assert (tmp_path / "tiny" / "start.safetensors").read_bytes() == content
+    assert f"| starting weights (SHA-256) | {digest} |" in (tmp_path / "tiny" / "README.md").read_text()
+    head = " ".join((tmp_path / "tiny" / "optim.py").read_text().partition("import")[0].split())
+    assert f'besides: start="{start}", loss.label_smoothing=0.1.' in head
+    start.unlink()
+    command = [sys.executable, "tiny/train.py", "--epochs", "1"]
+    subprocess.run(command, check=True, capture_output=True)
+    assert export("to=other/") == 2
+    assert "begun.safetensors: cannot be read" in capsys.readouterr().err
+    assert not (tmp_path / "other").exists()
 
 
 @pytest.mark.slow

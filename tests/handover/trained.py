@@ -18,12 +18,12 @@ TINY = Path(__file__).parents[1] / "training" / "tiny.py"
 
 
 class Trained:
-    """A ledger that holds one training of two epochs with this seed; `added` is what its last loss is off."""
+    """A ledger with one training of two epochs, by these words; `added` is what its last loss is off."""
 
-    added, seed, device = 0.0, 0, "cpu"
+    added, seed, device, words = 0.0, 0, "cpu", ()
 
     def __init__(self, _):
-        words = [f"recipe={TINY}", "epochs=2", "batch_size=16", "name=tiny-1"]
+        words = [f"recipe={TINY}", "epochs=2", "batch_size=16", "name=tiny-1", *self.words]
         ordered = order_training(TrainSettings.from_words(words))
         self._search = replace(ordered, settings={**ordered.settings, "threads": 1, "device": self.device})
 
