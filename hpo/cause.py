@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Final
 
+from hpo.training.execution import RecipeError
 from hpo.training.memory import lacks_memory
 
 Cause = tuple[str, None, Mapping[str, str]]
@@ -19,6 +20,8 @@ def explain(error: BaseException, recipe: str) -> Cause:
     frames = traceback.extract_tb(error.__traceback__)
     last = next((frame for frame in reversed(frames) if frame.filename == recipe), frames[-1])
     where = f"{last.filename}:{last.lineno}"
+    if isinstance(error, RecipeError) and error.line is not None:
+        where = f"{error.path}:{error.line}"
     text = "".join(traceback.format_exception(error))
     return _plain(f"{_said(error)} ({where})"), None, {"traceback": _plain(text[-_LONGEST:])}
 

@@ -14,6 +14,8 @@ from hpo.config import Config, Value
 from hpo.signature import Definition
 
 DIRECTIONS: Final = ("minimize", "maximize")
+SPLITS: Final = ("train", "validation")
+"""What a search trains and measures on; the third, test, is for whoever uses the winner."""
 MODULE_PREFIX: Final = "recipe_"
 MEMORY: Final = "memory"
 SECONDS: Final = "seconds"

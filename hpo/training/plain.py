@@ -19,6 +19,7 @@ from hpo.training.beginning import loss_limit, start_model, start_note, warn_of_
 from hpo.training.clipping import Clipping, gradient_moments
 from hpo.training.distributed import Alone
 from hpo.training.engine import Member, Progress, Task, unsound_metric
+from hpo.training.execution import demand_scalar
 from hpo.training.gradients import Gradient, Loss
 from hpo.training.loop import (
     Split,
@@ -111,7 +112,7 @@ def rehearse(task: Task, member: Member) -> Rehearsal:
 
 
 def _loss(task: Task, config: Config) -> Loss:
-    loss: Loss = task.recipe.loss
+    loss: Loss = demand_scalar("loss", task.recipe.loss, learnt=True)
     for call in loss_calls(config):
         loss = call.build(loss)
     return loss
@@ -143,7 +144,7 @@ class _Training:
         limits = (cast("float | None", config[name]) for name in ("clip_norm", "clip_value"))
         self.clip = Clipping(*limits)
         self.loss = _loss(task, config)
-        self.measures = task.measures
+        self.measures = {name: demand_scalar(name, it) for name, it in task.measures.items()}
         self.team = task.team or Alone()
         self.model, self.started = begun or start_model(task, config)
         self.spread = self.team.spread(self.model)

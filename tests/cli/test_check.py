@@ -68,3 +68,37 @@ def test_a_name_that_is_taken(folder, capsys):
 
 def test_without_a_recipe_that_alone_is_said(capsys):
     assert "recipe=…\n    Missing" in complaints(capsys, "space=sgd")
+
+
+RECIPE = """objective = "minimize loss"
+epochs = 2
+baseline = {{}}
+def model(): ...
+def data(size=3):
+    {data}
+def loss({arguments}):
+    {loss}
+"""
+SOUND = {"data": "return both()", "arguments": "outputs, targets", "loss": "return mean(outputs - targets)"}
+
+
+@pytest.mark.parametrize(
+    ("part", "where", "told"),
+    [
+        ({"loss": "return float(outputs.mean())"}, "8  loss", "This is a plain number"),
+        ({"loss": "return (outputs - targets).mean().item()"}, "8  loss", "Return the tensor itself."),
+        ({"loss": "def number(it): return float(it)\n    return mean(outputs)"}, "", "Sound"),
+        ({"arguments": "outputs, *, targets=0"}, "7  loss", "Give it these two arguments."),
+        ({"arguments": "*pair"}, "", "Sound"),
+        ({"data": "return {'train': 1, 'val': 2}"}, "6  data", "'train' and 'val', but no 'validation', as"),
+        ({"data": "if size: return {'test': 1}"}, "6  data", "but no 'train' and 'validation', as"),
+        ({"data": "return {'train': 1, **rest()}"}, "", "Sound"),
+    ],
+    ids=str,
+)
+def test_what_no_training_can_use_is_seen_in_the_source(folder, capsys, part, where, told):
+    (folder / "mine.py").write_text(RECIPE.format(**SOUND | part))
+    assert cli.main(["check", "recipe=./mine.py"]) == (2 if where else 0)
+    said = capsys.readouterr()
+    assert f"mine.py:{where}\n" in said.err or not where
+    assert told in said.err + said.out

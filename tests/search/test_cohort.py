@@ -266,6 +266,50 @@ def test_data_that_a_search_cannot_use_is_told(returned, told):
     assert told in referee.told[0].reason
 
 
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        ("0.5", "a float: leave out float"),
+        ("(outputs - targets) ** 2", "one of shape [4, 1]: take its mean"),
+        ("((outputs - targets) ** 2).mean().detach()", "no parameter has part in what it returned"),
+    ],
+)
+def test_a_loss_that_cannot_be_learnt_from_is_told_with_its_line(returned, told):
+    source = RECIPE.replace("((outputs - targets) ** 2).mean()", returned)
+    referee = Listening({})
+    cohort.train(replace(job(), source=source), "c", referee)
+    assert "loss() must return a tensor of one number, such as a mean" in referee.told[0].reason
+    assert told in referee.told[0].reason
+    assert referee.told[0].reason.endswith(f"({PATH}:18)")
+
+
+@pytest.mark.parametrize(("returned", "told"), [("outputs", "a tensor of shape [4, 1]"), ("None", "nothing")])
+def test_a_metric_that_is_no_number_is_told_with_its_line(returned, told):
+    metric = f"\ndef r2(outputs, targets):\n    return {returned}\n\nmetrics = {{'r2': r2}}\n"
+    referee = Listening({})
+    cohort.train(replace(job(), source=RECIPE + metric), "c", referee)
+    assert f"r2() must return one number, but it returned {told}" in referee.told[0].reason
+    assert referee.told[0].reason.endswith(f"({PATH}:21)")
+
+
+@pytest.mark.parametrize(
+    ("stream", "told"),
+    [
+        ("iter(split)", "must have a length"),
+        (
+            "type('Stream', (torch.utils.data.ChainDataset,), {'__len__': lambda _: 3})([])",
+            "return a DataLoader",
+        ),
+    ],
+)
+def test_a_stream_is_told_what_it_lacks(stream, told):
+    source = RECIPE.replace('{"train": split, ', f'{{"train": {stream}, ')
+    referee = Listening({})
+    cohort.train(replace(job(), source=source), "c", referee)
+    assert told in referee.told[0].reason
+    assert referee.told[0].reason.endswith(f"({PATH}:14)")
+
+
 def test_a_batch_larger_than_the_data_is_told_with_both_numbers():
     referee = Listening({"batch_size": 9})
     cohort.train(job(), "c", referee)
