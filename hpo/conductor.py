@@ -21,7 +21,7 @@ from hpo.ledger import Ledger, Patience, UnreachableError, patiently
 from hpo.machines import cluster_of, decided, place_of, shared_out
 from hpo.plan import Plan
 from hpo.recollection import recalling
-from hpo.reopening import demand_open
+from hpo.reopening import demand_open, take_along
 from hpo.settings import ResumeSettings, StoreSettings
 from hpo.shelf import Shelf, demand_start
 from hpo.stopping import GRACE_SECONDS, stoppable, undisturbed
@@ -97,10 +97,16 @@ def run(
     return _Conductor(ledger, created, viewing, tell).conduct(resumed=False)
 
 
-def resume(given: ResumeSettings, viewing: Viewing, tell: Telling = lambda _: None) -> Result:
-    """Bring an interrupted search to its end: finished trials stay, open ones start again.
+def resume(
+    given: ResumeSettings,
+    viewing: Viewing,
+    tell: Telling = lambda _: None,
+    hear: Callable[[str], None] = lambda _: None,
+) -> Result:
+    """Bring an interrupted search to its end: finished trials stay, open ones go on where they were saved.
 
-    If what it was made of has changed, and that is allowed, a new search is run in its place.
+    If what it was made of has changed, and that is allowed, a new search is run in its place. Where its
+    checkpoints are kept elsewhere from now on, they are taken along, and `hear` is told what is not there.
 
     Raises:
         InputError: there is no such search, it needs no resuming, or it is not what it was.
@@ -123,7 +129,12 @@ def resume(given: ResumeSettings, viewing: Viewing, tell: Telling = lambda _: No
     demand_open(ledger, search, now)
     depot.demand(place_of(now))
     noted = {name: now.settings[name] for name in (*FREE, *_MACHINES) if name in now.settings}
+    going_on = replace(search, settings={**search.settings, **noted})
+    former, shelf = (Shelf.of(Plan.of(it), ledger.url) for it in (search, going_on))
+    if lost := take_along(ledger.history(search), former, shelf):
+        hear(lost)
     ledger.note_settings(search, noted)
+    former.give_way(shelf)
     return _Conductor(ledger, ledger.search(search.name), viewing, tell).conduct(resumed=True)
 
 

@@ -29,6 +29,10 @@ class Depot(Protocol):
     def room(self) -> str:
         """What is left in it, in words; nothing where nobody knows."""
 
+    @property
+    def itself(self) -> object:
+        """The same for every name that the same place has."""
+
     def prepare(self) -> None:
         """Make it, if it is not there."""
 
@@ -66,6 +70,15 @@ class Folder:
             return f"{shutil.disk_usage(self._path).free:,} are free in {self._path}"
         except OSError:
             return f"{self._path} is not to be had"
+
+    @property
+    def itself(self) -> object:
+        """The folder on its disk, whatever links or mounts lead there."""
+        try:
+            found = self._path.stat()
+        except OSError:
+            return os.path.realpath(self._path)
+        return found.st_dev, found.st_ino
 
     def prepare(self) -> None:
         """Make it, not for git."""
@@ -108,6 +121,12 @@ class Store:
 
     def __init__(self, address: str) -> None:
         self._address = address
+
+    @property
+    def itself(self) -> object:
+        """The kind of store and the path in it: s3a:// is s3://."""
+        with _opened(self._address) as (files, path):
+            return type(files), path
 
     def prepare(self) -> None:
         """Do nothing: it is there with its first file, and no bucket is made that was not asked for."""

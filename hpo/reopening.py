@@ -1,4 +1,4 @@
-"""Whether a search may go on: said before anything of it is changed."""
+"""Whether a search may go on, and with what is saved: said before anything of it is changed."""
 
 from __future__ import annotations
 
@@ -41,6 +41,20 @@ def demand_open(ledger: Ledger, search: Search, now: Search) -> None:
             ended, on = f"{ended}: {outlook.all_tried(plan)}", ""
         raise InputError(Problem(name, f"{ended}. Look at it: hpo show {look}{on}"))
     _demand_start(now, ledger.url)
+
+
+def take_along(history: History, former: Shelf, later: Shelf) -> str:
+    """Copy what is saved of a search to where it is kept from now on; return what begins anew all the same.
+
+    Raises:
+        InputError: it cannot be written there.
+    """
+    if later == former:
+        return ""
+    why = later.take_over(former) or f"It was looked for in {former.folder}."
+    lacking = later.lacks([trial.number for trial in history.running if trial.epochs])
+    numbers = ", ".join(map(str, lacking))
+    return f"Nothing is saved of trial {numbers}, which began: it begins anew. {why}" if lacking else ""
 
 
 def _more(plan: Plan, spending: Spending, history: History) -> list[str]:

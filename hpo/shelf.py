@@ -32,6 +32,7 @@ _FORM: Final = 1
 _SHARE: Final = 0.01
 """What keeping may take of a worker's time: after a slow save, the next one waits longer."""
 _FILE: Final = "sqlite:///"
+_SAVED: Final = re.compile(rf"\d+-\d+{re.escape(CHECKPOINT_SUFFIX)}")
 
 
 class Kept(NamedTuple):
@@ -167,6 +168,47 @@ class Shelf:
         elif not self._depot.there:
             remedy = "Give checkpoints= a folder or an address that all machines of the cluster see."
             raise CheckpointError(f"{self.folder} is not to be seen on {platform.node()}. {remedy}")
+
+    def take_over(self, former: Shelf) -> str:
+        """Copy here what another shelf of the same search holds; return why that cannot be read, if so.
+
+        Raises:
+            InputError: it cannot be written here.
+        """
+        try:
+            for name in former._depot.names() if self._differs(former) else ():
+                if _SAVED.fullmatch(name):
+                    self._accept(name, former._depot.read(name))
+        except OSError as error:
+            return f"{former.folder} cannot be read: {error.strerror or error}."
+        return ""
+
+    def _accept(self, name: str, content: bytes) -> None:
+        try:
+            self._depot.prepare()
+            self._depot.write(name, content)
+        except OSError as error:
+            why = ", and ".join(filter(None, [f"It takes {len(content):,} bytes", self._depot.room]))
+            message = f"What is saved cannot be copied there: {error.strerror or error}. {why}."
+            raise InputError(Problem(f"checkpoints={os.path.dirname(self.folder)}", message)) from None
+
+    def give_way(self, later: Shelf) -> None:
+        """Drop what another shelf has taken over."""
+        with suppress(OSError):  # what stays is told by its name
+            if self._differs(later):
+                every, taken = self._depot.names(), {*later._depot.names()}
+                if all(name in taken for name in every if _SAVED.fullmatch(name)):
+                    self._depot.clear()
+
+    def _differs(self, other: Shelf) -> bool:
+        return self.folder != other.folder and self._depot.itself != other._depot.itself
+
+    def lacks(self, trials: Iterable[int]) -> list[int]:
+        """Return those of these trials of which nothing is saved."""
+        with suppress(OSError):
+            every = self._depot.names()
+            return [trial for trial in trials if not _of(trial, every)]
+        return [*trials]
 
     def clear(self, trials: Collection[int]) -> None:
         """Drop the checkpoints of trials that have ended."""

@@ -72,7 +72,7 @@ def resume(words: frame.Words = None) -> None:
     told = _told_to_builds(chosen.junit, chosen.search)
     ending = output.Finale(chosen, briefly=True)
     with ending, told as judged, last_resort(viewer, chosen.store_words) as viewing:
-        found, history = go_on(chosen, viewing, ending.tell)
+        found, history = go_on(chosen, viewing, ending.tell, partial(typer.echo, err=True))
         judged.extend(required(found, history))
         ending.close(found, history)
     _demand(judged)

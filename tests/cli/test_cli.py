@@ -35,7 +35,7 @@ def conductor(monkeypatch):
         tell(RESULT)
         return note(search.recipe, search.settings["trials"])
 
-    def resume(given, viewer, tell):
+    def resume(given, viewer, tell, hear):
         tell(RESULT)
         return note(given.search, given.store)
 

@@ -13,8 +13,10 @@ import fsspec
 import pytest
 import torch
 
-from hpo import cohort, depot, shelf
+from hpo import cohort, conductor, depot, shelf
 from hpo.chosen import chosen, trained
+from hpo.errors import InputError
+from hpo.history import State
 from hpo.job import Job
 from hpo.ledger import Ledger
 from hpo.line import Line
@@ -22,7 +24,7 @@ from hpo.ordering import order
 from hpo.plan import Plan
 from hpo.protocol import Stopped
 from hpo.referee import Referee
-from hpo.settings import NameSettings, SearchSettings
+from hpo.settings import NameSettings, ResumeSettings, SearchSettings
 from hpo.shelf import Shelf
 from hpo.trial import WARNING, Outcome
 
@@ -322,6 +324,80 @@ def test_who_is_to_stop_is_saved_first_however_short_it_trained(bench):
     assert broken.files == ["0-3.safetensors", "1-3.safetensors"]
     broken.work()
     assert broken.begun[0] == {"0": 3, "1": 3}
+
+
+class TestKeptElsewhereFromNowOn:
+    """`hpo resume NAME checkpoints=ELSEWHERE` takes along what is saved, or says what is lost."""
+
+    @pytest.fixture
+    def move(self, monkeypatch):
+        """Go on with checkpoints elsewhere, up to where workers would be started; return what is told."""
+
+        class GoingOnError(Exception):
+            """It begins to train."""
+
+        def view(plan):
+            raise GoingOnError
+
+        def moved(broken, place):
+            it = broken.ledger.search(broken.search.name)
+            broken.ledger.close_session(it.session, State.INTERRUPTED)
+            told = []
+            given = ResumeSettings.from_words([it.name, f"store={broken.url}", f"checkpoints={place}"])
+            with pytest.raises(GoingOnError):
+                conductor.resume(given, view, hear=told.append)
+            plan = Plan.of(broken.ledger.search(it.name))
+            broken.shelf = replace(Shelf.of(plan, broken.url), every=0.0)
+            broken.job = replace(broken.job, shelf=broken.shelf)
+            return told
+
+        return moved
+
+    @pytest.mark.parametrize("kind", ["folder", S3])
+    def test_it_goes_on_from_where_it_was_saved(self, bench, move, tmp_path, kind, request):
+        s3 = kind == "s3" and request.getfixturevalue("s3")
+        whole, broken = bench(2), bench(2)
+        whole.work()
+        broken.work(reports=4)
+        former = Path(broken.shelf.folder)
+        assert move(broken, f"s3://{s3.bucket()}/runs" if s3 else tmp_path / "elsewhere") == []
+        assert not former.exists()
+        assert [name[:3] for name in broken.files] == ["0-2", "0-3", "1-2", "1-3"]
+        broken.work()
+        assert broken.begun[0] == {"0": 3, "1": 3}
+        assert broken.curves == whole.curves
+
+    def test_by_another_name_of_the_same_folder_nothing_is_dropped(self, bench, move, tmp_path):
+        broken = bench()
+        broken.work(reports=4)
+        (tmp_path / "link").symlink_to(Path(broken.shelf.folder).parent)
+        assert move(broken, tmp_path / "link") == []
+        broken.work()
+        assert broken.begun == [{"0": 3}]
+
+    def test_what_is_gone_is_told(self, bench, move, tmp_path):
+        broken = bench(2)
+        broken.work(reports=4)
+        former = Path(broken.shelf.folder)
+        former.joinpath("1-2.safetensors").unlink()
+        former.joinpath("1-3.safetensors").unlink()
+        (told,) = move(broken, tmp_path / "elsewhere")
+        assert (
+            told
+            == f"Nothing is saved of trial 1, which began: it begins anew. It was looked for in {former}."
+        )
+
+    def test_where_there_is_no_room_for_it_nothing_is_started(self, bench, move, tmp_path):
+        broken = bench()
+        broken.work(reports=4)
+        (tmp_path / "elsewhere").mkdir()
+        (tmp_path / "elsewhere" / broken.shelf.search).symlink_to("/proc/none")
+        with pytest.raises(
+            InputError, match=r"checkpoints=.*elsewhere\n    What is saved cannot be copied there"
+        ):
+            move(broken, tmp_path / "elsewhere")
+        assert [name[:3] for name in broken.files] == ["0-2", "0-3"]
+        assert Plan.of(broken.ledger.search(broken.search.name)).setting("checkpoints") == ""
 
 
 def test_a_short_trial_is_never_saved(bench):
