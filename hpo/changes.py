@@ -71,7 +71,8 @@ def _reorder_training(search: Search, given: ResumeSettings) -> Search:
         raise InputError(Problem(next(iter(given.words_given)), f"{message} recipe={search.recipe} …"))
     recipe = _recipe(search, given)
     objective = search.objective if recipe.source == search.source else recipe.objective
-    return replace(search, source=recipe.source, objective=objective, versions=versions())
+    named = replace(search, recipe=recipe.name, path=recipe.path, source=recipe.source)
+    return replace(named, objective=objective, versions=versions())
 
 
 def _recipe(search: Search, given: ResumeSettings) -> recipes.Recipe:

@@ -173,6 +173,21 @@ def test_of_a_fork_nothing_is_in_mlflow_yet(folder):
     ledger.close()
 
 
+def test_a_training_is_forked_with_another_recipe(folder):
+    ledger = Ledger("sqlite:///hpo.db")
+    ledger.create_search(order_training(TrainSettings.from_words(["recipe=own", "epochs=1"])))
+    Path("recipes/other.py").write_text(f"{Path('recipes/own.py').read_text()}\n")
+
+    def look(plan):
+        raise InterruptedSearch(plan.search.name)
+
+    with pytest.raises(InterruptedSearch, match="own-1-2"):
+        conductor.resume(given("recipe=other", "allow_change=true"), look)
+    forked = ledger.search("own-1-2")
+    ledger.close()
+    assert (forked.recipe, forked.path) == ("other", str(folder / "recipes" / "other.py"))
+
+
 def test_the_refusal_says_what_to_do_and_starts_nothing(search):
     with pytest.raises(InputError) as refused:
         conductor.resume(given("seed=1"), lambda plan: None)
