@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from hpo.clock import Clock
 from hpo.history import History
 from hpo.plan import Plan
 from hpo.rungs import PASSES
@@ -38,9 +39,17 @@ def opening(plan: Plan, history: History) -> list[str]:
     """Return what a budget is for, before the search starts or goes on; nothing where there is none."""
     if plan.budget is None:
         return []
-    planned = history.forecast or Spending(plan, history).forecast()
+    planned = _planned(plan, history)
     used = [f"used: {plan.budget.told(planned.used, plan.epochs)}"] if history.forecast else []
     return [*used, _searching(plan, planned), _afterwards(plan, planned), *_sooner(plan)]
+
+
+def _planned(plan: Plan, history: History) -> Forecast:
+    """Return how the rest is planned: what was planned under other terms may count in another unit."""
+    last = history.forecast
+    if last and last.terms == plan.terms:
+        return last
+    return Spending(plan, history, Clock(plan.search.used, pace=0)).forecast()
 
 
 def _searching(plan: Plan, planned: Forecast) -> str:
@@ -100,9 +109,9 @@ def now(plan: Plan, history: History) -> list[str]:
     """Return how the rest of a budget is planned, in one line; nothing where there is none."""
     if not plan.frugal:
         return []
-    planned = history.forecast
-    if planned is None:
+    if history.forecast is None:
         return opening(plan, history)[:1]
+    planned = _planned(plan, history)
     return [ended(plan, history) if planned.over else changed(plan, planned)]
 
 

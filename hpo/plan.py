@@ -158,8 +158,7 @@ class Plan:
     @property
     def pace(self) -> float:
         """What a second costs: as much as there are devices at work, where these count."""
-        devices = self.search.settings.get("held", 1)
-        return float(str(devices)) if self.budget and self.budget.of_devices else 1.0
+        return self.search.devices if self.search.of_devices else 1.0
 
     @property
     def terms(self) -> str:

@@ -30,7 +30,7 @@ def demand_open(ledger: Ledger, search: Search, now: Search) -> None:
         raise InputError(Problem(name, f"{message} recipe={search.recipe} …"))
     plan = Plan.of(now)
     _demand_no_less(plan, history)
-    before, own = ledger.used(search.session)
+    before, own = ledger.used(search.session, of_devices=now.of_devices)
     spending = Spending(plan, history, Clock(before + (own or 0.0), pace=0))
     reopened = plan.terms != Plan.of(search).terms and not spending.ended
     if search.state is State.FINISHED and not (reopened or Rounds(plan, history, spending).next):

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
+from hpo.budget import Budget
 from hpo.config import Value
 from hpo.recipe import Objective
 from hpo.trial import GIVEN
@@ -36,7 +37,7 @@ class Search:
     `created` is in seconds since 1970, UTC; `session` is the number of its latest session; `uploaded` is the
     number of the last record that is known to be in MLflow, None for searches that are older than this note;
     `wish` is what people ask of that session. `ran` are the seconds that its sessions took, all together,
-    as far as that is known; `used` is what they took of a budget by the clock (`hpo.clock`).
+    as far as that is known; `used` is what they took by its clock (`hpo.clock`), as its budget counts that.
     """
 
     name: str
@@ -66,6 +67,17 @@ class Search:
     def given(self) -> bool:
         """Whether its one configuration was given (`hpo train`), so that nothing is searched."""
         return self.settings.get("sampler") == GIVEN
+
+    @property
+    def of_devices(self) -> bool:
+        """Whether its budget counts the time of each CPU or GPU."""
+        budget = self.settings.get("budget")
+        return bool(budget) and Budget.parse(str(budget)).of_devices
+
+    @property
+    def devices(self) -> float:
+        """How many of them its workers hold."""
+        return float(str(self.settings.get("held", 1)))
 
     @property
     def extends(self) -> str:

@@ -42,6 +42,8 @@ def take_in(ledger: Ledger, search: Search, records: Sequence[Record]) -> Search
 def _session(search: Search, number: int, records: Sequence[Record]) -> dict[str, object]:
     """Return a session in place of those that are not known here, which ended as the last of them did."""
     last = records[-1].at if records else search.created
+    planned = (it.used for it in reversed(records) if isinstance(it, Forecast))
+    used = search.used or next(planned, None)
     return {
         "search_id": number,
         "host": socket.gethostname(),
@@ -50,5 +52,6 @@ def _session(search: Search, number: int, records: Sequence[Record]) -> dict[str
         "ended": last,
         "state": search.state.value,
         "reason": search.reason,
-        "used": search.used or next((it.used for it in reversed(records) if isinstance(it, Forecast)), None),
+        "used": used and used / (search.devices if search.of_devices else 1.0),
+        "devices": search.devices,
     }

@@ -20,7 +20,7 @@ from hpo.config import Config, Value
 from hpo.errors import InputError, Problem, did_you_mean, without_password
 from hpo.history import History, Search, State
 from hpo.ledger.engine import open_engine
-from hpo.ledger.liveness import born
+from hpo.ledger.liveness import born, took
 from hpo.ledger.patience import patiently
 from hpo.ledger.place import refuse_unfit
 from hpo.ledger.revision import prepare
@@ -164,14 +164,17 @@ class Ledger:
         with self.engine.connect() as connection:
             return wish_of(connection.scalar(select(sessions.c.wish).where(sessions.c.id == session)))
 
-    def used(self, session: int) -> tuple[float, float | None]:
-        """Return what a search used by the clock before this session, and in it; None if none was noted."""
+    def used(self, session: int, *, of_devices: bool) -> tuple[float, float | None]:
+        """Return what a search used before this session, and in it; None if none was noted.
+
+        In seconds on the clock, or of each device. What an older hpo noted is in what was counted then.
+        """
         of_search = select(sessions.c.search_id).where(sessions.c.id == session).scalar_subquery()
-        earlier = (sessions.c.search_id == of_search, sessions.c.id != session)
         with self.engine.connect() as connection:
-            before = connection.scalar(select(func.sum(sessions.c.used)).where(*earlier))
-            own = connection.scalar(select(sessions.c.used).where(sessions.c.id == session))
-        return float(before or 0.0), own
+            them = connection.execute(select(sessions).where(sessions.c.search_id == of_search)).all()
+        counted = {it.id: took(it, of_devices=of_devices) for it in them}
+        own = counted.pop(session, None)
+        return sum(filter(None, counted.values())), own
 
     def since(self, session: int) -> float:
         """Return the seconds since a session began."""
@@ -179,9 +182,10 @@ class Ledger:
             began = connection.scalar(select(sessions.c.started).where(sessions.c.id == session))
         return max(time.time() - float(began or math.inf), 0.0)
 
-    def note_used(self, session: int, used: float) -> None:
-        """Note what a session has used by the clock."""
-        self._execute(update(sessions).where(sessions.c.id == session).values(used=used))
+    def note_used(self, session: int, seconds: float, devices: float) -> None:
+        """Note what a session has used by the clock, and how many devices it had."""
+        change = update(sessions).where(sessions.c.id == session)
+        self._execute(change.values(used=seconds, devices=devices))
 
     def close_session(self, session: int, state: State, reason: str = "") -> None:
         """Note how the session ended."""

@@ -44,6 +44,13 @@ def lasted(session: Row[Any]) -> float:
     return max(float(last - session.started), 0.0)
 
 
+def took(session: Row[Any], *, of_devices: bool) -> float | None:
+    """Return the seconds that a session used, or those `of_devices` that it had; None if none were noted."""
+    if session.used is None:
+        return None
+    return float(session.used) * ((session.devices or 1.0) if of_devices else 1.0)
+
+
 def born(pid: int) -> float | None:
     """Return when a process of this machine began, in seconds since the machine did; None if that is unknown.
 

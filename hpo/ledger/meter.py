@@ -18,13 +18,16 @@ class Meter:
     Args:
         ledger: where it is noted.
         session: the session's number.
-        pace: what a second counts.
+        devices: how many its workers hold.
+        of_devices: whether the time of each of them counts.
     """
 
-    def __init__(self, ledger: Ledger, session: int, pace: float) -> None:
-        self._ledger, self._session = ledger, session
-        self._before, own = ledger.used(session)
-        self.clock = Clock(self._before + (pace * ledger.since(session) if own is None else own), pace)
+    def __init__(self, ledger: Ledger, session: int, devices: float, *, of_devices: bool) -> None:
+        self._ledger, self._session, self._devices = ledger, session, devices
+        self._pace = devices if of_devices else 1.0
+        self._before, own = ledger.used(session, of_devices=of_devices)
+        began = self._pace * ledger.since(session) if own is None else own
+        self.clock = Clock(self._before + began, self._pace)
         self._noted: float | None = None
 
     def note(self) -> None:
@@ -32,4 +35,5 @@ class Meter:
         now = time.monotonic()
         if self._noted is None or now >= self._noted + _SECONDS:
             self._noted = now
-            self._ledger.note_used(self._session, self.clock.now - self._before)
+            seconds = (self.clock.now - self._before) / self._pace
+            self._ledger.note_used(self._session, seconds, self._devices)

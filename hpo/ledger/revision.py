@@ -18,7 +18,7 @@ from hpo.errors import InputError, LedgerError, Problem, without_password
 from hpo.ledger.schema import metadata, revisions, searches
 from hpo.ledger.trouble import UnopenedError, UnreachableError, in_one_line
 
-HEAD: Final = "0004"
+HEAD: Final = "0005"
 _BEFORE_REVISIONS: Final = "0001"
 _LOCK: Final = 4_742_063  # any number, as long as all who migrate take the same
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter, itemgetter
@@ -15,7 +15,7 @@ from sqlalchemy import Column, Connection, Dialect, Float, Row, insert
 
 from hpo.config import Config, read_json
 from hpo.history import Search
-from hpo.ledger.liveness import lasted, standing
+from hpo.ledger.liveness import lasted, standing, took
 from hpo.ledger.schema import RECORDS, points
 from hpo.recipe import Objective
 from hpo.trial import Outcome, Point, Record
@@ -54,7 +54,7 @@ def search_of(row: Row[Any], sessions: Sequence[Row[Any]]) -> Search:
     """Return the search that a row and those of its sessions hold, the latest session last."""
     latest = sessions[-1] if sessions else None
     state, reason = standing(latest)
-    return Search(
+    found = Search(
         name=row.name,
         recipe=row.recipe,
         path=row.path,
@@ -71,8 +71,9 @@ def search_of(row: Row[Any], sessions: Sequence[Row[Any]]) -> Search:
         session=latest.id if latest else 0,
         wish=wish_of(latest.wish if latest else None),
         ran=sum(map(lasted, sessions)),
-        used=sum(it.used or 0.0 for it in sessions),
     )
+    used = (took(it, of_devices=found.of_devices) for it in sessions)
+    return replace(found, used=sum(filter(None, used)))
 
 
 def wish_of(text: str | None) -> Wish:

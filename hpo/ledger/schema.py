@@ -63,6 +63,7 @@ sessions = Table(
     Column("heartbeat", Float),
     Column("wish", Text),
     Column("used", Float),
+    Column("devices", Float),
 )
 
 

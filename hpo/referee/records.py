@@ -49,7 +49,8 @@ class Records:
         for record in self._ledger.records(search):
             self.history.add(record)
             self.study.restore(record)
-        self.meter = Meter(self._ledger, session, self.plan.pace)
+        search = self.plan.search
+        self.meter = Meter(self._ledger, session, search.devices, of_devices=search.of_devices)
         self._set_out()
         self._writer = Writer(self._ledger, search, session)
         self._noted: dict[int, Mapping[str, Any]] = {}  # what the engine said last of each trial

@@ -461,6 +461,27 @@ def test_each_device_counts(url, hands):
     assert 60 < hands.search(url, name, workers=3) <= 120 + 2
 
 
+@pytest.mark.parametrize(
+    ("first", "then", "said"),
+    [
+        ("2m", "0.1cpu-h", "used: 0.0383 of 0.1 cpu-h"),
+        ("0.1cpu-h", "2m", "used: 46s of 2m"),
+        ("60trainings", "2m", "used: 46s of 2m"),
+    ],
+)
+def test_what_was_used_counts_in_the_unit_of_the_budget_that_is_set_now(url, hands, first, then, said):
+    name = begun(url, 3, f"budget={first}", "pruner=none")
+    took = hands.search(url, name, workers=3, rounds=46)
+    ledger = Ledger(url)
+    ledger.note_settings(ledger.search(name), {"budget": then})
+    plan = Plan.of(ledger.search(name))
+    assert outlook.opening(plan, ledger.history(plan.search))[0] == said
+    ledger.close()
+    took += hands.search(url, name, workers=3, session=1)
+    assert 90 < took <= 120 + 10
+    is_sound(url, name)
+
+
 # Not in vain.
 
 

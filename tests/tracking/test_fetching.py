@@ -159,13 +159,13 @@ def test_what_it_used_of_its_time_is_used_up_here_too(uri: str) -> None:
         workers.turn(judge, 0)
     judge.flush()
     ledger = Ledger(THERE)
-    ledger.note_used(ledger.search(name).session, 900.0)
+    ledger.note_used(ledger.search(name).session, 900.0, devices=1)
     ledger.close()
     send(name)
     assert fetch(name) == 0
     search, _ = known(HERE, name)
     ledger = Ledger(HERE)
-    assert ledger.used(search.session) == (0.0, 900.0)
+    assert ledger.used(search.session, of_devices=False) == (0.0, 900.0)
     ledger.close()
 
 
