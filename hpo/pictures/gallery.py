@@ -77,7 +77,9 @@ class Gallery:
         """Return the learning rate's course under each schedule of the space, and the winner's."""
         best = self._history.best
         plan, chosen = self._plan, best.proposal.config if best else None
-        return schedules(plan.search.name, plan.space, plan.vocabulary, chosen)
+        extends = plan.search.extends
+        name = f"{plan.search.name}, since it went on from {extends}" if extends else plan.search.name
+        return schedules(name, plan.space, plan.vocabulary, chosen)
 
     def losses(self) -> Figure:
         """Return the losses of all trials by epoch, in training and on validation data.
@@ -99,7 +101,7 @@ class Gallery:
         """Return what batch normalization does to a layer of the winner, which is trained once more.
 
         Raises:
-            NotDrawnError: there is no winner, or no such layer in it.
+            NotDrawnError: there is no winner, it went on from another training, or it has no such layer.
         """
         from hpo.pictures.probes import batch_norm  # imports torch
 
@@ -109,7 +111,7 @@ class Gallery:
         """Return the fitted line among the data, where a line is what the winner has learnt.
 
         Raises:
-            NotDrawnError: there is no winner, or it is no line.
+            NotDrawnError: there is no winner, it went on from another training, or it is no line.
         """
         from hpo.pictures.probes import fit  # imports torch
 
@@ -135,6 +137,9 @@ class Gallery:
         best = self._history.best
         if best is None:
             raise NotDrawnError("no trial has finished")
+        if self._plan.search.extends:
+            origin = f"it went on from {self._plan.search.extends}"
+            raise NotDrawnError(f"{origin}: trained again from its first epoch it would be another model")
         seconds = sum(point.seconds for point in best.points)
         if seconds > self._patience:
             raise NotDrawnError(f"the winner would have to train again, which takes {seconds:.0f} s")

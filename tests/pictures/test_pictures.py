@@ -16,7 +16,7 @@ from hpo.history import History
 from hpo.job import Job
 from hpo.ledger import Ledger
 from hpo.ordering import order_training
-from hpo.pictures import draw, draw_space
+from hpo.pictures import Gallery, draw, draw_space
 from hpo.pictures.curves import gradient_norms, losses
 from hpo.pictures.pareto import pareto
 from hpo.pictures.probes import Winner, batch_norm, fit
@@ -224,6 +224,16 @@ class TestFiles:
         *_, norm, fitted = draw(*line, tmp_path, patience=0)
         assert norm.path is fitted.path is None
         assert "would have to train again" in fitted.reason
+
+    def test_what_went_on_from_another_training_is_not_trained_again_as_something_else(self, line):
+        plan, history = line
+        search = replace(plan.search, settings={**plan.search.settings, "extends": "line-0/0"})
+        gallery = Gallery(replace(plan, search=search), history)
+        _, about = gallery.schedules().texts
+        assert about.get_text() == f"{search.name}, since it went on from line-0/0"
+        for picture in (gallery.batch_norm, gallery.fit):
+            with pytest.raises(NotDrawnError, match="it went on from line-0/0: trained again"):
+                picture()
 
     def test_a_space_has_its_schedules(self, tmp_path):
         (drawn,) = draw_space("mine", read(SPACE, "mine", VOCABULARY), VOCABULARY, tmp_path)
