@@ -93,7 +93,7 @@ def stop(given: StopSettings) -> str:
     """Ask the driver of a search to stop, as Ctrl-C there would; say whom.
 
     Raises:
-        InputError: there is no such search, it does not run, or it runs on another machine.
+        InputError: there is no such search, it does not run, or it runs on another machine or as another user.
     """
     ledger, name = Ledger(given.store), given.name
     search = ledger.search(name)
@@ -103,7 +103,12 @@ def stop(given: StopSettings) -> str:
     if host != socket.gethostname():
         message = f"This search runs on {host}: stop it there by the same command, or with service=…"
         raise InputError(Problem(name, message))
-    os.kill(process, signal.SIGTERM)
-    return (
-        f"Process {process} was asked to stop; what trains is saved first. Go on with it: hpo resume {name}"
-    )
+    resume = " ".join(["hpo resume", name, *given.store_words])
+    try:
+        os.kill(process, signal.SIGTERM)
+    except ProcessLookupError:
+        raise InputError(Problem(name, f"Its driver has just ended. Go on with it: {resume}")) from None
+    except PermissionError:
+        message = f"Its driver, process {process}, is another user's, who alone can stop it."
+        raise InputError(Problem(name, message)) from None
+    return f"Process {process} was asked to stop; what trains is saved first. Go on with it: {resume}"

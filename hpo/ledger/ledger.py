@@ -27,6 +27,7 @@ from hpo.ledger.revision import prepare
 from hpo.ledger.rows import columns, record, search_of, search_row, wish_of
 from hpo.ledger.schema import RECORDS, endings, proposals, searches, sessions
 from hpo.ledger.trouble import damage, file_of
+from hpo.settings import StoreSettings
 from hpo.trial import CONFIRMATION, PROOF, Outcome, Record
 from hpo.wish import Wish
 
@@ -99,7 +100,8 @@ class Ledger:
 
     def name_taken(self, name: str) -> Problem:
         """Return the complaint that a search of this name exists."""
-        remedy = f"Go on with it: hpo resume {name}. Look at it: hpo show {name}. Or choose another name."
+        it = " ".join([name, *StoreSettings(store=self.url).store_words])
+        remedy = f"Go on with it (hpo resume {it}), look at it (hpo show {it}), or choose another name."
         return Problem(f"name={name}", f"There is a search of this name. {remedy}")
 
     def _insert(self, search: Search, name: str) -> Search:

@@ -131,6 +131,30 @@ def test_its_driver_is_asked_to_stop(running, monkeypatch, capsys):
     assert "This search is finished; there is nothing to stop." in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError, "is another user's, who alone can stop it."),
+        (ProcessLookupError, "Its driver has just ended. Go on with it: hpo resume mlp-1 store=sqlite:///"),
+    ],
+)
+def test_one_that_cannot_be_asked_is_told(running, monkeypatch, capsys, tmp_path, error, said):
+    def kill(_, number):
+        if number:
+            raise error
+
+    monkeypatch.setattr("os.kill", kill)
+    assert cli.main(["stop", "mlp-1", f"store=sqlite:///{tmp_path}/hpo.db"]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_one_with_a_store_of_its_own_is_gone_on_with_there(running, monkeypatch, capsys, tmp_path):
+    monkeypatch.setattr("os.kill", lambda *_: None)
+    store = f"store=sqlite:///{tmp_path}/hpo.db"
+    assert cli.main(["stop", "mlp-1", store]) == 0
+    assert capsys.readouterr().out.endswith(f"Go on with it: hpo resume mlp-1 {store}\n")
+
+
 def test_one_on_another_machine_is_to_be_stopped_there(running, monkeypatch, capsys):
     monkeypatch.setattr(Ledger, "driver", lambda *_: ("elsewhere", 1))
     assert cli.main(["stop", "mlp-1"]) == 2
