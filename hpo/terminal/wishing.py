@@ -31,8 +31,14 @@ def _after(key: str, wish: Wish, trials: int, more: int) -> Wish:
     if key == PAUSE:
         return replace(wish, paused=not wish.paused)
     if key == STOP:
-        return Wish(trials=1)  # the baseline, at least; what is paused would never end
-    return replace(wish, trials=max(wish.trials or 0, trials) + more)
+        # The baseline, at least; what is paused would never end.
+        return Wish(trials=1, instead_of=_wanted(wish, trials))
+    return replace(wish, trials=_wanted(wish, trials) + more, instead_of=None)
+
+
+def _wanted(wish: Wish, trials: int) -> int:
+    """Return how many trials there were to be before any stop, which leaves no more than have begun."""
+    return max(wish.instead_of or wish.trials or 0, trials)
 
 
 def _offered(search: Search) -> tuple[str, ...]:

@@ -125,12 +125,16 @@ def test_what_keys_mean():
     assert wishing.wish("s", given, 1) is None
     assert wishing.wish("p", given, 1) == Wish(paused=True)
     assert wishing.wish("+", search(wish=Wish(80)), 16) == Wish(96)
-    assert wishing.wish("=", search(wish=Wish(1)), 16) == Wish(80)
+    assert wishing.wish("=", search(wish=Wish(1, instead_of=64)), 16) == Wish(80)
     assert wishing.wish("P", search(wish=Wish(paused=True)), 16) == Wish()
-    assert wishing.wish("s", search(wish=Wish(paused=True)), 16) == Wish(1)
+    assert wishing.wish("s", search(wish=Wish(paused=True)), 16) == Wish(1, instead_of=64)
     assert wishing.wish("++", search(), 16) == Wish(96)
     assert wishing.wish("", search(), 16) is None
     assert wishing.wish("ps aux", search(), 16) is None
+    heeded = search(settings={**search().settings, "trials": 5}, wish=wishing.wish("s", search(), 16))
+    for keys, wanted in (("+", 80), ("s+", 80), ("p+", 80), ("+p", 80), ("++", 96)):
+        assert wishing.wish(keys, heeded, 16).trials == wanted
+    assert wishing.wish("+", search(wish=wishing.wish("+s", search(), 16)), 16) == Wish(96)
     running = Story().trial(None, 0.5).history
     assert wishing.standing(search(State.RUNNING, wish=Wish(1)), running).startswith("stopping")
     assert wishing.standing(search(State.RUNNING, wish=Wish(80)), running) == ""
