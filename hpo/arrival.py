@@ -19,8 +19,11 @@ def fetch(settings: FetchSettings) -> str:
     ledger = Ledger(settings.store)
     from hpo import tracking
 
-    search, records = tracking.fetch(settings.name, settings.tracking)
+    search, records, sent = tracking.fetch(settings.name, settings.tracking)
     taken = take_in(ledger, replace(search, name=settings.to or search.name), records)
     words = shlex.join(["hpo", "show", taken.name])
     where = " ".join([words, *settings.store_words])
-    return f"{taken.name}: {len(records)} records of MLflow's are in the ledger. Look at it: {where}"
+    told = f"{taken.name}: {len(records)} records of MLflow's are in the ledger"
+    if sent > len(records):
+        told += f", of {sent}: the search went on after this copy was kept, and no newer one is there"
+    return f"{told}. Look at it: {where}"

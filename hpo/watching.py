@@ -93,7 +93,7 @@ def stop(given: StopSettings) -> str:
     """Ask the driver of a search to stop, as Ctrl-C there would; say whom.
 
     Raises:
-        InputError: there is no such search, it does not run, or it runs on another machine or as another user.
+        InputError: there is no such search, it does not run, or runs elsewhere or as another user.
     """
     ledger, name = Ledger(given.store), given.name
     search = ledger.search(name)

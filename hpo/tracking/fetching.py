@@ -5,7 +5,7 @@ from __future__ import annotations
 import gzip
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from hpo import transcript
 from hpo.errors import InputError, Problem, did_you_mean
@@ -19,16 +19,28 @@ if TYPE_CHECKING:
     from mlflow.entities import Run
 
 
+class Fetched(NamedTuple):
+    """A search and its records as MLflow keeps them, and how many it has been `sent` of them by now."""
+
+    search: Search
+    records: list[Record]
+    sent: int
+
+
 @explained()
-def fetch(name: str, uri: str = "") -> tuple[Search, list[Record]]:
+def fetch(name: str, uri: str = "") -> Fetched:
     """Return a search, by its name or the id of its parent run, and its records, as MLflow has them.
 
     Raises:
         InputError: MLflow has no such search, several of this name, or not all of it.
         HpoError: MLflow cannot be read.
     """
+    from hpo.tracking.runs import CURSOR
+
     client = open_store(uri)
-    return transcript.read(_transcript(client, _chosen(client, name, uri)))
+    run = _chosen(client, name, uri)
+    search, records = transcript.read(_transcript(client, run))
+    return Fetched(search, records, int(run.data.tags.get(CURSOR, 0)))
 
 
 def _chosen(client: MlflowClient, name: str, uri: str) -> Run:

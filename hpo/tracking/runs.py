@@ -20,6 +20,7 @@ from hpo.tracking.wording import Message, milliseconds
 
 BORN: Final = "hpo.created"
 CURSOR: Final = "hpo.cursor"
+CURSOR_AT: Final = "hpo.cursor_at"
 NUMBER: Final = "hpo.trial"
 WINNER: Final = "hpo.best_trial"
 PICTURED: Final = "hpo.pictured"
@@ -39,8 +40,9 @@ def _id(run: Run) -> str:
 class Runs:
     """One parent run and its children; made in the store where they are not there yet.
 
-    `cursor` is the number of the last record that is in, `pictured` of the last one that the pictures show,
-    `status` and `best` what the parent run says of the search and its winner.
+    `cursor` is the number of the last record that is in, `cursor_at` that number and when it was written, if
+    that is known, `pictured` the number of the last one that the pictures show, `status` and `best` what the
+    parent run says of the search and its winner.
     """
 
     def __init__(self, client: MlflowClient, search: Search) -> None:
@@ -55,6 +57,7 @@ class Runs:
         if CURSOR not in tags:
             self._introduce(search, run.data.params)
         self.cursor = int(tags.get(CURSOR, 0))
+        self.cursor_at = tuple(tags.get(CURSOR_AT, "").split())
         self.pictured = int(tags.get(PICTURED, 0))
         self._children: dict[int, str] = {}
 
@@ -180,6 +183,8 @@ class Runs:
             self._client.set_tag(self.parent, NOTE, note, synchronous=True)
             self._note = note
 
-    def move_cursor(self, seq: int) -> None:
-        """Note that all records up to this one are in."""
-        self._client.set_tag(self.parent, CURSOR, str(seq), synchronous=True)
+    def move_cursor(self, seq: int, at: float) -> None:
+        """Note that all records up to this one are in, and when it was written."""
+        message = Message()
+        message.tag({CURSOR: str(seq), CURSOR_AT: f"{seq} {at!r}"})
+        self.tell(self.parent, message)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from mlflow import MlflowClient
 
 from hpo import transcript
+from hpo.errors import HpoError
 from hpo.history import History, Search, State
 from hpo.tracking import wording
 from hpo.tracking.pictures import hang
@@ -69,9 +70,29 @@ class Tracker:
 
     def _open(self, search: Search) -> Mirror:
         runs = Runs(MlflowClient(self._uri), search)
+        records = self._source.records(search)
+        _demand_same(search, runs, records)
         mirror = Mirror(search, runs)
-        mirror.recall(record for record in self._source.records(search) if record.seq <= runs.cursor)
+        mirror.recall(record for record in records if record.seq <= runs.cursor)
         return mirror
+
+
+def _demand_same(search: Search, runs: Runs, records: Sequence[Record]) -> None:
+    """Refuse to mix with what another copy of the ledger has sent, which went on by itself.
+
+    Raises:
+        HpoError: MLflow has records that are not in this ledger.
+    """
+    known = {str(record.seq): repr(record.at) for record in records}
+    seq, at = runs.cursor_at or ("", None)
+    if runs.cursor <= len(records) and known.get(seq) == at:
+        return
+    name = search.name
+    message = f"MLflow has {runs.cursor} records of {name}, and not all of them are in this ledger, which has"
+    remedy = (
+        f"See what MLflow has: hpo fetch {name} to=…. Or delete its run there: hpo sync {name} writes it anew"
+    )
+    raise HpoError(f"{message} {len(records)}: another copy went on with it. Nothing was sent. {remedy}")
 
 
 class Mirror:
@@ -103,7 +124,7 @@ class Mirror:
             self._runs.tell(self._runs.child(self._history.trials[number]), message)
         self._crown()
         self._runs.tell(self._runs.parent, parent)
-        self._runs.move_cursor(self.seq)
+        self._runs.move_cursor(self.seq, self._at)
 
     def _translate(self, record: Record, parent: Message, children: defaultdict[int, Message]) -> None:
         self.recall([record])

@@ -2,9 +2,13 @@
 
 import shutil
 import sqlite3
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+
+from hpo.errors import HpoError
+from hpo.history import State
 
 pytestmark = pytest.mark.filterwarnings(
     "ignore:The ``noload`` loader strategy:sqlalchemy.exc.SADeprecationWarning",
@@ -45,6 +49,22 @@ def test_what_a_copy_lacks_is_sent_again_and_nothing_twice(tape, uri, tmp_path):
     assert len(shown(restored)) < len(shown(uri))
     assert sync(tape, tape.name, restored) == len(whole) - 8
     assert shown(restored) == shown(uri)
+
+
+def test_an_older_copy_of_the_ledger_writes_over_nothing(tape, uri):
+    from hpo.tracking import sync
+
+    whole = list(tape.tape)
+    tape.state = State.FINISHED
+    sync(tape, tape.name, uri)
+    before = shown(uri)
+    tape.tape, tape.state = whole[:8], State.INTERRUPTED
+    with pytest.raises(HpoError, match=r"which has 8: another copy went on with it\. Nothing was sent"):
+        sync(tape, tape.name, uri)
+    tape.tape += [replace(it, at=it.at + 100) for it in whole[8:]]
+    with pytest.raises(HpoError, match="not all of them are in this ledger"):
+        sync(tape, tape.name, uri)
+    assert shown(uri) == before
 
 
 def test_a_store_that_is_lost_is_written_anew(tape, uri, tmp_path, template):

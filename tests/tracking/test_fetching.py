@@ -169,6 +169,21 @@ def test_what_it_used_of_its_time_is_used_up_here_too(uri: str) -> None:
     ledger.close()
 
 
+def test_a_copy_from_before_the_search_went_on_is_told(
+    tape: Tape, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri, whole = f"sqlite:///{Path.cwd()}/mlflow.db", list(tape.tape)
+    tape.tape, tape.state = whole[:8], State.INTERRUPTED
+    sync(tape, tape.name, uri)
+    tape.tape, tape.state, tape.session = whole, State.RUNNING, 2
+    sync(tape, tape.name, uri)
+    assert fetch(tape.name) == 0
+    assert (
+        f"8 records of MLflow's are in the ledger, of {len(whole)}: the search went on"
+        in capsys.readouterr().out
+    )
+
+
 @pytest.mark.slow
 def test_a_trial_is_trained_again_with_no_ledger_but_mlflow(
     uri: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -147,11 +147,11 @@ def test_the_tracker_goes_on_as_soon_as_mlflow_is_back(
 
     move, refused = Runs.move_cursor, []
 
-    def refuse(runs: Runs, seq: int) -> None:
+    def refuse(runs: Runs, seq: int, at: float) -> None:
         if len(refused) < 2:
             refused.append(seq)
             raise ConnectionError("429 Too Many Requests")
-        move(runs, seq)
+        move(runs, seq, at)
 
     monkeypatch.setattr(following, "SLOWEST", 0.01)
     monkeypatch.setattr(Runs, "move_cursor", refuse)
