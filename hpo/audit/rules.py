@@ -182,15 +182,17 @@ RULES: Final = (
         _count("sessions"),
         """SELECT 'session ' || id || ': ' || coalesce(state, 'open') FROM sessions s
         WHERE search_id = :search AND (
-            (state IS NULL) <> (ended IS NULL) OR ended < started
+            (state IS NULL) <> (ended IS NULL)
             OR state NOT IN ('finished', 'interrupted', 'failed')
             OR (state = 'finished'
                 AND EXISTS (SELECT 1 FROM sessions WHERE search_id = s.search_id AND id < s.id
                     AND state = 'finished')
-                AND NOT EXISTS (SELECT 1 FROM proposals WHERE search_id = s.search_id
-                    AND origin <> 'proof' AND at >= (
+                AND NOT EXISTS (SELECT 1 FROM proposals p WHERE search_id = s.search_id
+                    AND origin <> 'proof' AND (at >= (
                         SELECT max(ended) FROM sessions WHERE search_id = s.search_id AND id < s.id
-                        AND state = 'finished'))))""",
+                        AND state = 'finished')
+                    OR EXISTS (SELECT 1 FROM endings WHERE search_id = s.search_id
+                        AND seq < p.seq AND at > p.at)))))""",  # the clock was set back
     ),
 )
 

@@ -20,7 +20,7 @@ from hpo.config import Config, Value
 from hpo.errors import InputError, Problem, did_you_mean, without_password
 from hpo.history import History, Search, State
 from hpo.ledger.engine import open_engine
-from hpo.ledger.liveness import born, took
+from hpo.ledger.liveness import born, now, took
 from hpo.ledger.patience import patiently
 from hpo.ledger.place import refuse_unfit
 from hpo.ledger.revision import prepare
@@ -130,7 +130,7 @@ class Ledger:
             "pid": os.getpid(),
             "born": born(os.getpid()),
             "started": time.time(),
-            "heartbeat": time.time(),
+            "heartbeat": now(self.engine),
         }
         with self.engine.begin() as connection:
             return int(connection.scalar(insert(sessions).values(row).returning(sessions.c.id)) or 0)
@@ -145,7 +145,7 @@ class Ledger:
 
     def beat(self, session: int) -> None:
         """Note that the session's driver is alive."""
-        self._execute(update(sessions).where(sessions.c.id == session).values(heartbeat=time.time()))
+        self._execute(update(sessions).where(sessions.c.id == session).values(heartbeat=now(self.engine)))
 
     def note_uploaded(self, search: Search, seq: int) -> None:
         """Note that MLflow has the search's records up to this one."""
@@ -226,7 +226,8 @@ class Ledger:
 
     def _search(self, connection: Connection, row: Row[Any]) -> Search:
         own = select(sessions).where(sessions.c.search_id == row.id).order_by(sessions.c.id)
-        return search_of(row, connection.execute(own).all())
+        at = float(connection.scalar(select(now(self.engine))) or 0.0)
+        return search_of(row, connection.execute(own).all(), at)
 
     def driver(self, search: Search) -> tuple[str, int]:
         """Return the host and the process number of the search's latest driver."""

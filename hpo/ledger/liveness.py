@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Row
+from sqlalchemy import ColumnElement, Double, Engine, Row, extract, func, literal
 
 from hpo.history import State
 
@@ -16,8 +16,15 @@ SILENCE_SECONDS: Final = 60.0
 """A driver on another machine that was not heard of for so long is taken for dead."""
 
 
-def standing(session: Row[Any] | None) -> tuple[State, str]:
-    """Return where a search stands by its latest session, and why.
+def now(engine: Engine) -> ColumnElement[float]:
+    """Return the time that all who look at this ledger agree on: a server's, where machines share one."""
+    if engine.dialect.name == "postgresql":
+        return extract("epoch", func.clock_timestamp()).cast(Double)
+    return literal(time.time())
+
+
+def standing(session: Row[Any] | None, at: float) -> tuple[State, str]:
+    """Return where a search stands by its latest session, and why; it is looked `at` by the ledger's clock.
 
     On this machine the process decides, on another one the driver's heartbeat. A session of an older hpo
     has none, and is taken at its word.
@@ -27,7 +34,7 @@ def standing(session: Row[Any] | None) -> tuple[State, str]:
     if session.state is not None:
         return State(session.state), session.reason or ""
     driver = f"process {session.pid} on {session.host}"
-    silence = time.time() - session.heartbeat if session.heartbeat else None
+    silence = at - session.heartbeat if session.heartbeat else None
     heard = "" if silence is None else f", last heard of {max(silence, 0):.0f} s ago"
     if session.host == socket.gethostname():
         dead = not _lives(session.pid, session.born)
@@ -39,7 +46,9 @@ def standing(session: Row[Any] | None) -> tuple[State, str]:
 
 
 def lasted(session: Row[Any]) -> float:
-    """Return for how many seconds a session ran: to its end or, if it was killed, to its last heartbeat."""
+    """Return for how many seconds a session ran: to its end or, if it was killed, as far as was noted."""
+    if session.ended is None and session.devices is not None:
+        return float(session.used)
     last = session.ended or session.heartbeat or session.started
     return max(float(last - session.started), 0.0)
 

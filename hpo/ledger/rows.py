@@ -50,10 +50,10 @@ def search_row(search: Search) -> dict[str, Any]:
     }
 
 
-def search_of(row: Row[Any], sessions: Sequence[Row[Any]]) -> Search:
-    """Return the search that a row and those of its sessions hold, the latest session last."""
+def search_of(row: Row[Any], sessions: Sequence[Row[Any]], at: float) -> Search:
+    """Return the search that a row and those of its sessions hold, the latest last, looked `at` by the ledger's clock."""
     latest = sessions[-1] if sessions else None
-    state, reason = standing(latest)
+    state, reason = standing(latest, at)
     found = Search(
         name=row.name,
         recipe=row.recipe,

@@ -166,7 +166,6 @@ DOUBLE = "INSERT INTO {0} SELECT * FROM {0} WHERE seq = (SELECT max(seq) FROM {0
             ),
             ("a session of no state", SESSIONS, ["UPDATE sessions SET state = 'asleep'"]),
             ("a session over and open", SESSIONS, ["UPDATE sessions SET ended = NULL"]),
-            ("a session over before it began", SESSIONS, ["UPDATE sessions SET ended = started - 1"]),
             (
                 "a second finish with no more trials",
                 SESSIONS,
@@ -193,6 +192,24 @@ def test_trials_of_a_driver_that_died_count_for_the_one_that_finishes(folder: Pa
         " VALUES (10, 1, 'here', 1, 1, 2, 'finished'), (20, 1, 'here', 1, 3, NULL, NULL)",
     )
     assert SESSIONS not in failed(folder)
+
+
+def test_a_clock_that_is_set_back_while_it_runs_is_no_fault(folder: Path) -> None:
+    records = ("proposals", "attempts", "points", "endings", "forecasts")
+    spoil(
+        folder / "hpo.db",
+        *(f"UPDATE {table} SET at = at - 9e4 WHERE seq > 30" for table in records),
+        "UPDATE sessions SET ended = ended - 9e4",
+    )
+    assert failed(folder) == {}
+    spoil(
+        folder / "hpo.db",
+        "PRAGMA foreign_keys = OFF",
+        "UPDATE sessions SET id = 30",
+        "INSERT INTO sessions (id, search_id, host, pid, started, ended, state)"
+        " SELECT 10, 1, 'here', 1, started, ended + 9e4, 'finished' FROM sessions",
+    )
+    assert failed(folder) == {}
 
 
 def client(folder: Path) -> Any:

@@ -308,6 +308,23 @@ class TestState:
         ledger.beat(1)
         assert ledger.search("cnn-1").state is State.RUNNING
 
+    def test_whose_clock_is_wrong_still_sees_who_lives(self, postgres, opened, monkeypatch):
+        """All go by the server's clock."""
+        ledger = opened(postgres.empty())
+        search = ledger.create_search(order())
+        right = time.time
+        for wrong in (-3600, 3600):
+            monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
+            monkeypatch.setattr(time, "time", lambda by=wrong: right() + by)
+            session = ledger.open_session(search)
+            monkeypatch.undo()
+            assert ledger.search("cnn-1").state is State.RUNNING
+            monkeypatch.setattr(time, "time", lambda by=wrong: right() + by)
+            assert ledger.search("cnn-1").state is State.RUNNING
+            ledger.beat(session)
+            monkeypatch.undo()
+            assert ledger.search("cnn-1").state is State.RUNNING
+
     def test_a_driver_of_an_older_version_elsewhere_is_taken_at_its_word(self, ledger, search):
         assert self.session_of(ledger, search, host="elsewhere").state is State.RUNNING
 
