@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 import json
+import os
 import re
+import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -88,12 +91,24 @@ def _snapshot(store: str) -> Iterator[Connection]:
 
 def _open(store: str) -> Engine:
     try:
-        return create_engine(store)
+        engine = create_engine(store)
+        file = engine.url.database if engine.dialect.name == "sqlite" else None
+        return create_engine(store, creator=partial(_read_only, Path(file).absolute())) if file else engine
     except ImportError as error:
         driver = "PostgreSQL needs psycopg: pip install 'hpo[postgres]'"
         raise InputError(Problem("store", f"{error}. {driver}")) from None
     except (ArgumentError, ValueError):  # which may quote a password
         raise InputError(Problem("store", "This is no address of a database.")) from None
+
+
+def _read_only(file: Path) -> sqlite3.Connection:
+    """Open an SQLite file that may be someone else's, with the log of whoever writes to it.
+
+    Where there is no log, SQLite would have to make one, which only who may write to the folder can.
+    """
+    ours = os.access(file.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
+    still = not (ours or Path(f"{file}-wal").exists())
+    return sqlite3.connect(f"{file.as_uri()}?mode=ro{'&immutable=1' if still else ''}", uri=True)
 
 
 def _search(connection: Connection, name: str) -> Row[Any]:

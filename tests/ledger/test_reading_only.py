@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from test_ledger import RECORDS, order, point, writer_of
 
+from hpo.audit import ledger as audit
 from hpo.errors import InputError, LedgerError
 from hpo.wish import Wish
 
@@ -66,6 +67,18 @@ def test_it_can_be_followed_while_its_owner_writes(opened, folder):
     with as_another(folder):
         after = ledger.records(ledger.search("cnn-1"))
     assert len(before) + 1 == len(after)
+
+
+@pytest.mark.parametrize("while_it_is_written", [False, True])
+def test_it_can_be_audited(opened, folder, while_it_is_written):
+    ledger, _ = written(opened, folder)
+    if not while_it_is_written:
+        ledger.close()
+    before = {path.name for path in folder.iterdir()}
+    with as_another(folder):
+        found = audit.read(f"sqlite:///{folder}/hpo.db", "cnn-1")
+        assert [trial["number"] for trial in found.trials] == [0]
+    assert {path.name for path in folder.iterdir()} == before
 
 
 def test_nothing_is_written_to_it_and_that_is_said(opened, folder):
