@@ -19,6 +19,7 @@ _ENOUGH: Final = 3  # finished trials that must agree
 _EPOCHS: Final = 6  # below that a curve has no shape
 _GAIN: Final = 0.05  # of the loss, in the last sixth of the epochs
 _REBOUND: Final = 0.1  # of the loss, from its lowest
+_FITS: Final = 0.1  # of the loss, by which the training loss is lower
 _CLIPPED: Final = 0.9  # of the steps
 _NOISES: Final = 2.0
 
@@ -44,7 +45,7 @@ def _improves(facts: Facts, best: Sequence[Trial]) -> Iterator[Advice]:
     if not found:
         return
     tail, epochs = _tail(found[0]), facts.plan.epochs
-    fits = sum(trial.points[-1].train_loss > 0.9 * trial.points[-1].loss for trial in found)
+    fits = sum(_share(it.points[-1].loss, it.points[-1].train_loss) < _FITS for it in found)
     under = f"; in {fits} of them the training loss is no lower than that, so they underfit" if fits else ""
     yield Advice(
         Topic.CURVE,
@@ -61,7 +62,7 @@ def _overfits(facts: Facts, best: Sequence[Trial]) -> Iterator[Advice]:
     if not found:
         return
     lowest = median(_lowest(trial).epoch for trial in found)
-    rise = median(trial.points[-1].loss / _lowest(trial).loss - 1 for trial in found)
+    rise = median(map(_rise, found))
     yield Advice(
         Topic.CURVE,
         "The best trials overfit",
@@ -73,9 +74,13 @@ def _overfits(facts: Facts, best: Sequence[Trial]) -> Iterator[Advice]:
 
 
 def _rebounds(trial: Trial) -> bool:
-    low, last = _lowest(trial), trial.points[-1]
-    rise = last.loss / low.loss - 1 if low.loss > 0 else 0.0
-    return rise > max(_REBOUND, _NOISES * _noise(trial, _loss)) and last.train_loss < low.train_loss
+    learned = trial.points[-1].train_loss < _lowest(trial).train_loss
+    return learned and _rise(trial) > max(_REBOUND, _NOISES * _noise(trial, _loss))
+
+
+def _rise(trial: Trial) -> float:
+    """Return by what part of its lowest the validation loss has risen since."""
+    return -_share(_lowest(trial).loss, trial.points[-1].loss)
 
 
 def _too_close(facts: Facts, best: Sequence[Trial]) -> Iterator[Advice]:
@@ -133,7 +138,13 @@ def _tail(trial: Trial) -> int:
 def _gain(trial: Trial) -> float:
     """Return by what part the validation loss fell in the last sixth of the epochs."""
     before, after = trial.points[-1 - _tail(trial)].loss, trial.points[-1].loss
-    return (before - after) / before if before > 0 else 0.0
+    return _share(before, after)
+
+
+def _share(loss: float, lower: float) -> float:
+    """Return by what part of a loss, which may be negative as a log-likelihood is, another one is lower."""
+    level = abs(loss) or abs(lower)
+    return (loss - lower) / level if level else 0.0
 
 
 def _lowest(trial: Trial) -> Point:

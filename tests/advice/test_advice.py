@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import random
@@ -292,6 +293,12 @@ class TestOptimizers:
         assert standing.worse == pytest.approx(draws[19_000], rel=0.02)
 
 
+def falls():
+    """A training loss that falls with each epoch, whatever the validation loss does."""
+    seen = itertools.count(2)
+    return lambda loss: 1 / next(seen)
+
+
 class TestCurves:
     def tell(self, shape, train=lambda loss: loss / 2, **more):
         """What is said of twenty trials with such a curve, each on a level of its own."""
@@ -315,13 +322,20 @@ class TestCurves:
         assert "so they underfit" in advice.evidence
 
     def test_a_loss_that_rises_again_while_training_goes_on(self):
-        def learned(loss):
-            return 1 / (1 + len(seen)) if seen.append(loss) is None else 0
-
-        seen: list[float] = []
-        rising = self.tell(lambda epoch, rng: 0.5 + abs(epoch - 4) / 20, train=learned)
+        rising = self.tell(lambda epoch, rng: 0.5 + abs(epoch - 4) / 20, train=falls())
         assert "overfit" in only(rising).finding
         assert "lowest around epoch 5 of 12" in only(rising).evidence
+
+    def test_a_loss_below_zero(self):
+        """As a negative log-likelihood of densities may be: lower is better all the same."""
+        found = only(self.tell(lambda epoch, rng: -1 - epoch / 12, train=lambda loss: loss))
+        assert "still improving" in found.finding
+        assert "fell by 10% in the last 2 of 12 epochs" in found.evidence
+        assert "so they underfit" in found.evidence
+        rising = self.tell(lambda epoch, rng: abs(epoch - 4) / 20 - 1, train=falls())
+        assert "overfit" in only(rising).finding
+        assert "and rose by 35% since" in only(rising).evidence
+        assert not self.tell(lambda epoch, rng: 0.1**epoch - 1.1)
 
     def test_a_loss_that_rises_in_training_as_well_is_no_overfitting(self):
         assert not self.tell(lambda epoch, rng: 0.5 + abs(epoch - 4) / 20)
