@@ -124,14 +124,14 @@ class Host:
         if hand.trials:
             self._training.set()
         self._watch.hear(shift)
-        await self._durable()
+        await self._durable(shift)
         return hand
 
     async def attempt(self, cohort: str, trials: list[int], worker: str, notes: Mapping[str, Any]) -> None:
         """Note who trains these trials, and in what way."""
         self._referee.attempt(cohort, trials, worker, notes)
         self._watch.hear(shift_of(cohort))
-        await self._durable()
+        await self._durable(shift_of(cohort))
 
     async def report(
         self,
@@ -146,7 +146,7 @@ class Host:
         Raises:
             Stopped: what was reported is taken in, and nobody goes on.
         """
-        shifts = {self._shift_of[it.trial] for it in reports if it.trial in self._shift_of}
+        shifts = self._shifts(reports)
         for shift in shifts:
             self._watch.hear(shift)
         answer = self._referee.report(reports)
@@ -155,12 +155,12 @@ class Host:
             return self._in_passing(answer)
         await self._going(*shifts)
         if self._stopping:
-            await self._durable()
+            await self._durable(*shifts)
             raise Stopped
         if then and not answer.on:
             return answer._replace(next=await self.take_up(*then))
         if len(answer.on) < len({report.trial for report in reports}):
-            await self._durable()  # a worker will not speak of that trial again
+            await self._durable(*shifts)  # a worker will not speak of that trial again
         return answer
 
     def _in_passing(self, answer: Answer) -> Answer:
@@ -179,8 +179,11 @@ class Host:
         self._referee.tell(endings, reports)
         if then:
             return await self.take_up(*then)
-        await self._durable()
+        await self._durable(*self._shifts([*endings, *reports]))
         return None
+
+    def _shifts(self, told: Sequence[Point | Divergence | Ending]) -> set[str]:
+        return {self._shift_of[it.trial] for it in told if it.trial in self._shift_of}
 
     async def lost(self, cohort: str, reason: str = "") -> bool:
         """Take in that the worker of a shift or cohort died, and find out why; return if it ever trained."""
@@ -234,12 +237,14 @@ class Host:
                 with suppress(RayError):  # a node that is gone needs no killing
                     await do_there(place.node, kill, place.process)
 
-    async def _durable(self) -> None:
-        if self._commit and not self._commit.done():
-            await self._commit  # it began before this was appended, so it may not hold it
-        if not self._commit or self._commit.done():
-            self._commit = asyncio.create_task(asyncio.to_thread(self._referee.flush))
-        await self._commit
+    async def _durable(self, *shifts: str) -> None:
+        """Return once all is durable; these shifts wait for that, maybe long where a ledger is locked."""
+        with self._watch.answering(*shifts):
+            if self._commit and not self._commit.done():
+                await self._commit  # it began before this was appended, so it may not hold it
+            if not self._commit or self._commit.done():
+                self._commit = asyncio.create_task(asyncio.to_thread(self._referee.flush))
+            await self._commit
 
     def _soon(self) -> None:
         if not self._later or self._later.done():

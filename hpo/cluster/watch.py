@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Final
 
 LEAST_SECONDS: Final = 600.0
@@ -15,7 +17,7 @@ class Watch:
     """Adds up for each shift how long nothing was heard of it.
 
     Only time in which someone looks counts: when this process, or the whole machine, was stopped for a
-    while, reports may be waiting to be heard.
+    while, reports may be waiting to be heard. Nor does time in which it waits for an answer of ours.
 
     Args:
         within: how many seconds may pass between two reports; None: ten minutes, or 20 times the longest
@@ -26,6 +28,7 @@ class Watch:
     def __init__(self, within: float | None, clock: Callable[[], float] = time.monotonic) -> None:
         self._within, self._clock = within, clock
         self._silence: dict[str, float] = {}
+        self._owed = Counter[str]()  # the answers that each waits for
         self._longest, self._looked = 0.0, clock()
 
     @property
@@ -47,10 +50,19 @@ class Watch:
         """Take in that a shift is over."""
         self._silence.pop(shift, None)
 
+    @contextmanager
+    def answering(self, *shifts: str) -> Iterator[None]:
+        """Count no time of these, which wait for an answer, however long that takes."""
+        self._owed.update(shifts)
+        try:
+            yield
+        finally:
+            self._owed.subtract(shifts)
+
     def look(self) -> list[str]:
         """Return who hangs; call it every second or so."""
         now = self._clock()
         passed, self._looked = min(now - self._looked, _LONGEST_LOOK_SECONDS), now
         for shift in self._silence:
-            self._silence[shift] += passed
+            self._silence[shift] += 0.0 if self._owed[shift] > 0 else passed
         return [shift for shift, silence in self._silence.items() if silence > self.limit]

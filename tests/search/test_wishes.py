@@ -1,7 +1,9 @@
 """What people ask of a search that runs: a pause, no more trials, more of them."""
 
 import asyncio
+import sqlite3
 import time
+from contextlib import closing
 from itertools import count
 
 import pytest
@@ -165,6 +167,33 @@ def test_in_a_pause_who_has_nothing_left_to_train_is_not_taken_for_hung(url):
 
     asyncio.run(story())
     ledger.close()
+
+
+@pytest.mark.parametrize("word", ["take_up", "attempt", "report", "tell"])
+def test_while_the_ledger_is_locked_who_waits_for_it_is_not_taken_for_hung(url, word):
+    judge = referee(url, started(url))
+
+    async def story():
+        here = Host(lambda: judge)
+        here._watch = Watch(0.3, count(0, 0.01).__next__)
+        (trial,) = (await here.take_up("c", 1, "host/1", "", Place("", 0, 0))).trials
+        words = {
+            "take_up": ("c.1", 1, "host/1", "", Place("", 0, 0)),
+            "attempt": ("c", [trial.number], "host/1", {}),
+            "report": ([Divergence(trial.number, 1, 3, 1.0, 1.0)],),
+            "tell": ([Ending(trial.number, Outcome.FAILED)], []),
+        }
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as someone:
+            someone.execute("BEGIN IMMEDIATE")
+            waiting = asyncio.create_task(getattr(here, word)(*words[word]))
+            await asyncio.sleep(0.1)
+            assert [here._watch.look() for _ in range(60)] == [[]] * 60
+            assert not waiting.done()
+        await asyncio.wait_for(waiting, 20)
+        assert [here._watch.look() for _ in range(60)][-1] == ["c"]  # who is silent with an answer hangs
+        here._looking.cancel()
+
+    asyncio.run(story())
 
 
 def test_who_does_not_wait_hears_of_a_pause_and_of_the_end_at_once(url):
