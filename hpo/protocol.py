@@ -121,7 +121,7 @@ class Hosted(Protocol):
         """Whether nobody is to train for now."""
 
     def wished(self) -> Wish:
-        """Return what people ask of the search, which is read from the ledger."""
+        """Return what people ask of the search, and note what it has used: both wait for the ledger."""
 
     def heed(self, wish: Wish) -> None:
         """Do what people ask."""

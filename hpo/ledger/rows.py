@@ -51,7 +51,7 @@ def search_row(search: Search) -> dict[str, Any]:
 
 
 def search_of(row: Row[Any], sessions: Sequence[Row[Any]], at: float) -> Search:
-    """Return the search that a row and those of its sessions hold, the latest last, looked `at` by the ledger's clock."""
+    """Return the search that a row and those of its sessions, in order, hold `at` a time of the ledger's."""
     latest = sessions[-1] if sessions else None
     state, reason = standing(latest, at)
     found = Search(

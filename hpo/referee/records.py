@@ -111,13 +111,13 @@ class Records:
             self.add(forecast)
 
     def wished(self) -> Wish:
-        """Return what people ask of this session."""
+        """Return what people ask of this session, and note what it has used; both may wait for the ledger."""
+        self.meter.note()  # also without a limit: one that is set later counts what was used before
         return self._ledger.wish(self._session)
 
     def heed(self, wish: Wish) -> None:
         """Go on as if so many trials had been ordered as people ask for; stop the clock in a pause."""
         self.meter.clock.hear(paused=wish.paused)
-        self.meter.note()  # also without a limit: one that is set later counts what was used before
         asked = self.plan.setting("trials")
         trials = asked if wish.trials is None else max(wish.trials, len(self.history.searched))
         if trials != asked:

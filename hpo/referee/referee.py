@@ -76,7 +76,7 @@ class Referee:
         return not self._history.running and not self.ready
 
     def wished(self) -> Wish:
-        """Return what people ask of this session."""
+        """Return what people ask of this session, and note what it has used; both may wait for the ledger."""
         return self._records.wished()
 
     def heed(self, wish: Wish) -> None:

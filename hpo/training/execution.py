@@ -46,8 +46,8 @@ def load_splits(module: ModuleType, options: Mapping[str, Value], batch_size: st
     """Return what a recipe's `data` returns: datasets by name, or loaders of the `batch_size` asked for.
 
     Raises:
-        RecipeError: it returns something else, a split is missing or empty, or does not hold pairs, or a loader
-            cuts other batches than those asked for.
+        RecipeError: it returns something else; a split is missing or empty, does not hold pairs, or is a
+            loader of other batches than those asked for.
         Exception: whatever the recipe raises.
     """
     splits: Any = module.data(**options)

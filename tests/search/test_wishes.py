@@ -15,7 +15,7 @@ from hpo.cluster.host import Host
 from hpo.cluster.node import Place
 from hpo.cluster.watch import Watch
 from hpo.history import State
-from hpo.ledger import Ledger
+from hpo.ledger import Ledger, meter
 from hpo.protocol import Answer
 from hpo.trial import Divergence, Ending, Outcome
 from hpo.wish import Wish
@@ -191,6 +191,26 @@ def test_while_the_ledger_is_locked_who_waits_for_it_is_not_taken_for_hung(url, 
             assert not waiting.done()
         await asyncio.wait_for(waiting, 20)
         assert [here._watch.look() for _ in range(60)][-1] == ["c"]  # who is silent with an answer hangs
+        here._looking.cancel()
+
+    asyncio.run(story())
+
+
+def test_while_the_ledger_is_locked_who_need_not_wait_for_it_is_answered(url, monkeypatch):
+    monkeypatch.setattr(host, "_LOOK_SECONDS", 0.01)
+    monkeypatch.setattr(meter, "_SECONDS", 0.0)
+    judge = referee(url, started(url))
+
+    async def story():
+        here = Host(lambda: judge)
+        (trial,) = (await here.take_up("c", 1, "host/1", "", Place("", 0, 0))).trials
+        with closing(sqlite3.connect(url.removeprefix("sqlite:///"))) as someone:
+            someone.execute("BEGIN IMMEDIATE")
+            began = time.monotonic()
+            await asyncio.sleep(0.3)
+            assert (await here.report([measured(trial.number, trial.config, 1)])).on == [trial.number]
+            assert time.monotonic() - began < 15  # a try waits for 30
+        await here.flush()
         here._looking.cancel()
 
     asyncio.run(story())
