@@ -11,7 +11,7 @@ from typing import Final
 
 import psutil
 
-from hpo import usage
+from hpo import limits, usage
 from hpo.errors import InputError, Problem
 
 _MOST: Final = 4
@@ -40,7 +40,7 @@ class Share:
 
 def here() -> Hardware:
     """Return what this process may use of this machine."""
-    return Hardware(cpus(), gpus_here())
+    return Hardware(limits.cpus(), gpus_here())
 
 
 def share_out(
@@ -124,11 +124,6 @@ def _owns(found: Hardware, what: str) -> str:
 
 def _fewer(most: int) -> str:
     return f"Write workers_per_trial={most}." if most else "Leave gpus_per_trial out to train on CPUs."
-
-
-def cpus() -> int:
-    """The number of CPUs that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def gpus_here() -> int:

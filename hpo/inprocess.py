@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import torch
 
+from hpo import limits
 from hpo.config import Value
 from hpo.errors import LedgerError
 from hpo.line import Line
@@ -21,8 +22,12 @@ _FLUSH_SECONDS: Final = 0.1
 
 
 def machine() -> dict[str, Value]:
-    """Return what this machine decides about the numbers: torch's own threads, a GPU if it sees one."""
-    return {"threads": torch.get_num_threads(), "device": "cuda" if torch.cuda.is_available() else "cpu"}
+    """Return what this machine decides about the numbers: torch's own threads, a GPU if it sees one.
+
+    Torch takes a thread for each of the machine's processors, also where this process may use few of them.
+    """
+    threads = min(torch.get_num_threads(), limits.cpus())
+    return {"threads": threads, "device": "cuda" if torch.cuda.is_available() else "cpu"}
 
 
 def train(

@@ -49,8 +49,7 @@ def note_trained(job: Job) -> None:
 
 
 def _measured(job: Job) -> Choice:
-    memory = available(job.device)
-    budget = memory and memory * _MEMORY_SHARE * job.share
+    budget = available(job.device) * _MEMORY_SHARE * job.share
     try:
         return probe.choose(prepare(job), job.baseline, job.most, budget, learns=job.learns)
     except Exception as error:  # noqa: BLE001 - the baseline may fail where other trials do not

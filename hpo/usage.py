@@ -9,6 +9,8 @@ from typing import Final
 
 import psutil
 
+from hpo import limits
+
 _QUERY: Final = ("--query-gpu=utilization.gpu,memory.used,memory.total", "--format=csv,noheader,nounits")
 _LIST: Final = "--list-gpus"
 _PATIENCE_SECONDS: Final = 2.0
@@ -29,7 +31,7 @@ class Use:
 
 def processors() -> Use:
     """Return the use of all CPUs since the last call, and of memory; the first call knows of no time yet."""
-    memory = psutil.virtual_memory()
+    memory = limits.memory()
     return Use(psutil.cpu_percent() / 100, memory.total - memory.available, memory.total)
 
 

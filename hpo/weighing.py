@@ -7,7 +7,6 @@ and by two steps as they are.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -80,7 +79,7 @@ def _limit(job: Job) -> float:
     """Return the bytes that a training may take: as asked, or a worker's share of the device."""
     if job.memory:
         return job.memory
-    return job.share * (whole(job.device) or math.inf)
+    return job.share * whole(job.device)
 
 
 def _refuse_above(limit: float, needed: float, how: str) -> None:

@@ -74,6 +74,12 @@ def test_the_name_of_a_reverse_proxy_reaches_mlflow_which_else_refuses_its_reque
     assert '--allowed-hosts "${HPO_ALLOWED_HOSTS:-mlflow:5000' in (ROOT / "deploy" / "start").read_text()
 
 
+def test_several_workers_on_one_machine_can_each_have_a_part_of_it():
+    worker = SERVICES["worker"]
+    assert worker["cpus"] == "${HPO_WORKER_CPUS:-0}"
+    assert worker["mem_limit"] == "${HPO_WORKER_MEMORY:-0}"
+
+
 def test_no_secret_is_written_down(secrets):
     known = {path.read_text() for path in (secrets / "secrets").iterdir()}
     shipped = (ROOT / "docker-compose.yml").read_text() + (ROOT / "deploy" / "start").read_text()

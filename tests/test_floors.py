@@ -39,6 +39,7 @@ FLOORS = {
         "space",
         "training",
         "hardware",
+        "limits",
         "settings",
         "contradictions",
         "confirmation",

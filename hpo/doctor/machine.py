@@ -11,6 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
+from hpo import limits
 from hpo.doctor.finding import Finding
 
 _OLDEST: Final = (3, 11)
@@ -31,11 +32,7 @@ def python() -> Finding:
 
 def memory() -> Finding:
     """Look at what memory is free."""
-    free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    facts = Path("/proc/meminfo")
-    if facts.exists():
-        lines = dict(line.split(":", 1) for line in facts.read_text(encoding="ascii").splitlines())
-        free = int(lines["MemAvailable"].split()[0]) * 1024
+    free = limits.memory().available
     remedy = "" if free >= _MEMORY else "Close other programs, or use fewer workers: workers=1"
     return Finding("Memory", f"{_gib(free)} available", remedy, essential=False)
 

@@ -8,7 +8,7 @@ from importlib import metadata
 
 from packaging.requirements import Requirement
 
-from hpo import hardware
+from hpo import hardware, limits
 from hpo.doctor.finding import Finding
 
 
@@ -74,5 +74,5 @@ def ray() -> Finding:
             "See the findings on ports, memory and disk; then pip install --upgrade 'ray[tune]'",
         )
     return Finding(
-        "Ray", f"starts in {started:.1f} s on {hardware.cpus()} CPUs and {hardware.gpus_here()} GPUs"
+        "Ray", f"starts in {started:.1f} s on {limits.cpus()} CPUs and {hardware.gpus_here()} GPUs"
     )

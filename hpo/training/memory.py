@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from itertools import groupby
-from pathlib import Path
 from typing import Any, Final
 
 import torch
 from torch import Tensor, nn
 
+from hpo import limits
 from hpo.config import Config
 from hpo.training.loop import free_on_gpu
 from hpo.training.optimizers import OPTIMIZERS
@@ -84,27 +84,18 @@ def _kept(model: nn.Module) -> Iterator[Tensor]:
     yield from model.buffers()
 
 
-def available(device: str) -> int | None:
-    """Return the bytes that can be had on a device, or None if this system does not say."""
+def available(device: str) -> int:
+    """Return the bytes that can be had on a device."""
     if torch.device(device).type == "cuda":
         return free_on_gpu(device)
-    return _told("MemAvailable:")  # not what is free: what the system keeps of files gives way
+    return limits.memory().available
 
 
-def whole(device: str) -> int | None:
-    """Return the bytes that a device has in all, or None if this system does not say."""
+def whole(device: str) -> int:
+    """Return the bytes that a device has in all."""
     if torch.device(device).type == "cuda":
         return torch.cuda.mem_get_info(device)[1]
-    return _told("MemTotal:")
-
-
-def _told(entry: str) -> int | None:
-    try:
-        lines = Path("/proc/meminfo").read_text(encoding="ascii").splitlines()
-    except OSError:
-        return None
-    found = (int(line.split()[1]) * 1024 for line in lines if line.startswith(entry))
-    return next(found, None)
+    return limits.memory().total
 
 
 def lacks_memory(error: BaseException) -> bool:
