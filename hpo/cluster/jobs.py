@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 import ray
-from ray.job_submission import JobStatus, JobSubmissionClient
+from ray.job_submission import JobDetails, JobStatus, JobSubmissionClient
 
 from hpo.cluster.manners import KEY
 from hpo.errors import InputError, Problem, did_you_mean
@@ -24,6 +24,8 @@ _TALKATIVE: Final = (
 )
 _AGAIN: Final = "~"
 _PRIORITY: Final = "hpo.priority"
+_PATIENCE: Final = {"RAY_JOB_STOP_WAIT_TIME_S": "60"}
+"""Ray kills what does not end within 3 seconds, in which no search saves what trains."""
 _UNDER_WAY: Final = ("waiting", "running")
 _STATES: Final = {
     JobStatus.PENDING: "waiting",
@@ -37,7 +39,7 @@ _STATES: Final = {
 class Job(NamedTuple):
     """A search that was submitted, and what became of it; `submitted` in seconds since 1970.
 
-    `priority` is its weight beside others, as it was submitted.
+    `priority` is its weight beside others, as it was submitted; `began` whether there is a search of it.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Job(NamedTuple):
     submitted: float
     id: str
     priority: float = 1.0
+    began: bool = True
 
 
 class Service:
@@ -77,10 +80,13 @@ class Service:
         Raises:
             InputError: there is a search of this name, or the service does not take it.
         """
-        if any(job.name == name for job in self.jobs()):
-            remedy = f"See it: hpo status. Stop it: {self._stop(name)}. Or choose another name"
-            raise InputError(Problem(f"name={name}", f"A search of this name was submitted. {remedy}."))
-        self._start(name, words, files, priority)
+        before = [job for job in self.jobs() if job.name == name]
+        if any(job.began for job in before):
+            see = f"See it: hpo status service={self.address}. Stop it: {self._stop(name)}"
+            on = f"Go on with it: hpo resume {name} service={self.address}"
+            message = f"A search of this name was submitted. {see}. {on}. Or choose another name."
+            raise InputError(Problem(f"name={name}", message))
+        self._start(_id(name, before), words, files, priority)
 
     def go_on(
         self, name: str, words: Sequence[str], files: Mapping[str, str], priority: float | None
@@ -96,7 +102,7 @@ class Service:
         if any(job.state in _UNDER_WAY for job in before):
             raise InputError(Problem(name, f"This search is under way. Stop it: {self._stop(name)}"))
         kept = priority or (before[0].priority if before else 1.0)
-        self._start(f"{name}{_AGAIN}{len(before) + 1}", words, files, kept)
+        self._start(_id(name, before), words, files, kept)
 
     def _stop(self, name: str) -> str:
         return f"hpo stop {name} service={self.address}"
@@ -110,7 +116,7 @@ class Service:
             self._client.submit_job(
                 entrypoint=shlex.join(words),
                 submission_id=f"{_PREFIX}{job}",
-                runtime_env={"working_dir": folder},
+                runtime_env={"working_dir": folder, "env_vars": _PATIENCE},
                 metadata={_PRIORITY: f"{priority:g}"},
             )
 
@@ -127,6 +133,7 @@ class Service:
                 (job.start_time or 0) / 1000,
                 str(job.submission_id),
                 float((job.metadata or {}).get(_PRIORITY, 1.0)),
+                _began(job),
             )
             for job in sorted(ours, key=lambda job: job.start_time or 0, reverse=True)
         ]
@@ -155,6 +162,22 @@ class Service:
         except (OSError, RuntimeError, ValueError) as error:
             first = str(error).strip().splitlines()[0]
             raise InputError(Problem(f"service={self.address}", f"The service refused: {first}")) from None
+
+
+def _id(name: str, before: Sequence[Job]) -> str:
+    """Return what a job is called that is about a search, of which there were these before."""
+    return f"{name}{_AGAIN}{len(before) + 1}" if before else name
+
+
+def _began(job: JobDetails) -> bool:
+    """Whether there is a search of a job, or soon will be: none where its command was refused or never ran.
+
+    Of one that was stopped only the ledger there knows whether it had come so far.
+    """
+    if _STATES[job.status] in _UNDER_WAY:
+        return True
+    refused = job.driver_exit_code == InputError.exit_code
+    return not refused and job.driver_node_id is not None and job.status != JobStatus.STOPPED
 
 
 def reason(message: str) -> str:

@@ -44,8 +44,9 @@ class Head:
         self.address = f"http://127.0.0.1:{self.door}"
         words = ["--head", "--block", "--num-cpus=2", "--disable-usage-stats", "--node-ip-address=127.0.0.1"]
         ports = [f"--port={self.port}", f"--dashboard-port={self.door}", "--dashboard-host=127.0.0.1"]
+        ports.append(f"--dashboard-agent-listen-port={free_port()}")  # its own is another cluster's here
         inside = {"HPO_STORE": store, "HPO_CLUSTER": "auto", "HPO_CHECKPOINTS": str(folder / "saved")}
-        inside |= {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db", "RAY_JOB_STOP_WAIT_TIME_S": "30"}
+        inside |= {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
         path = f"{BIN}:{os.environ['PATH']}"
         self.log = (folder / "head.log").open("w")
         self.process = subprocess.Popen(
@@ -126,6 +127,10 @@ def test_a_search_is_submitted_seen_and_stopped(head):
     again = head.hpo("submit", "recipe=mine", "name=one", *FEW, **head.known)
     assert (again.returncode, "was submitted" in again.stderr) == (2, True)
     head.wait_for("one", "finished")
+    assert head.hpo("submit", "recipe=mine", "name=late", "workers=999", *FEW, **head.known).returncode == 0
+    head.wait_for("late", "failed")
+    assert head.hpo("submit", "recipe=mine", "name=late", "workers=1", *FEW, **head.known).returncode == 0
+    head.wait_for("late", "finished")
     store = {"HPO_STORE": f"sqlite:///{head.folder}/hpo.db"}
     shown = json.loads(head.hpo("show", "one", "--json", **store).stdout)
     assert (shown["state"], shown["settings"]["cluster"]) == ("finished", "auto")
