@@ -7,78 +7,112 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import closing, suppress
 from dataclasses import asdict
-from typing import Any, Final
+from functools import partial
+from typing import Any, Final, TypeVar
 
 from hpo.conductor import Result, Viewing
 from hpo.errors import InputError, Problem
 from hpo.history import History, Search, State
-from hpo.ledger import Ledger
+from hpo.ledger import Ledger, UnreachableError
 from hpo.plan import Plan
 from hpo.settings import StopSettings
+from hpo.trial import Record
 
 GLANCE_SECONDS: Final = 0.5
 
+T = TypeVar("T")
+Hearing = Callable[[str], None]
+"""Is told what a person who looks on should know."""
 
-def watch(name: str, store: str, viewing: Viewing) -> Result:
+
+def watch(name: str, store: str, viewing: Viewing, hear: Hearing) -> Result:
     """Show a search until it is over, or at once what it has come to if it is.
+
+    A ledger that goes out of reach meanwhile is waited for; `hear` is told.
 
     Raises:
         InputError: there is no such search.
     """
-    ledger = Ledger(store)
-    search = ledger.search(name)
-    history = ledger.history(search)
-    if search.state is not State.RUNNING:
+    with closing(Ledger(store)) as ledger:
+        search = ledger.search(name)
+        history = ledger.history(search)
+        if search.state is State.RUNNING:
+            search = _show(ledger, search, history, viewing, hear)
         return Result(search, history)
+
+
+def _show(ledger: Ledger, search: Search, history: History, viewing: Viewing, hear: Hearing) -> Search:
+    """Show a search until it is over; return how it ended."""
     plan = Plan.of(search)
     viewer = viewing(plan)
     viewer.start(plan, history)
     try:
-        for now in _glances(ledger, search, history):
+        for now in _glances(ledger, search.name, history, hear):
             wish = viewer.update(now, history)
             if wish:
-                ledger.note_wish(now, wish)
+                with suppress(UnreachableError):  # a key can be pressed again
+                    ledger.note_wish(now, wish)
             search = now
     finally:
         viewer.finish()
-    return Result(search, history)
+    return search
 
 
-def _glances(ledger: Ledger, search: Search, history: History) -> Iterator[Search]:
+def _glances(ledger: Ledger, name: str, history: History, hear: Hearing) -> Iterator[Search]:
     """Yield where a search stands, each time with what is new in its history; the last time it is over."""
-    while True:
-        # The state first: a search that is over writes nothing more, so the records read after it are all.
-        now = ledger.search(search.name)
-        for record in ledger.records(now, history.seq):
+    for now, news in _news(ledger, name, history.seq, hear):
+        for record in news:
             history.add(record)
         yield now
-        if now.state is not State.RUNNING:
-            return
-        time.sleep(GLANCE_SECONDS)
 
 
-def records(name: str, store: str) -> Iterator[dict[str, Any]]:
+def records(name: str, store: str, hear: Hearing) -> Iterator[dict[str, Any]]:
     """Yield every record of a search as plain data, from its first to its last, and then where it stands.
 
-    What is not a finite number is None.
+    What is not a finite number is None. A ledger that goes out of reach is waited for; `hear` is told.
 
     Raises:
         InputError: there is no such search.
     """
-    ledger = Ledger(store)
-    search = ledger.search(name)
-    seen = 0
+    with closing(Ledger(store)) as ledger:
+        now = ledger.search(name)
+        for now, news in _news(ledger, name, 0, hear):  # noqa: B007 - the last one is told below
+            for record in news:
+                yield {"record": type(record).__name__.lower(), **_plain(asdict(record))}
+    yield {"record": "state", "name": now.name, "state": now.state.value, "reason": now.reason}
+
+
+def _news(ledger: Ledger, name: str, seen: int, hear: Hearing) -> Iterator[tuple[Search, list[Record]]]:
+    """Yield where a search stands, each time with its records since those seen; the last time it is over."""
     while True:
-        search = ledger.search(name)
-        for record in ledger.records(search, seen):
-            yield {"record": type(record).__name__.lower(), **_plain(asdict(record))}
-            seen = record.seq
-        if search.state is not State.RUNNING:
-            break
+        now, news = _awaited(partial(_look, ledger, name, seen), hear)
+        yield now, news
+        if now.state is not State.RUNNING:
+            return
+        seen = news[-1].seq if news else seen
         time.sleep(GLANCE_SECONDS)
-    yield {"record": "state", "name": search.name, "state": search.state.value, "reason": search.reason}
+
+
+def _look(ledger: Ledger, name: str, seen: int) -> tuple[Search, list[Record]]:
+    # The state first: a search that is over writes nothing more, so the records read after it are all.
+    now = ledger.search(name)
+    return now, ledger.records(now, seen)
+
+
+def _awaited(look: Callable[[], T], hear: Hearing) -> T:
+    """Return what is found as soon as the ledger is within reach; that it is not is said once."""
+    told = False
+    while True:
+        try:
+            return look()
+        except UnreachableError as error:
+            if not told:
+                hear(f"{error}. It is waited for; Ctrl-C ends the watching alone.")
+            told = True
+        time.sleep(GLANCE_SECONDS)
 
 
 def _plain(value: Any) -> Any:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 
 import typer
 
@@ -29,13 +30,15 @@ def watch(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
     chosen = settings.NameSettings.from_words(words or ())
     from hpo import watching
 
+    hear = partial(typer.echo, err=True)
+
     if as_json:
-        for record in watching.records(chosen.name, chosen.store):
+        for record in watching.records(chosen.name, chosen.store, hear):
             typer.echo(json.dumps(record, ensure_ascii=False, allow_nan=False))
         return
     from hpo.terminal.live import viewer
 
-    found, history = watching.watch(chosen.name, chosen.store, viewer)
+    found, history = watching.watch(chosen.name, chosen.store, viewer, hear)
     output.show(found, history, chosen, as_json=False)
 
 

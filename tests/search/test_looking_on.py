@@ -19,7 +19,13 @@ def running(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HPO_STORE", raising=False)
     monkeypatch.setattr(watching, "GLANCE_SECONDS", 0.02)
-    ledger, found = Ledger("sqlite:///hpo.db"), recipe.find("mlp")
+    begun = begin("sqlite:///hpo.db")
+    yield begun
+    begun[0].close()
+
+
+def begin(url):
+    ledger, found = Ledger(url), recipe.find("mlp")
     settings = {"trials": 2, "epochs": 3, "seed": 0, "sampler": "tpe", "pruner": "none"}
     facts = (
         "mlp-1",
@@ -33,8 +39,7 @@ def running(tmp_path, monkeypatch):
     )
     search = ledger.create_search(Search(*facts))
     session = ledger.open_session(search)
-    yield ledger, session, Writer(ledger, search, session), found.baseline
-    ledger.close()
+    return ledger, session, Writer(ledger, search, session), found.baseline
 
 
 def train(running, number, *losses):
@@ -80,18 +85,44 @@ class Viewer:
 def test_it_is_shown_until_it_is_over(running):
     train(running, 0, 0.9, 0.8, 0.7)
     viewer = Viewer(running)
-    found, history = watching.watch("mlp-1", "sqlite:///hpo.db", lambda plan: viewer)
+    found, history = watching.watch("mlp-1", "sqlite:///hpo.db", lambda plan: viewer, pytest.fail)
     viewer.thread.join()
     assert found.state is State.FINISHED
     assert history.best.number == 1
     assert (viewer.seen[0], viewer.seen[-2:]) == (1, [2, "over"])
 
 
+@pytest.mark.xdist_group("postgresql")
+def test_a_database_that_restarts_is_waited_for_and_told_of_once(postgres, monkeypatch):
+    monkeypatch.setattr(watching, "GLANCE_SECONDS", 0.02)
+    url, told = postgres.empty(), []
+    running = begin(url)
+    train(running, 0, 0.9)
+
+    class Restarting(Viewer):
+        def start(self, plan, history):
+            postgres.stop()
+
+    def hear(text):
+        told.append(text)
+        postgres.start()
+        viewer.thread = later(running)
+
+    viewer = Restarting(running)
+    found, history = watching.watch("mlp-1", url, lambda plan: viewer, hear)
+    viewer.thread.join()
+    running[0].close()
+    assert (found.state, history.best.number) == (State.FINISHED, 1)
+    (said,) = told
+    assert "the ledger is out of reach: " in said
+    assert postgres.password not in said
+
+
 def test_one_that_is_over_is_shown_at_once(running):
     train(running, 0, 0.9)
     running[0].close_session(running[1], State.FINISHED)
     found, history = watching.watch(
-        "mlp-1", "sqlite:///hpo.db", lambda plan: pytest.fail("no view is needed")
+        "mlp-1", "sqlite:///hpo.db", lambda plan: pytest.fail("no view is needed"), pytest.fail
     )
     assert (found.state, len(history.trials)) == (State.FINISHED, 1)
 

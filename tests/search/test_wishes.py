@@ -302,6 +302,6 @@ def test_who_watches_from_elsewhere_can_ask(url, ask, monkeypatch):
         def finish(self):
             pass
 
-    found, _ = watching.watch(name, url, lambda plan: Viewer())
+    found, _ = watching.watch(name, url, lambda plan: Viewer(), print)
     assert found.wish == judge.wished() == Wish(9)
     ledger.close()
