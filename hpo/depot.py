@@ -192,6 +192,11 @@ def remote(place: str) -> bool:
     return "://" in place
 
 
+def whole(place: str) -> str:
+    """Return a place as it holds in any folder: Ray's workers have their own."""
+    return os.path.abspath(place) if place and not remote(place) else place
+
+
 def demand_package(place: str) -> None:
     """Refuse an address that nothing installed here can reach.
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 import hashlib
 import importlib.metadata
 import json
+import os
 import platform
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import Final, TypeVar
 
-from hpo import goals, shipped
+from hpo import depot, goals, shipped
 from hpo import recipe as recipes
 from hpo import space as spaces
 from hpo.config import Config, Value
@@ -42,13 +43,16 @@ STARTED: Final = "start_sha256"
 _LIBRARIES: Final = ("hpo", "torch", "optuna", "ray", "scikit-learn", "numpy")
 
 
-def order(settings: SearchSettings, recipe: Recipe | None = None, space_text: str = "") -> Search:
+def order(
+    settings: SearchSettings, recipe: Recipe | None = None, space_text: str = "", *, there: bool = False
+) -> Search:
     """Check everything that a search needs and return it, not yet written down.
 
     Args:
         settings: what was typed.
         recipe: the recipe, if that is not to be found by the settings.
         space_text: the space as YAML, if that is not to be found by the settings.
+        there: whether it is for a service, whose files are others than those here.
 
     Raises:
         InputError: with every mistake in recipe, options, space and baseline.
@@ -68,7 +72,7 @@ def order(settings: SearchSettings, recipe: Recipe | None = None, space_text: st
         raise InputError(*problems, *error.problems) from None
     problems += _nothing_to_search(space, settings.space)
     space = _inheriting(recipe.baseline, space, settings.space, vocabulary)
-    started, damaged = _started(space)
+    started, damaged = ({}, untold(space)) if there else _started(space)
     problems += damaged
     if problems:
         raise InputError(*problems)
@@ -152,7 +156,8 @@ def _words(settings: SearchSettings | TrainSettings) -> dict[str, Value]:
     """Return the settings that shape the search itself, not where it is kept."""
     elsewhere = {"recipe", "name", "store", "service", "junit", "recipe_options", "space_overrides", "config"}
     of_one = {"budget": "", "trials": 1, "timeout": None, "sampler": GIVEN, "pruner": "none"}
-    words = {**of_one, **settings.model_dump(exclude=elsewhere)}
+    of_all = {**settings.model_dump(exclude=elsewhere), "checkpoints": depot.whole(settings.checkpoints)}
+    words = {**of_one, **of_all}
     return words if words["trials"] or words["budget"] else {**words, "trials": TRIALS}
 
 
@@ -245,16 +250,30 @@ def _inheriting(baseline: Config, space: Space, where: str, vocabulary: Vocabula
 
 def _started(space: Space) -> tuple[dict[str, Value], list[Problem]]:
     """Return the setting that tells what the files hold that training may start from, and what ails them."""
-    node = space.nodes.get(START.name)
-    paths = node.options if isinstance(node, spaces.Choice) else [getattr(node, "value", None)]
-    files = [path for path in paths if isinstance(path, str) and path.endswith(CHECKPOINT_SUFFIX)]
-    held, problems = hashlib.sha256(), []
+    files, held, problems = _start_files(space), hashlib.sha256(), []
     for path in files:
         try:
             held.update(read_whole(path)[0])
         except CheckpointError as error:
             problems.append(Problem(START.name, str(error)))
     return {STARTED: held.hexdigest()[:16]} if files else {}, problems
+
+
+def untold(space: Space) -> list[Problem]:
+    """Complain of files of this machine that training is to start from: no service is told what they hold."""
+    remedy = "Put it where the service's machines see it, and write its whole path there."
+    return [
+        Problem(f"{START.name}: {path}", f"A file of this machine does not travel to a service. {remedy}")
+        for path in _start_files(space)
+        if not os.path.isabs(path)
+    ]
+
+
+def _start_files(space: Space) -> list[str]:
+    """Return the files that training may start from."""
+    node = space.nodes.get(START.name)
+    paths = node.options if isinstance(node, spaces.Choice) else [getattr(node, "value", None)]
+    return [path for path in paths if isinstance(path, str) and path.endswith(CHECKPOINT_SUFFIX)]
 
 
 def versions() -> dict[str, str]:

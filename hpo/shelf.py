@@ -74,8 +74,7 @@ class Shelf:
         beside = f"{store.removeprefix(_FILE)}.checkpoints" if store.startswith(_FILE) else "checkpoints"
         name = f"{plan.search.name}-{int(plan.search.created):x}"
         place = plan.setting("checkpoints") or beside
-        whole = place if depot.remote(place) else os.path.abspath(place)
-        return cls(os.path.join(whole, name), name, plan.setting("checkpoint_every"))
+        return cls(os.path.join(depot.whole(place), name), name, plan.setting("checkpoint_every"))
 
     @property
     def _depot(self) -> Depot:

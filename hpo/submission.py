@@ -11,9 +11,17 @@ from hpo import shipped
 from hpo import space as spaces
 from hpo.cluster.jobs import Job, Service
 from hpo.errors import InputError, Problem
-from hpo.ordering import order
+from hpo.ordering import order, untold
 from hpo.plan import SPACE_FILE
-from hpo.settings import UNHEARD_THERE, ResumeSettings, ServiceSettings, StopSettings, SubmitSettings
+from hpo.settings import (
+    PLACE_THERE,
+    UNHEARD_THERE,
+    ResumeSettings,
+    ServiceSettings,
+    StopSettings,
+    SubmitSettings,
+    is_there,
+)
 from hpo.training.words import vocabulary_of
 
 _HERE = ("recipe", "space", "name", "service")
@@ -26,7 +34,7 @@ def submit(given: SubmitSettings) -> str:
     Raises:
         InputError: with everything that is wrong with it, or why the service does not take it.
     """
-    ordered = order(given)
+    ordered = order(given, there=True)
     name = given.name or f"{ordered.recipe}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
     file = Path(str(ordered.settings[SPACE_FILE]))
     files = {"recipe": _recipe(ordered.path, ordered.source), "space": _space(file)}
@@ -61,7 +69,11 @@ def others(given: ResumeSettings) -> dict[str, tuple[str, str]]:
         recipe = recipes.find(given.recipe)
         files["recipe"] = _recipe(recipe.path, recipe.source)
         if "space" in given.model_fields_set:
-            spaces.find(given.space, vocabulary_of(recipe, given.parallel), given.space_overrides)
+            problems = untold(
+                spaces.find(given.space, vocabulary_of(recipe, given.parallel), given.space_overrides)
+            )
+            if problems:
+                raise InputError(*problems)
     if "space" in given.model_fields_set:
         files["space"] = _space(spaces.locate(given.space))
     return files
@@ -69,9 +81,12 @@ def others(given: ResumeSettings) -> dict[str, tuple[str, str]]:
 
 def _demand_heard(given: ResumeSettings | StopSettings) -> None:
     """Refuse words that were typed and mean nothing at a service."""
-    typed = [key for key in UNHEARD_THERE if key in given.model_fields_set]
+    unheard = dict(UNHEARD_THERE)
+    if isinstance(given, ResumeSettings) and not is_there(given.checkpoints):
+        unheard["checkpoints"] = f"Must be {PLACE_THERE}, got {given.checkpoints!r}."
+    typed = [key for key in unheard if key in given.model_fields_set]
     if typed:
-        raise InputError(*(Problem(f"{key}={getattr(given, key)}", UNHEARD_THERE[key]) for key in typed))
+        raise InputError(*(Problem(f"{key}={getattr(given, key)}", unheard[key]) for key in typed))
 
 
 def _recipe(path: str, source: str) -> tuple[str, str]:

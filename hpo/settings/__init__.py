@@ -5,7 +5,7 @@ its help, and `from_words` reads what was typed. Every mistake is found before a
 """
 
 from hpo.settings.base import Settings
-from hpo.settings.values import AUTO, OFF, ParallelName, PrunerName, SamplerName
+from hpo.settings.values import AUTO, OFF, PLACE_THERE, ParallelName, PrunerName, SamplerName, is_there
 from hpo.settings.verbs import (
     UNHEARD_THERE,
     ExportSettings,
@@ -41,6 +41,7 @@ from hpo.settings.words import parse
 __all__ = [
     "AUTO",
     "OFF",
+    "PLACE_THERE",
     "UNHEARD_THERE",
     "CompletionSettings",
     "CompressSettings",
@@ -71,5 +72,6 @@ __all__ = [
     "SyncSettings",
     "TrackingSettings",
     "TrainSettings",
+    "is_there",
     "parse",
 ]

@@ -19,6 +19,7 @@ _NUMBER: Final = r"[0-9]+(?:\.[0-9]*)?|\.[0-9]+"
 _PREFIXES: Final = ("", "k", "m", "g", "t")
 _DATABASES: Final = ("sqlite", "postgresql")
 _PRIORITIES: Final = {"low": 0.25, "normal": 1.0, "high": 4.0}
+PLACE_THERE: Final = "a whole path there, or an address such as s3://bucket/path"
 AUTO: Final = "auto"
 OFF: Final = "off"
 
@@ -183,7 +184,20 @@ def _place(value: object) -> str:
 def _folder(text: str) -> str:
     if os.path.exists(text) and not os.path.isdir(text):
         raise ValueError(f"must be a folder, {text!r} is a file.")
-    return os.path.abspath(text) if text else ""
+    return text
+
+
+def _place_there(value: object) -> str:
+    """Read a folder of other machines, or an address."""
+    text = str(value).removeprefix("file://")
+    if not is_there(text):
+        raise ValueError(f"must be {PLACE_THERE}, got {text!r}.")
+    return _address(text) if "://" in text else text
+
+
+def is_there(place: str) -> bool:
+    """Whether a place is the same from any folder, and so may be one of other machines."""
+    return not place or os.path.isabs(place) or "://" in place
 
 
 def _address(text: str) -> str:
@@ -273,6 +287,7 @@ Weights = Annotated[str, BeforeValidator(_weights)]
 Requirements = Annotated[str, BeforeValidator(_requirements)]
 File = Annotated[str, BeforeValidator(_file)]
 Place = Annotated[str, BeforeValidator(_place)]
+PlaceThere = Annotated[str, BeforeValidator(_place_there)]
 Database = Annotated[str, BeforeValidator(_database)]
 Tracking = Annotated[str, BeforeValidator(_tracking)]
 Sampler = Annotated[SamplerName, BeforeValidator(choice(SamplerName))]

@@ -25,6 +25,7 @@ from hpo.settings.values import (
     Number,
     Parallel,
     Place,
+    PlaceThere,
     Priority,
     Pruner,
     PrunerName,
@@ -211,6 +212,8 @@ class SubmitSettings(SearchSettings, ServiceSettings):
     """The keys of `hpo submit`."""
 
     unheard: ClassVar[Mapping[str, str]] = UNHEARD_THERE
+
+    checkpoints: PlaceThere = Field(default="", description="A folder there, or s3://… (the service's)")
 
 
 class StopSettings(NameSettings):

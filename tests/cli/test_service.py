@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from hpo import cli, shipped
-from hpo.settings import UNHEARD_THERE, ResumeSettings, ServiceSettings
+from hpo.ordering import order
+from hpo.settings import UNHEARD_THERE, ResumeSettings, SearchSettings, ServiceSettings
 from hpo.submission import others
 
 
@@ -108,3 +109,46 @@ def test_a_service_that_does_not_answer_is_said_without_its_password(capsys):
     assert cli.main(["status", "service=http://me:secret@127.0.0.1:9"]) == 2
     assert "service=http://me:***@127.0.0.1:9" in (told := capsys.readouterr().err)
     assert "secret" not in told
+
+
+NOBODY = "service=http://127.0.0.1:9"
+START = "A file of this machine does not travel to a service. Put it where the service's machines see it"
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (
+            ["submit", "recipe=linear", "checkpoints=saved"],
+            "Must be a whole path there, or an address such as",
+        ),
+        (
+            ["resume", "one", "checkpoints=saved", "junit=hpo.xml"],
+            "Must be a whole path there, or an address",
+        ),
+        (["submit", "recipe=cnn", "space.start=mine.safetensors"], START),
+        (["submit", "recipe=cnn", "space.start={choice: [null, mine.safetensors]}"], START),
+        (["resume", "one", "recipe=cnn", "space=default", "space.start=mine.safetensors"], START),
+    ],
+)
+def test_files_and_folders_of_this_machine_are_none_of_a_service(words, told, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    Path("mine.safetensors").touch()
+    assert cli.main([*words, NOBODY]) == 2
+    said = capsys.readouterr().err
+    assert told in said
+    assert ("junit" in said) == ("junit=hpo.xml" in words)
+
+
+@pytest.mark.parametrize("place", ["/shared/saved", "file:///shared/saved", "s3://bucket/path", __file__])
+def test_files_and_folders_of_a_service_are_looked_for_there(place, capsys):
+    words = ["recipe=cnn", "space.start=/nowhere/mine.safetensors", f"checkpoints={place}"]
+    assert cli.main(["submit", *words, NOBODY]) == 2
+    assert "The service refused: Failed to connect" in capsys.readouterr().err
+
+
+def test_a_search_here_remembers_where_its_checkpoints_lie_whatever_the_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for typed, kept in (("saved", str(tmp_path / "saved")), ("s3://bucket/path", "s3://bucket/path")):
+        ordered = order(SearchSettings.from_words(["recipe=linear", f"checkpoints={typed}"]))
+        assert ordered.settings["checkpoints"] == kept
