@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import cache, partial
+
 from hpo import hardware
 from hpo.config import Value
 from hpo.contradictions import of_other_devices
 from hpo.errors import InputError
 from hpo.history import Search
 from hpo.settings import OFF
+from hpo.terminal.console import on_stderr
+from hpo.terminal.lines import tell
 
 
 def shared_out(search: Search) -> tuple[int, hardware.Share]:
@@ -27,11 +31,14 @@ def shared_out(search: Search) -> tuple[int, hardware.Share]:
 
 def _hardware(search: Search) -> hardware.Hardware:
     address = cluster_of(search)
-    if not address:
-        return hardware.here()
+    return _capacity(address) if address else hardware.here()
+
+
+@cache
+def _capacity(address: str) -> hardware.Hardware:
     from hpo import cluster
 
-    return cluster.capacity(address)
+    return cluster.capacity(address, partial(tell, on_stderr()))
 
 
 def cluster_of(search: Search) -> str:

@@ -1,11 +1,15 @@
 """A Ray cluster that others run: several raylets on this machine, one of which is lost on the way."""
 
+import importlib
 import time
 
 import pytest
+from ray.cluster_utils import Cluster
 from raylets import two_machines
 
 from hpo import cli
+from hpo.cluster import capacity
+from hpo.errors import InputError
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]
 
@@ -56,3 +60,30 @@ def test_a_cluster_that_is_not_there_is_refused(capsys, tmp_path, monkeypatch):
     assert "cluster=127.0.0.1:1\n    Cannot join a Ray cluster here: " in said
     assert "ray start --head" in said
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def empty():
+    made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
+    yield made
+    made.shutdown()
+
+
+def test_a_cluster_whose_machines_are_still_to_come_is_waited_for(empty):
+    told = []
+
+    def hear(text):
+        told.append(text)
+        empty.add_node(num_cpus=2)
+
+    assert capacity(empty.address, hear).cpus == 2
+    assert told == [
+        "The cluster has no CPU yet. Waiting up to 600 s for a machine to join it; see: ray status"
+    ]
+
+
+def test_a_cluster_to_which_no_machine_comes_is_refused(empty, monkeypatch):
+    monkeypatch.setattr(importlib.import_module("hpo.cluster.joined"), "ARRIVAL_SECONDS", 1.0)
+    with pytest.raises(InputError) as caught:
+        capacity(empty.address, print)
+    assert "It has no CPU, and within 1 s no machine with one has joined it. Start one" in str(caught.value)
