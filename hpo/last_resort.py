@@ -81,9 +81,10 @@ class _Watch:
                 process.kill()
         psutil.wait_procs(left, timeout=_REST_SECONDS)
         cursor = _SHOW_CURSOR if sys.stderr.isatty() else ""
-        told = InterruptedSearch(self._name, *self._words)
+        begun = InterruptedSearch(self._name, *self._words)
+        told = begun if self._name else "interrupted; nothing was started."
         os.write(2, f"{cursor}hpo: {told}\n".encode())
-        os._exit(told.exit_code)
+        os._exit(begun.exit_code)
 
 
 def _requested(ear: socket.socket) -> bool:

@@ -6,6 +6,7 @@ import contextlib
 import logging
 import os
 import socket
+import time
 from collections.abc import Callable, Iterator
 from typing import Final
 
@@ -15,11 +16,12 @@ from ray.util.placement_group import placement_group, remove_placement_group
 from hpo.cluster.manners import KEY, hushed, shut_down
 from hpo.errors import InputError, Problem
 from hpo.hardware import Hardware
-from hpo.stopping import terminal_kept, undisturbed
+from hpo.stopping import stoppable, terminal_kept, undisturbed
 
 _KNOCK_SECONDS: Final = 5.0
 ARRIVAL_SECONDS: Final = 600.0
 """A machine that comes on demand starts, and fetches an image, in minutes."""
+_LOOK_SECONDS: Final = 0.5
 _NAMESPACE: Final = "hpo"
 _OURS: Final = ("RAY_CHDIR_TO_TRIAL_DIR",)
 """Words of ours to Ray that its workers there must hear, too."""
@@ -104,8 +106,10 @@ def _await_cpu(address: str) -> None:
     Raises:
         InputError: none came.
     """
-    place = placement_group([{"CPU": 1}])
-    arrived = place.wait(ARRIVAL_SECONDS)
+    place, until = placement_group([{"CPU": 1}]), time.monotonic() + ARRIVAL_SECONDS
+    with stoppable():
+        while not (arrived := _machines().cpus > 0) and time.monotonic() < until:
+            time.sleep(_LOOK_SECONDS)
     remove_placement_group(place)
     if not arrived:
         said = f"It has no CPU, and within {ARRIVAL_SECONDS:.0f} s no machine with one has joined it"

@@ -1,6 +1,9 @@
 """A Ray cluster that others run: several raylets on this machine, one of which is lost on the way."""
 
 import importlib
+import os
+import signal
+import threading
 import time
 
 import pytest
@@ -80,6 +83,14 @@ def test_a_cluster_whose_machines_are_still_to_come_is_waited_for(empty):
     assert told == [
         "The cluster has no CPU yet. Waiting up to 600 s for a machine to join it; see: ray status"
     ]
+
+
+def test_who_waits_for_a_cluster_can_be_stopped(empty):
+    def hear(_):
+        threading.Timer(1, os.kill, (os.getpid(), signal.SIGTERM)).start()
+
+    with pytest.raises(KeyboardInterrupt):
+        capacity(empty.address, hear)
 
 
 def test_a_cluster_to_which_no_machine_comes_is_refused(empty, monkeypatch):

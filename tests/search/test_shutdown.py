@@ -31,6 +31,23 @@ print("survived")
 """
 
 
+HANGING = """
+import os, signal, time
+from hpo import last_resort
+
+last_resort.LIMIT_SECONDS = 0.1
+signal.signal(signal.SIGTERM, lambda *_: None)
+with last_resort.last_resort(print, []):
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(60)
+"""
+
+
+def test_what_hangs_before_there_is_a_search_is_not_told_to_go_on():
+    ended = subprocess.run([sys.executable, "-c", HANGING], capture_output=True, text=True, timeout=120)
+    assert (ended.returncode, ended.stderr) == (130, "hpo: interrupted; nothing was started.\n")
+
+
 @pytest.mark.slow
 def test_references_in_garbage_do_not_end_the_process_when_ray_shuts_down():
     ended = subprocess.run([sys.executable, "-c", GARBAGE], capture_output=True, text=True, timeout=120)
