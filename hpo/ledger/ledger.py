@@ -12,6 +12,7 @@ from dataclasses import asdict, replace
 from itertools import chain
 from operator import attrgetter
 from typing import Any, Final
+from weakref import finalize
 
 from sqlalchemy import Connection, Row, Update, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -48,6 +49,7 @@ class Ledger:
     def __init__(self, url: str) -> None:
         self.url, self._ready = url, False
         self.engine = open_engine(url)
+        finalize(self, self.engine.dispose).atexit = False  # else its connections are left to the collector
 
     def exists(self) -> bool:
         """Say whether anything was written here yet; looking does not create a file.

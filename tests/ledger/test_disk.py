@@ -118,7 +118,7 @@ def whole(tmp_path_factory):
     run(f"sqlite:///{path}", name, Workers(2, 3), turns=6)
     with sqlite3.connect(path) as connection:
         connection.execute("UPDATE sessions SET state = 'interrupted', ended = started")
-    with sqlite3.connect(path) as connection:
+        connection.commit()
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     connection.close()
     return path

@@ -44,6 +44,12 @@ def schema_of(path="hpo.db"):
     return {name: {cell[1:5] for cell in cells} for name, cells in columns.items()}
 
 
+def make(url):
+    engine = create_engine(url)
+    revision.prepare(engine, create=True)
+    engine.dispose()
+
+
 def differences(url):
     engine = create_engine(url)
     with engine.connect() as connection:
@@ -58,7 +64,7 @@ def test_the_revisions_lead_to_the_schema_of_today(old):
     assert ledger.exists()
     assert differences(old) == []
     Ledger("sqlite:///new.db").exists()
-    revision.prepare(create_engine("sqlite:///new.db"), create=True)
+    make("sqlite:///new.db")
     assert schema_of("new.db") == schema_of("hpo.db")
     ledger.close()
 
@@ -97,7 +103,7 @@ def test_an_old_ledger_is_shown_listed_and_exported(old, capsys):
 
 def test_a_store_of_a_newer_hpo_is_refused(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    revision.prepare(create_engine("sqlite:///hpo.db"), create=True)
+    make("sqlite:///hpo.db")
     with sqlite3.connect("hpo.db") as database:
         database.execute("UPDATE hpo_revision SET version_num = '0100'")
     database.close()
