@@ -44,7 +44,7 @@ from hpo.trial import COSTS, UNDECIDED, Attempt, Ending, Judgment, Outcome, Poin
 optuna.logging.disable_default_handler()
 optuna.logging.set_verbosity(optuna.logging.ERROR)
 
-BLEND: Final = "blend"
+_BLEND: Final = "blend"
 
 # Trials that a model-based sampler needs before it says more than the expert's prior.
 _STARTUP: Final = 10
@@ -113,7 +113,7 @@ class Study:
         return self._propose_next(self.size) if self.size else self._propose_baseline()
 
     def _propose_next(self, number: int) -> Proposal:
-        seed = derived_seed(self._seed, number)
+        seed = _derived_seed(self._seed, number)
         origin, chosen = self._chosen(number, seed)
         chosen |= dict(*self._turns[number - 1 : number])
         if origin in MODELS:
@@ -145,7 +145,7 @@ class Study:
 
     def _chosen(self, number: int, seed: int) -> tuple[str, dict[str, Any]]:
         """Return who proposes, and what, as far as it is not left to Optuna's sampler."""
-        if self._sampler == BLEND:
+        if self._sampler == _BLEND:
             return self._blend.propose(seed)
         if self._sampler in MODELS and self._measured < _STARTUP:
             return PRIOR, self._space.draw(random.Random(seed))
@@ -226,7 +226,7 @@ class Study:
         TPE ranks a pruned trial whose last value is NaN behind all others of its length; the others
         learn from complete trials only, so they are told the worst score of all that have ended.
         """
-        if self._sampler in ("tpe", BLEND) or not math.isfinite(self._worst):
+        if self._sampler in ("tpe", _BLEND) or not math.isfinite(self._worst):
             self._storage.measured(trial, self._storage.last_epoch(trial) + 1, math.nan)
             self._end(trial, TrialState.PRUNED, None)
         else:
@@ -273,7 +273,7 @@ class Study:
                 self._storage.set_trial_system_attr(self._storage.id(trial), name, value)
 
 
-def derived_seed(seed: int, number: int) -> int:
+def _derived_seed(seed: int, number: int) -> int:
     """Return a seed for proposal `number`, independent of all others."""
     return int.from_bytes(hashlib.sha256(f"{seed}:{number}".encode()).digest()[:4])
 

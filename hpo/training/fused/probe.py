@@ -26,7 +26,7 @@ from hpo.training.engine import Engine, Member, Task
 from hpo.training.fused import engine as fused
 from hpo.training.loop import Split, load, place
 
-LADDER: Final = (2, 4, 8, 16, 32, 64, 128, 256, 512)
+_SIZES: Final = (2, 4, 8, 16, 32, 64, 128, 256, 512)
 _STEPS: Final = 4
 _SECONDS: Final = 1.0
 _SHARE: Final = 0.04
@@ -66,7 +66,7 @@ def choose(
 
 def _stacks(task: Task, config: Config, most: int, patience: float) -> dict[int, float]:
     """Return how long an epoch takes for each trial of stacks of growing size, as long as more may help."""
-    first, *others = LADDER
+    first, *others = _SIZES
     times = {size: _seconds(fused.train, task, config, size) / size for size in (first,) if size <= most}
     started = time.perf_counter()  # the first size also paid for all that torch does only once
     for size in takewhile(lambda size: size <= most, others):
