@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 
 from hpo import frames, report, summary
 from hpo.advice import Advice, advise
@@ -52,6 +52,8 @@ class SearchWords(TrainingWords, total=False):
     pruner: str
     warm_start: str
     workers: int | str
+    cluster: str
+    priority: float | str
     fuse: int | str
     gpus_per_trial: float
     workers_per_trial: int
@@ -63,6 +65,14 @@ class SearchWords(TrainingWords, total=False):
     report_within: float
     overrides: Mapping[str, object]
     """Places in the space, as plain values: {"optimizer": "sgd"}, {"clip_norm": {"log": [0.1, 10]}}."""
+
+
+class _SearchSettings(SearchSettings):
+    """The words of a search in Python."""
+
+    unheard: ClassVar[Mapping[str, str]] = {
+        "junit": "The command line writes it. In Python, look at result.requirements."
+    }
 
 
 _GROUPS = {"options": "recipe", "overrides": "space"}
@@ -166,7 +176,7 @@ def search(recipe: str, *, show: bool = True, **words: Unpack[SearchWords]) -> R
         SearchError: no trial came to its end, or trial after trial failed; `load` has what is there.
         InterruptedSearch: Ctrl-C; `hpo resume` goes on.
     """
-    settings = SearchSettings.from_words(_typed(recipe, words))
+    settings = _SearchSettings.from_words(_typed(recipe, words))
     return run(order(settings), settings.store, _viewing(show=show))
 
 

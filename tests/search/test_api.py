@@ -7,6 +7,8 @@ import pytest
 
 import hpo
 from hpo import upload
+from hpo.api import SearchWords, TrainingWords
+from hpo.settings import SearchSettings, TrainSettings
 
 
 @pytest.fixture(autouse=True)
@@ -28,6 +30,21 @@ def test_everything_that_is_named_is_there():
     assert all(getattr(hpo, name) for name in hpo.__all__)
     with pytest.raises(AttributeError, match="no attribute 'zebra'"):
         hpo.zebra  # noqa: B018
+
+
+def test_its_words_are_those_of_the_command_line():
+    groups = {"recipe_options", "space_overrides", "config"}
+    here = {"recipe", "options", "overrides"}
+    for words, settings, apart in (
+        (SearchWords, SearchSettings, {"junit"}),
+        (TrainingWords, TrainSettings, set()),
+    ):
+        assert {*words.__annotations__} | here == {*settings.model_fields} - groups - apart | here
+
+
+def test_a_word_that_means_nothing_here_is_refused():
+    with pytest.raises(hpo.InputError, match=r"look at result\.requirements"):
+        hpo.search("mlp", junit="hpo.xml")
 
 
 def test_a_training_comes_back_with_its_curve(folder, capfd):
