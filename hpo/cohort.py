@@ -19,8 +19,9 @@ from hpo import sizing
 from hpo.cause import Cause, explain
 from hpo.errors import LedgerError
 from hpo.job import Job, prepare
+from hpo.keeper import Keeper
 from hpo.protocol import Choice, DeviceLostError, Judge, Referee, Stopped
-from hpo.shelf import Keeper, Kept
+from hpo.shelf import Kept
 from hpo.training import fused, plain
 from hpo.training.autopsy import examine
 from hpo.training.distributed import Team

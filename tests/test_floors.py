@@ -72,6 +72,7 @@ FLOORS = {
         "job",
         "peers",
         "shelf",
+        "keeper",
         "depot",
         "line",
         "pictures",

@@ -13,7 +13,7 @@ import fsspec
 import pytest
 import torch
 
-from hpo import cohort, conductor, depot, shelf
+from hpo import cohort, conductor, depot, keeper
 from hpo.chosen import chosen, trained
 from hpo.errors import InputError
 from hpo.history import State
@@ -107,7 +107,7 @@ class Bench:
 
 @pytest.fixture
 def bench(tmp_path, monkeypatch):
-    monkeypatch.setattr(shelf, "_SHARE", float("inf"))  # save after each epoch, however long that takes
+    monkeypatch.setattr(keeper, "_SHARE", float("inf"))  # save after each epoch, however long that takes
     made = []
 
     def make(at_once=1, checkpoints=""):
@@ -417,14 +417,14 @@ def test_the_folder_is_for_its_owner_and_not_for_git(bench):
 
 
 def test_saving_takes_a_hundredth_of_the_time_at_most(bench, monkeypatch):
-    monkeypatch.setattr(shelf, "_SHARE", 0.01)
+    monkeypatch.setattr(keeper, "_SHARE", 0.01)
     own, now = replace(bench().shelf, every=10.0), iter([0.0, 11.0, 11.0, 12.0, 100.0, 112.0])
-    monkeypatch.setattr(shelf, "time", SimpleNamespace(monotonic=lambda: next(now)))
-    keeper = shelf.Keeper(own, [], {})
-    assert keeper.due
-    keeper.save()  # takes a second
-    assert not keeper.due
-    assert keeper.due
+    monkeypatch.setattr(keeper, "time", SimpleNamespace(monotonic=lambda: next(now)))
+    saving = keeper.Keeper(own, [], {})
+    assert saving.due
+    saving.save()  # takes a second
+    assert not saving.due
+    assert saving.due
 
 
 class TestTheWinner:

@@ -8,7 +8,7 @@ import pytest
 from simulation import Workers, history_of, reclaim, run, started, told
 from simulation import referee as new_referee
 
-from hpo import cohort, shelf
+from hpo import cohort, keeper
 from hpo.job import Job
 from hpo.ledger import Ledger
 from hpo.line import Line
@@ -379,7 +379,7 @@ def test_it_goes_on_from_where_it_was_saved_as_if_it_had_not_waited(tmp_path, mo
         SPACE.replace("adam:", "sgd:").replace("1e-4, 1e-1", "1e-2, 5"), encoding="utf-8"
     )
     space = f"space={tmp_path / 'plain.yaml'}"
-    monkeypatch.setattr(shelf, "_SHARE", float("inf"))
+    monkeypatch.setattr(keeper, "_SHARE", float("inf"))
     whole = trained(tmp_path / "whole", at_once, space, "pruner=none")
     found = trained(tmp_path / "found", at_once, space)
     waited = [trial for trial in found.searched for point in trial.points if UNDECIDED in point.notes]
