@@ -9,8 +9,8 @@ from typing import Any, Final, Protocol
 
 from ray.exceptions import RayError
 
-from hpo.cluster.last_words import kill, read_last_words
-from hpo.cluster.node import Place, do_there
+from hpo.cluster.last_words import kill
+from hpo.cluster.node import Place, do_there, last_words_here
 from hpo.cluster.shift import shift_of
 from hpo.cluster.sizes import Sizes
 from hpo.cluster.watch import Watch
@@ -55,12 +55,11 @@ class Host:
 
     Args:
         make: makes the referee.
-        folder: where workers leave their last words.
         within: how long a worker may be silent; see `hpo.cluster.watch.Watch`.
     """
 
-    def __init__(self, make: Callable[[], Referee], folder: str = "", within: float | None = None) -> None:
-        self._referee, self._folder = make(), folder
+    def __init__(self, make: Callable[[], Referee], within: float | None = None) -> None:
+        self._referee = make()
         self._watch, self._hung = Watch(within), dict[str, str]()
         self._places: dict[str, Place] = {}
         self._shift_of: dict[int, str] = {}
@@ -206,8 +205,7 @@ class Host:
         if hung or place is None:
             return hung or "its worker died before it began"
         try:
-            words = (self._folder, place.process, place.killed_before)
-            return await do_there(place.node, read_last_words, *words)
+            return await do_there(place.node, last_words_here, place.process, place.killed_before)
         except RayError:
             return _LOST_NODE
 

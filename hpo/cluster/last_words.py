@@ -23,7 +23,6 @@ _OPEN: Final[list[TextIO]] = []  # a faulthandler's file stays open as long as t
 
 def leave_last_words(folder: str) -> None:
     """Let this process write down there why it ends."""
-    Path(folder).mkdir(mode=0o700, parents=True, exist_ok=True)  # which another machine does not have yet
     file = _path(folder, os.getpid()).open("w", encoding="utf-8", buffering=1)
     _OPEN.append(file)
     faulthandler.enable(file, all_threads=False)
@@ -91,4 +90,4 @@ def _lives(process: int) -> bool:
 
 
 def _path(folder: str, process: int) -> Path:
-    return Path(folder, f"last words of {process}")
+    return Path(folder, f"hpo-last-words-{process}")

@@ -6,9 +6,10 @@ from collections.abc import Callable
 from typing import Any, NamedTuple, TypeVar
 
 import ray
+from ray._private import worker
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-from hpo.cluster.last_words import killed_for_memory
+from hpo.cluster.last_words import killed_for_memory, read_last_words
 
 T = TypeVar("T")
 
@@ -29,6 +30,17 @@ class Place(NamedTuple):
 def this_node() -> str:
     """Return Ray's name of the node that this process is on."""
     return ray.get_runtime_context().get_node_id()
+
+
+def logs_here() -> str:
+    """Return the folder for what Ray's processes on this node have to say, which is Ray's to clear."""
+    node: Any = worker._global_node
+    return str(node.get_logs_dir_path())
+
+
+def last_words_here(process: int, killed_before: int) -> str:
+    """Return why a worker's process on this node ended."""
+    return read_last_words(logs_here(), process, killed_before)
 
 
 def pinned(node: str) -> NodeAffinitySchedulingStrategy:

@@ -22,7 +22,7 @@ from hpo.cluster.asking import Inquiry, asking
 from hpo.cluster.crew import Crew
 from hpo.cluster.host import Host, Referee
 from hpo.cluster.last_words import give_up, leave_last_words
-from hpo.cluster.node import Place, pinned, this_node
+from hpo.cluster.node import Place, logs_here, pinned, this_node
 from hpo.cluster.order import Order
 from hpo.cluster.shift import cohorts, length
 from hpo.cluster.wire import Wire
@@ -55,7 +55,7 @@ def train(make: Callable[[], Referee], work: Work, order: Order, load: Load) -> 
             scheduling_strategy=pinned(this_node()),
             enable_task_events=False,  # nobody looks at them, and a call takes longer with them
         )
-        host = actor.remote(make, folder, order.within)
+        host = actor.remote(make, order.within)
         if order.resumed:
             ray.get(host.requeue.remote())
         try:
@@ -100,9 +100,7 @@ def _fit(host: Any, task: tuple[Work, Load], order: Order, folder: str) -> None:
     share, allowance = order.share, Allowance(order)
     inquiry = Inquiry(host, order, allowance)
     resources = tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}] * share.processes)
-    trainable = tune.with_parameters(
-        _trainable(), task=task, host=host, order=order, folders=(folder, os.getcwd())
-    )
+    trainable = tune.with_parameters(_trainable(), task=task, host=host, order=order, home=os.getcwd())
     tuner = tune.Tuner(
         tune.with_resources(trainable, resources),
         tune_config=tune.TuneConfig(
@@ -139,10 +137,10 @@ def _trainable() -> type:
             task: tuple[Work, Load],
             host: Any,
             order: Order,
-            folders: tuple[str, str],
+            home: str,
         ) -> None:
-            (self.work, load), (words, home) = task, folders
-            leave_last_words(words)
+            self.work, load = task
+            leave_last_words(logs_here())
             with suppress(OSError):  # a machine that has no such folder stays where it is
                 os.chdir(home)
             self.wire, self.within, self.seconds = Wire(host), order.within, length(order.workers)

@@ -9,6 +9,7 @@ import pytest
 import ray
 
 from hpo import cluster
+from hpo.cluster.node import logs_here
 from hpo.errors import SearchError
 
 GARBAGE = """
@@ -76,6 +77,14 @@ def test_a_temporary_folder_too_deep_for_sockets_is_done_without(tmp_path, monke
         folder = Path(os.environ["RAY_AUTH_TOKEN_PATH"]).parent
         assert folder.parent == Path("/tmp")
     assert not folder.exists()
+
+
+@pytest.mark.slow
+def test_what_workers_leave_lies_with_the_ray_of_their_machine_and_goes_with_it():
+    with cluster.local(1):
+        left = Path(ray.get(ray.remote(logs_here).remote()))
+        assert left.is_dir()
+    assert not left.exists()
 
 
 def test_a_ray_that_does_not_start_is_told_in_a_line_and_leaves_nothing(tmp_path, monkeypatch):
