@@ -58,7 +58,7 @@ def main(root: Path, keeper: Owner) -> None:
     _write(folder / "pgpass", f"postgres:5432:*:hpo:{database}\n", keeper)
     _write(folder / "mlflow_auth.ini", AUTH.format(password=mlflow), keeper)
     _write(folder / "mlflow_credentials", CREDENTIALS.format(password=mlflow), keeper)
-    _write(root / ".env", f"HPO_UID={keeper.user}\nHPO_GID={keeper.group}\n", keeper)
+    _complete(root / ".env", {"HPO_UID": keeper.user, "HPO_GID": keeper.group}, keeper)
     print(f"{folder} is ready. MLflow's user is admin, its password is in {folder / 'mlflow_password'}.")
 
 
@@ -67,6 +67,18 @@ def _of(folder: Path, name: str, keeper: Owner) -> str:
     path = folder / name
     _write(path, secrets.token_hex(32), keeper)
     return path.read_text(encoding="ascii")
+
+
+def _complete(path: Path, settings: Mapping[str, int], keeper: Owner) -> None:
+    """Add to a file of settings, which may hold others, those that it lacks."""
+    _write(path, "", keeper)
+    told = path.read_text(encoding="utf-8")
+    known = {line.partition("=")[0].strip() for line in told.splitlines()}
+    lacking = [f"{name}={value}\n" for name, value in settings.items() if name not in known]
+    ended = "" if told.endswith("\n") or not told else "\n"
+    if lacking:
+        with path.open("a", encoding="utf-8") as file:
+            file.write(ended + "".join(lacking))
 
 
 def _write(path: Path, text: str, keeper: Owner) -> None:

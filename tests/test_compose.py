@@ -110,6 +110,20 @@ def test_secrets_and_parts_belong_to_who_has_made_them(secrets):
     assert (secrets / ".env").read_text() == f"HPO_UID={KEEPER.user}\nHPO_GID={KEEPER.group}\n"
 
 
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("HPO_WORKER_CPUS=4", "HPO_WORKER_CPUS=4\nHPO_UID={0.user}\nHPO_GID={0.group}\n"),
+        ("# HPO_UID=1\nHPO_UID = 7\n", "# HPO_UID=1\nHPO_UID = 7\nHPO_GID={0.group}\n"),
+        ("HPO_UID=7\nHPO_GID=8\n", "HPO_UID=7\nHPO_GID=8\n"),
+    ],
+)
+def test_settings_that_are_there_stay_and_what_they_lack_is_added(before, after, tmp_path):
+    (tmp_path / ".env").write_text(before)
+    make(tmp_path)
+    assert (tmp_path / ".env").read_text() == after.format(KEEPER)
+
+
 def test_root_makes_secrets_for_who_asks_by_sudo_and_none_for_itself():
     assert make_secrets.owner(TEAM, {"SUDO_UID": "1", "SUDO_GID": "1"}) == TEAM
     assert make_secrets.owner(ROOT_USER, {"SUDO_UID": "10001", "SUDO_GID": "10002"}) == TEAM
