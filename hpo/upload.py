@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from contextlib import suppress
 from typing import Final
 
@@ -19,13 +20,16 @@ class Upload:
         self._command = [sys.executable, "-m", "hpo.tracking", name]
         self._environment = {**os.environ, "HPO_STORE": store}
         self._process: subprocess.Popen[bytes] | None = None
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
 
     def start(self) -> None:
         """Start it, unless it was."""
         if not self._process:
             quiet = subprocess.DEVNULL
+            self._scratch = tempfile.TemporaryDirectory(prefix="hpo-upload-", ignore_cleanup_errors=True)
+            environment = {**self._environment, "TMPDIR": self._scratch.name}  # who is killed clears nothing
             self._process = subprocess.Popen(  # noqa: S603 - our own words, no shell
-                self._command, env=self._environment, stdin=quiet, stdout=quiet, stderr=quiet
+                self._command, env=environment, stdin=quiet, stdout=quiet, stderr=quiet
             )
 
     def wait(self) -> None:
@@ -36,11 +40,16 @@ class Upload:
 
     def end(self) -> None:
         """End it; what is cut off is sent again by `hpo sync`."""
-        if not self._process:
+        if not self._process or not self._scratch:
             return
-        for urge in (self._process.terminate, self._process.kill):  # each less polite than the one before
+        with self._scratch:
+            self._urge(self._process)
+
+    @staticmethod
+    def _urge(process: subprocess.Popen[bytes]) -> None:
+        for urge in (process.terminate, process.kill):  # each less polite than the one before
             with suppress(subprocess.TimeoutExpired):
-                self._process.wait(_PARTING_SECONDS)
+                process.wait(_PARTING_SECONDS)
                 return
             urge()
-        self._process.wait()
+        process.wait()
