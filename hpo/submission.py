@@ -26,6 +26,8 @@ from hpo.training.words import vocabulary_of
 
 _HERE = ("recipe", "space", "name", "service")
 """What is said in other words there."""
+_CLUSTER = "cluster=auto"
+"""A service trains on the cluster that it is; a search that goes on there knows that."""
 
 
 def submit(given: SubmitSettings) -> str:
@@ -38,7 +40,7 @@ def submit(given: SubmitSettings) -> str:
     name = given.name or f"{ordered.recipe}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
     file = Path(str(ordered.settings[SPACE_FILE]))
     files = {"recipe": _recipe(ordered.path, ordered.source), "space": _space(file)}
-    words = [*_words(files), f"name={name}", *given.typed(*_HERE)]
+    words = [*_words(files), f"name={name}", _CLUSTER, *given.typed(*_HERE)]
     Service(given.service).submit(name, ["hpo", "search", *words], dict(files.values()), given.priority)
     return name
 

@@ -26,6 +26,14 @@ _AGAIN: Final = "~"
 _PRIORITY: Final = "hpo.priority"
 _PATIENCE: Final = {"RAY_JOB_STOP_WAIT_TIME_S": "60"}
 """Ray kills what does not end within 3 seconds, in which no search saves what trains."""
+_NO_LEDGER: Final = (
+    "hpo: nothing was started, 1 problem: this service keeps no ledger. "
+    "Set HPO_STORE, such as postgresql+psycopg://hpo@host/hpo, where its head is started"
+)
+_LEDGER: Final = (
+    f'test -n "$HPO_STORE" || {{ echo {shlex.quote(_NO_LEDGER)} >&2; exit {InputError.exit_code}; }}'
+)
+"""Without one of its own, a search would write where Ray clears away."""
 _UNDER_WAY: Final = ("waiting", "running")
 _STATES: Final = {
     JobStatus.PENDING: "waiting",
@@ -114,7 +122,7 @@ class Service:
                 place.parent.mkdir(parents=True, exist_ok=True)
                 place.write_text(text, encoding="utf-8")
             self._client.submit_job(
-                entrypoint=shlex.join(words),
+                entrypoint=f"{_LEDGER}; exec {shlex.join(words)}",
                 submission_id=f"{_PREFIX}{job}",
                 runtime_env={"working_dir": folder, "env_vars": _PATIENCE},
                 metadata={_PRIORITY: f"{priority:g}"},

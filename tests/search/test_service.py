@@ -45,7 +45,7 @@ class Head:
         words = ["--head", "--block", "--num-cpus=2", "--disable-usage-stats", "--node-ip-address=127.0.0.1"]
         ports = [f"--port={self.port}", f"--dashboard-port={self.door}", "--dashboard-host=127.0.0.1"]
         ports.append(f"--dashboard-agent-listen-port={free_port()}")  # its own is another cluster's here
-        inside = {"HPO_STORE": store, "HPO_CLUSTER": "auto", "HPO_CHECKPOINTS": str(folder / "saved")}
+        inside = {"HPO_STORE": store, "HPO_CHECKPOINTS": str(folder / "saved")}
         inside |= {"MLFLOW_TRACKING_URI": f"sqlite:///{folder}/mlflow.db"}
         path = f"{BIN}:{os.environ['PATH']}"
         self.log = (folder / "head.log").open("w")
@@ -107,6 +107,30 @@ def wait_for_door(head):
     raise TimeoutError
 
 
+def submit(head, *words):
+    """Submit something as soon as there is somebody behind the door."""
+    for _ in range(60):
+        taken = head.hpo("submit", *words, **head.known)
+        if "try again later" not in taken.stderr:
+            return taken
+        time.sleep(2)
+    raise TimeoutError
+
+
+def test_a_ray_that_was_not_told_of_a_ledger_begins_nothing(tmp_path):
+    head = Head(tmp_path, "")
+    try:
+        wait_for_door(head)
+        assert submit(head, "recipe=linear", "name=one", *FEW).returncode == 0
+        head.wait_for("one", "failed")
+        assert (
+            "this service keeps no ledger. Set HPO_STORE" in head.hpo("status", "--json", **head.known).stdout
+        )
+        assert submit(head, "recipe=linear", "name=one", *FEW).returncode == 0
+    finally:
+        head.end()
+
+
 def test_a_search_is_submitted_seen_and_stopped(head):
     wait_for_door(head)
     stranger = head.hpo("submit", "recipe=cnn", *FEW)
@@ -116,11 +140,7 @@ def test_a_search_is_submitted_seen_and_stopped(head):
     (head.folder / "recipes").mkdir()
     own = (shipped.folders("recipes")[-1] / "mlp.py").read_text()
     (head.folder / "recipes" / "mine.py").write_text(own)
-    for _ in range(60):
-        taken = head.hpo("submit", "recipe=mine", "name=one", *FEW, **head.known)
-        if "try again later" not in taken.stderr:  # the door opens before there is somebody behind it
-            break
-        time.sleep(2)
+    taken = submit(head, "recipe=mine", "name=one", *FEW)
     assert taken.returncode == 0, taken.stderr
     assert taken.stderr == ""
     assert "one is submitted" in taken.stdout
