@@ -18,6 +18,7 @@ def running(tmp_path, monkeypatch):
     """A search whose driver is this process, and what writes its records."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("HPO_STORE", raising=False)
+    monkeypatch.delenv("HPO_SERVICE", raising=False)
     monkeypatch.setattr(watching, "GLANCE_SECONDS", 0.02)
     begun = begin("sqlite:///hpo.db")
     yield begun
