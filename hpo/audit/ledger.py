@@ -92,8 +92,10 @@ def _snapshot(store: str) -> Iterator[Connection]:
 def _open(store: str) -> Engine:
     try:
         engine = create_engine(store)
-        file = engine.url.database if engine.dialect.name == "sqlite" else None
-        return create_engine(store, creator=partial(_read_only, Path(file).absolute())) if file else engine
+        file = Path(engine.url.database or "") if engine.dialect.name == "sqlite" else None
+        if file is None or not file.exists() or (_ours(file) and _ours(file.parent)):
+            return engine
+        return create_engine(store, creator=partial(_read_only, file.absolute()))
     except ImportError as error:
         driver = "PostgreSQL needs psycopg: pip install 'hpo[postgres]'"
         raise InputError(Problem("store", f"{error}. {driver}")) from None
@@ -101,14 +103,15 @@ def _open(store: str) -> Engine:
         raise InputError(Problem("store", "This is no address of a database.")) from None
 
 
-def _read_only(file: Path) -> sqlite3.Connection:
-    """Open an SQLite file that may be someone else's, with the log of whoever writes to it.
+def _ours(path: Path) -> bool:
+    """Whether we may write here, as SQLite does to read beside a writer, and tidies up after that."""
+    return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
-    Where there is no log, SQLite would have to make one, which only who may write to the folder can.
-    """
-    ours = os.access(file.parent, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
-    still = not (ours or Path(f"{file}-wal").exists())
-    return sqlite3.connect(f"{file.as_uri()}?mode=ro{'&immutable=1' if still else ''}", uri=True)
+
+def _read_only(file: Path) -> sqlite3.Connection:
+    """Open someone else's SQLite file, with the log of whoever writes to it; without one it is still."""
+    still = "" if Path(f"{file}-wal").exists() else "&immutable=1"
+    return sqlite3.connect(f"{file.as_uri()}?mode=ro{still}", uri=True)
 
 
 def _search(connection: Connection, name: str) -> Row[Any]:

@@ -6,6 +6,7 @@ import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Final
 
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")  # read when MLflow is imported
@@ -39,7 +40,11 @@ Curve = Mapping[int, float]
 
 
 def examine(account: Account, tracking: str) -> list[Check]:
-    """Compare a search's runs with its ledger."""
+    """Compare a search's runs with its ledger; where MLflow has no file, none is made."""
+    file = tracking.removeprefix("sqlite:///")
+    if tracking.startswith("sqlite:///") and not Path(file).exists():
+        missing = f"there is no file {file}; hpo sync {account.name} makes it"
+        return [Check("MLflow: it can be read", 1, [missing])]
     try:
         client = MlflowClient(tracking)
         return list(_examine(account, client))

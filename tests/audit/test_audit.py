@@ -359,6 +359,16 @@ def test_faults_are_counted_and_told_with_examples(folder: Path, capsys: pytest.
     assert re.search(r"… (\d+) in all", page)
 
 
+def test_nothing_is_left_of_it_in_the_folder(folder: Path) -> None:
+    (folder / "mlflow.db").unlink()
+    before = {path.name for path in folder.iterdir()}
+    found = failed(folder)
+    assert found == {
+        "MLflow: it can be read": [f"there is no file {folder}/mlflow.db; hpo sync cnn-1 makes it"]
+    }
+    assert {path.name for path in folder.iterdir()} == before
+
+
 def test_an_mlflow_that_cannot_be_read_fails(folder: Path) -> None:
     checks = audit(f"sqlite:///{folder}/hpo.db", "cnn-1", "http://127.0.0.1:9")
     assert [check.name for check in checks if not check.passed] == ["MLflow: it can be read"]
