@@ -8,14 +8,16 @@ from dataclasses import dataclass, field, replace
 from functools import reduce
 from importlib.resources import files
 from operator import add
-from typing import Final
+from typing import Final, TypeGuard
 
 from hpo.config import Config, Value
 from hpo.export.imports import FUTURE, import_block
 from hpo.export.pieces import Drop, Piece, needed, read
+from hpo.export.text import edited, places
 from hpo.recipe import Recipe
-from hpo.training.calls import Call
+from hpo.training.calls import Call, printed
 
+_NAME: Final = "__name__"
 _SEARCHED: Final = {"objective", "epochs", "baseline", "optimizers", "schedules", "checkpoints"}
 
 
@@ -47,7 +49,7 @@ class Run:
     @property
     def own(self) -> Piece:
         """The recipe's source, without what only a search reads."""
-        return read(self.recipe.source, _is_of_search(self.recipe.source))
+        return read(self._source, _is_of_search(self._source))
 
     def around(self, ours: Piece, own: Piece | None = None) -> Piece:
         """Return the recipe's own source, or a part of it, and below it ours, with names that are not in it.
@@ -60,8 +62,27 @@ class Run:
 
     def own_words(self, names: Collection[str]) -> Piece:
         """Return what the recipe's own words of these names consist of."""
-        source = self.recipe.source
-        return needed(source, names, _is_of_search(source)) if names else NOTHING
+        return needed(self._source, names, _is_of_search(self._source)) if names else NOTHING
+
+    @property
+    def _source(self) -> str:
+        """The recipe's source; where it asks whether it is the program, it is told no, as in a search.
+
+        A plain `if __name__ == "__main__"` stays as it is, to be left out.
+        """
+        text = self.recipe.source
+        at, told = places(text), printed(self.recipe.module)
+        asking = (
+            it
+            for statement in ast.parse(text).body
+            if not _runs_alone(statement)
+            for it in ast.walk(statement)
+        )
+        names = (
+            name for it in asking if isinstance(it, ast.Compare) for name in ast.walk(it) if _is_name(name)
+        )
+        starts = {at(name.lineno, name.col_offset) for name in names}
+        return edited(text, {(start, start + len(_NAME)): told for start in starts})
 
 
 NOTHING: Final = Piece(frozenset(), "", frozenset())
@@ -124,8 +145,18 @@ def _is_of_search(text: str) -> Drop:
         match statement:
             case ast.Assign(targets=[ast.Name(id=name)]) | ast.AnnAssign(target=ast.Name(id=name)):
                 return name in unread
-            case ast.If(test=ast.Compare(left=left, comparators=[right])):
-                return "__name__" in (ast.unparse(left), ast.unparse(right))
-        return False
+        return _runs_alone(statement)
 
     return is_of_search
+
+
+def _runs_alone(statement: ast.stmt) -> bool:
+    """Whether a statement runs only when its file is the program."""
+    match statement:
+        case ast.If(test=ast.Compare(left=left, ops=[ast.Eq()], comparators=[right]), orelse=[]):
+            return _is_name(left) or _is_name(right)
+    return False
+
+
+def _is_name(node: ast.AST) -> TypeGuard[ast.Name]:
+    return isinstance(node, ast.Name) and node.id == _NAME

@@ -178,6 +178,25 @@ def test_what_runs_when_the_recipe_runs_itself_is_left_out(tiny, test):
     assert "print(model())" not in text
 
 
+@pytest.mark.parametrize(
+    "branches",
+    [
+        'if __name__ != "__main__":\n    SCALE = 2.0\nelse:\n    SCALE = 3.0\n',
+        'if __name__ == "__main__":\n    print("alone")\nelse:\n    SCALE = 2.0\n',
+        'SCALE = 3.0 if __name__ == "__main__" else 2.0\n',
+        'SCALE = 2.0\nif "__main__" == __name__ and SCALE:\n    SCALE = 3.0\n',
+    ],
+)
+def test_what_runs_when_the_recipe_is_imported_runs_in_the_script_too(tiny, branches, tmp_path):
+    source = tiny.source.replace("def model", f"NAMED = __name__\n{branches}\n\ndef model")
+    source = source.replace("return nn.functional.cross", "return SCALE * nn.functional.cross")
+    named = recipe.read(source, tiny.path)
+    config = complete(named, {"batch_size": 16})
+    text = export(named, config)
+    assert run(text, tmp_path) == curve(named, config)
+    assert "NAMED = __name__" in text
+
+
 def test_what_the_recipe_itself_reads_is_kept(tiny):
     source = tiny.source.replace("samples: int = 99", "samples: int = 33 * epochs")
     text = export(recipe.read(source, "tiny.py"), complete(tiny, {}))
