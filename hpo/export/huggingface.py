@@ -44,9 +44,9 @@ class Network(nn.Module):
 {network}
     def forward(self, inputs: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """Return loss and outputs; in evaluation the loss is without the options of training."""
-        outputs = self.network(inputs)
-{options}        measure = {criterion} if self.training else loss
-        return {{"loss": measure(outputs, targets), "logits": outputs}}
+        if not self.training:
+{measuring}        outputs = self.network(inputs)
+{options}        return {{"loss": {criterion}(outputs, targets), "logits": outputs}}
 
 
 def arguments(folder: str) -> TrainingArguments:
@@ -111,6 +111,10 @@ if __name__ == "__main__":
     make_trainer("trained").train()'''
 
 
+_MEASURING: Final = """outputs = self.network(inputs)
+return {"loss": loss(outputs, targets), "logits": outputs}"""
+
+
 def huggingface(run: Run) -> str:
     """Return the file.
 
@@ -127,6 +131,7 @@ def huggingface(run: Run) -> str:
     main = _MAIN.format(
         network=lines.block([*network, *(["self.filled = started.filled"] if slow else [])], depth=2),
         given=", network.filled" if slow else "",
+        measuring=lines.block(lines.evaluation(run, _MEASURING), depth=3),
         options=lines.block(lines.criterion(run), depth=2),
         criterion=names["criterion"],
         splits=lines.block([f"splits = {lines.data(run, {})}"]),

@@ -48,10 +48,7 @@ class Module(lightning.LightningModule):
     def validation_step(self, batch: tuple[Tensor, Tensor], _: int) -> None:
         """Measure a batch."""
         inputs, targets = batch
-        outputs = self(inputs)
-        for name, measure in {{"loss": loss{metrics}}}.items():
-            self.log(f"validation_{{name}}", measure(outputs, targets), batch_size=len(targets))
-
+{measuring}
     def configure_optimizers(self) -> dict[str, object]:
         """Return the optimizer, and the scheduler that follows its steps."""
         steps = int(self.trainer.estimated_stepping_batches)
@@ -79,6 +76,10 @@ def main() -> None:
 if __name__ == "__main__":
     main()'''
 
+_MEASURING: Final = """outputs = self(inputs)
+for name, measure in {{"loss": loss{metrics}}}.items():
+    self.log(f"validation_{{name}}", measure(outputs, targets), batch_size=len(targets))"""
+
 _HEARING: Final = '''
     def on_validation_epoch_end(self) -> None:
         """Tell the scheduler what validation came to."""
@@ -101,7 +102,7 @@ def lightning(run: Run) -> str:
         given=", self.filled" if slow else "",
         options=lines.block(lines.criterion(run), depth=2),
         criterion=names["criterion"],
-        metrics=names["metrics"],
+        measuring=lines.block(lines.evaluation(run, _MEASURING.format(metrics=names["metrics"])), depth=2),
         hearing=_HEARING.format(sign=lines.sign(run), metric=run.recipe.objective.metric)
         if hears(run)
         else "",

@@ -11,6 +11,7 @@ from hpo.export.pieces import Piece
 from hpo.export.run import Run, definitions
 from hpo.training.calls import Call, Name, printed
 from hpo.training.values import (
+    FULL_PRECISION,
     average_calls,
     freeze_calls,
     initialize_calls,
@@ -102,6 +103,14 @@ def names(run: Run) -> dict[str, str]:
         "kept": "averaged.module" if averaged else "network",
         "metrics": ", **metrics" if run.recipe.metrics else "",
     }
+
+
+def evaluation(run: Run, measuring: str) -> list[str]:
+    """Return the lines that measure, in full precision as in a search, whatever the trainer casts to."""
+    if run.config["precision"] == FULL_PRECISION:
+        return [measuring]
+    inner = measuring.replace("\n", "\n    ")
+    return [f"with torch.autocast(inputs.device.type, enabled=False):\n    {inner}"]
 
 
 def hearing(run: Run) -> Iterator[str]:

@@ -136,6 +136,28 @@ def test_lightning_clips_gradients_that_are_unscaled(plain, optimizer, load):
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore")
+def test_validation_is_in_full_precision_as_in_a_search(plain, load, monkeypatch):
+    values = {"precision": "bf16", "loss.label_smoothing": 0.1}
+    inputs, targets = execute(plain.source, plain.path).data()["validation"].tensors
+    measured = {}
+
+    module = load(written("lightning", plain, values)).Module().eval()
+    monkeypatch.setattr(module, "log", lambda name, value, **_: measured.update({name: value}))
+    with torch.autocast("cpu", torch.bfloat16):
+        assert module(inputs).dtype == torch.bfloat16
+        module.validation_step((inputs, targets), 0)
+    expected = torch.nn.functional.cross_entropy(module(inputs), targets)
+    assert measured["validation_loss"] == expected
+
+    network = load(written("huggingface", plain, values)).Network()
+    network.network.load_state_dict(module.network.state_dict())
+    with torch.autocast("cpu", torch.bfloat16):
+        assert network.train()(inputs, targets)["logits"].dtype == torch.bfloat16
+        assert network.eval()(inputs, targets)["loss"] == expected
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("values", ROWS[:2], ids=str)
 def test_huggingface_takes_the_steps_of_the_engine(plain, values, load):
     from transformers import TrainerCallback
