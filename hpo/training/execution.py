@@ -78,6 +78,31 @@ def _counted(split: Any, name: str, data: object) -> int:
         raise RecipeError(message, data) from None
 
 
+def demand_module(made: Any, function: object) -> None:
+    """Refuse what a recipe's `model` returned if it cannot be trained.
+
+    Raises:
+        RecipeError: it is no module, has no parameters, or some that are complex or yet without a shape.
+    """
+    from torch import nn
+
+    must = ""
+    if not isinstance(made, nn.Module):
+        must = f"return a torch.nn.Module, but it returned a {type(made).__name__}"
+    elif not (parameters := dict(made.named_parameters())):
+        must = "return a module with parameters to learn, but this one has none"
+    elif lazy := [name for name, it in parameters.items() if isinstance(it, nn.UninitializedParameter)]:
+        must = (
+            f"give shapes to all parameters, but {', '.join(lazy)} wait for a batch: pass one through in it"
+        )
+    elif imaginary := [name for name, it in parameters.items() if it.is_complex()]:
+        must = (
+            f"have real parameters, but {', '.join(imaginary)} are complex: keep torch.view_as_real of them"
+        )
+    if must:
+        raise RecipeError(f"model() must {must}", function)
+
+
 def demand_scalar(name: str, function: Callable[..., Any], *, learnt: bool = False) -> Callable[..., Any]:
     """Return a recipe's loss or metric as one that refuses to return what cannot be used.
 

@@ -283,6 +283,25 @@ def test_a_loss_that_cannot_be_learnt_from_is_told_with_its_line(returned, told)
     assert referee.told[0].reason.endswith(f"({PATH}:18)")
 
 
+@pytest.mark.parametrize(
+    ("returned", "told"),
+    [
+        ("None", "return a torch.nn.Module, but it returned a NoneType"),
+        ("nn.ReLU()", "return a module with parameters to learn"),
+        ("nn.Sequential(nn.LazyLinear(1))", "0.weight, 0.bias wait for a batch: pass one through in it"),
+        ("nn.Linear(3, 1, dtype=torch.complex64)", "weight, bias are complex: keep torch.view_as_real"),
+    ],
+)
+def test_a_model_that_cannot_be_trained_is_told_with_its_line(returned, told):
+    source = RECIPE.replace(
+        '    if flaw == "model":', f'    if flaw == "":\n        return {returned}\n    if 1:'
+    )
+    referee = Listening({})
+    cohort.train(replace(job(), source=source), "c", referee)
+    assert told in referee.told[0].reason
+    assert referee.told[0].reason.endswith(f"({PATH}:9)")
+
+
 @pytest.mark.parametrize(("returned", "told"), [("outputs", "a tensor of shape [4, 1]"), ("None", "nothing")])
 def test_a_metric_that_is_no_number_is_told_with_its_line(returned, told):
     metric = f"\ndef r2(outputs, targets):\n    return {returned}\n\nmetrics = {{'r2': r2}}\n"
