@@ -123,6 +123,10 @@ def demand_scalar(name: str, function: Callable[..., Any], *, learnt: bool = Fal
 def _unlearnable(value: Any) -> str:
     """Say what a loss that is trained with must be, and what it is, if it is something else."""
     must = "a tensor of one number, such as a mean, of which torch can take the gradient"
+    if isinstance(value, list | tuple | Mapping):
+        return (
+            f"{must}, but it returned a {type(value).__name__}: add up its parts, for one optimizer takes all"
+        )
     if not hasattr(value, "requires_grad"):
         return f"{must}, but it returned a {type(value).__name__}: leave out float(…), .item() and the like"
     if value.numel() != 1:

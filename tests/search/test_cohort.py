@@ -270,6 +270,7 @@ def test_data_that_a_search_cannot_use_is_told(returned, told):
     ("returned", "told"),
     [
         ("0.5", "a float: leave out float"),
+        ("outputs.mean(), targets.mean()", "a tuple: add up its parts, for one optimizer takes all"),
         ("(outputs - targets) ** 2", "one of shape [4, 1]: take its mean"),
         ("((outputs - targets) ** 2).mean().detach()", "no parameter has part in what it returned"),
     ],
