@@ -22,7 +22,7 @@ _NO_HEARING: Final = "the schedule minds what validation comes to, which the Tra
 
 _NO_METRICS: Final = "the Trainer measures the loss alone; give it compute_metrics"
 
-_ABOUT: Final = """Needs torch, transformers, accelerate and what the recipe imports, and no hpo.
+_ABOUT: Final = """Needs torch, numpy, transformers, accelerate and what the recipe imports, and no hpo.
 The Trainer gets this optimizer and this schedule; its own learning_rate, weight_decay and lr_scheduler_type
 are left alone, since they count warm-up otherwise and spare biases. The order of samples is the Trainer's."""
 
@@ -93,9 +93,10 @@ class Fed(Trainer):
 
 def make_trainer(folder: str) -> Trainer:
     """Return what trains as the search did, but for the order of the samples and other chance."""
+    seed_chance(0)  # by which data are split, if by chance
 {splits}    train = named(loader(splits["train"], {size}, shuffle=True))
     validation = named(loader(splits["validation"], {measured_at}))
-    torch.manual_seed({seed})
+    seed_chance({seed})
     network = Network()
     optimizer, scheduler, _ = configure(network.network, {epochs} * len(train){given})
     return Fed(

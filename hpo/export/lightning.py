@@ -66,6 +66,7 @@ class Module(lightning.LightningModule):
 
 def main() -> None:
     """Train as the search did, but for the order of the samples and other chance."""
+    seed_chance(0)  # by which data are split, if by chance
 {splits}    train = loader(splits["train"], {size}, shuffle=True)
     validation = loader(splits["validation"], {measured_at})
     lightning.seed_everything({seed})
@@ -88,7 +89,7 @@ _HEARING: Final = '''
 '''
 
 
-_ABOUT: Final = """Needs torch, lightning and what the recipe imports, and no hpo.
+_ABOUT: Final = """Needs torch, numpy, lightning and what the recipe imports, and no hpo.
 The order of the samples is Lightning's."""
 
 

@@ -64,7 +64,10 @@ def definitions_of(run: Run, *others: Call) -> Piece:
 
 def batches() -> Piece:
     """Return what cuts data into batches where another trainer than a search's own takes them."""
-    cutting = {"hpo.training.loop": {"cut", "Split"}, "hpo.export.parts.batches": {"Batches", "loader"}}
+    cutting = {
+        "hpo.training.loop": {"cut", "seed_chance", "Split"},
+        "hpo.export.parts.batches": {"Batches", "loader"},
+    }
     return definitions((), cutting)
 
 

@@ -17,7 +17,7 @@ from hpo.training.calls import Call, printed
 from hpo.training.values import average_calls, gradient_call, measured_at
 
 _ABOUT: Final = """First the recipe, then the training loop, last the configuration.
-Written by `hpo export`: needs what the recipe imports (torch was {torch}), and no hpo."""
+Written by `hpo export`: needs numpy and what the recipe imports (torch was {torch}), and no hpo."""
 
 _MAIN: Final = '''import functools
 
@@ -34,14 +34,15 @@ MEASURED_AT = {measured_at}  # the batch size of validation, for whatever config
 def main() -> None:
     """Train the model and print a line for each epoch."""
     torch.set_num_threads(THREADS)  # another number adds up in another order: the last digits change
+    seed_chance(0)  # by which data are split, if by chance
 {splits}    splits = {{name: place(split, DEVICE) for name, split in splits.items()}}
-    torch.manual_seed(SEED)
+    seed_chance(SEED)
 {network}    steps = count_batches(splits["train"], BATCH_SIZE)
 {additions}    measures = {{"loss": loss{metrics}}}
     print("epoch", "train_loss", *measures, "lr", sep="  ")
     for epoch in range(1, EPOCHS + 1):
         seed = epoch_seed(SEED, epoch)
-        torch.manual_seed(seed)
+        seed_chance(seed)
         batches = load(splits["train"], BATCH_SIZE, seed)
         taken = list(train_epoch(network, {criterion}, optimizer, scheduler, gradient, clip, batches))
         measured = evaluate({averaged}, measures, load(splits["validation"], MEASURED_AT))

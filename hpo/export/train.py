@@ -57,8 +57,9 @@ def main() -> None:
 
 def train(options: argparse.Namespace, workers: Workers) -> None:
     """Train as one of the workers."""
+    seed_chance(0)  # by which data are split, if by chance
 {splits}    splits = {{name: place(split, workers.device) for name, split in splits.items()}}
-    torch.manual_seed(options.seed)
+    seed_chance(options.seed)
 {network}    steps = count_batches(splits["train"], BATCH_SIZE)
 {additions}    spread, measures = workers.spread(network), {{"loss": loss{metrics}}}
     parts = {{
@@ -68,7 +69,7 @@ def train(options: argparse.Namespace, workers: Workers) -> None:
         print("epoch", "train_loss", *measures, "lr", sep="  ")
     for epoch in range(done + 1, options.epochs + 1):
         seed = epoch_seed(options.seed, epoch)
-        torch.manual_seed(seed)
+        seed_chance(seed)
         batches = load(splits["train"], BATCH_SIZE, seed)
         taken = list(train_epoch(spread, {criterion}, optimizer, scheduler, gradient, clip, batches))
         batches = load(splits["validation"], MEASURED_AT)

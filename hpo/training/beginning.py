@@ -12,6 +12,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from hpo.config import Config
 from hpo.training.engine import Task
 from hpo.training.execution import demand_module
+from hpo.training.loop import seed_chance
 from hpo.training.transfer import Start
 from hpo.training.values import freeze_calls, initialize_calls, start_calls
 from hpo.vocabulary import MODEL
@@ -25,7 +26,7 @@ DIVERGED: Final = 100.0
 
 def make_model(task: Task, config: Config) -> nn.Module:
     """Make the model and draw its weights, from the search's seed."""
-    torch.manual_seed(task.seed)
+    seed_chance(task.seed)
     model: nn.Module = task.recipe.model(**config.below(MODEL))
     demand_module(model, task.recipe.model)
     for call in initialize_calls(config):

@@ -31,7 +31,7 @@ from hpo.hardware import interface_to
 from hpo.training.calls import Call
 from hpo.training.gradients import Batch, Forward, Loss, Wrapped, weighted
 from hpo.training.joint_norm import counting, join_norms
-from hpo.training.loop import evaluate
+from hpo.training.loop import evaluate, seed_chance
 from hpo.training.values import GRADIENT
 
 Measures = Mapping[str, Callable[[Tensor, Tensor], Tensor]]
@@ -50,7 +50,7 @@ class Alone:
 
     def seed(self, seed: int) -> None:
         """Let all chance begin anew, as at the start of an epoch."""
-        torch.manual_seed(seed)
+        seed_chance(seed)
 
     def spread(self, model: nn.Module) -> nn.Module:
         """Return the model in the form that is trained; what it consists of may be replaced in its place."""

@@ -50,6 +50,9 @@ def load_splits(module: ModuleType, options: Mapping[str, Value], batch_size: st
             loader of other batches than those asked for.
         Exception: whatever the recipe raises.
     """
+    from hpo.training.loop import seed_chance  # whoever only reads words does without torch
+
+    seed_chance(0)  # whatever the trial's seed: all share one split, though the recipe may draw it by chance
     splits: Any = module.data(**options)
     if not isinstance(splits, Mapping):
         form = ", ".join(f'"{name}": …' for name in SPLITS)

@@ -3,9 +3,11 @@
 So nothing here needs hpo. A batch is (inputs, targets), two tensors with the samples along dimension 0.
 """
 
+import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -31,6 +33,13 @@ class Step(NamedTuple):
 def epoch_seed(seed: int, epoch: int) -> int:
     """Return the seed of one epoch: of its data order, and of dropout and other chance in it."""
     return (1_000_003 * seed + epoch) % 2**32
+
+
+def seed_chance(seed: int) -> None:
+    """Let all chance begin anew: torch's, and Python's and numpy's, by which data may be drawn."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
 
 
 def place(split: Split, device: str) -> Split:

@@ -388,3 +388,31 @@ def test_who_measures_may_use_half_of_its_own_share_of_what_is_free(share, budge
     for name in "cd":
         cohort.train(own, name, referee)
     assert asked == [budget]
+
+
+CHANCE = """import random
+import numpy as np
+
+class Moved(torch.utils.data.Dataset):
+    def __init__(self, rows): self.rows = rows
+    def __len__(self): return len(self.rows)
+    def __getitem__(self, row):
+        return self.rows[row] + random.random() + np.random.rand() + torch.rand(()), torch.ones(1)
+
+def data():
+    rows = torch.rand(8, 3) + torch.tensor(np.random.rand(8, 3), dtype=torch.float32) + random.random()
+    return {"train": Moved(rows), "validation": TensorDataset(rows, torch.ones(8, 1))}
+"""
+
+
+@pytest.mark.parametrize("at_once", [1, 2])
+def test_whatever_a_recipe_draws_from_is_the_same_each_time(at_once):
+    """Torch, Python and numpy, of whom the last two begin anew in no process by themselves."""
+    source = f"{RECIPE}\n{CHANCE}"
+    curves = []
+    for _ in range(2):
+        cohort.prepare.cache_clear()
+        referee = Listening({}, {}) if at_once > 1 else Listening({})
+        cohort.train(replace(job(at_once=at_once), source=source), "c", referee)
+        curves.append([(point.trial, point.loss, point.train_loss) for point in referee.points])
+    assert curves[0] == curves[1] != []

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from hpo.training.fused.kernels import Chance, Kernels
 from hpo.training.fused.rules import Layout
+from hpo.training.loop import seed_chance
 
 Place = tuple[dict[str, Any], str]
 """Where a module holds a tensor: its own parameters or buffers, and the name there."""
@@ -87,7 +88,7 @@ class Stack:
 
     def seed(self, seed: int) -> None:
         """Let chance, such as dropout, begin anew; every model meets the same as if it were alone."""
-        torch.manual_seed(seed)
+        seed_chance(seed)
         self._chance.seed(seed)
 
     @property
