@@ -131,7 +131,7 @@ RIMS = {
 }
 
 # What a room may import besides the standard library, where the design says so.
-ALONE = {"space": {"omegaconf", "yaml"}, "training": {"numpy", "torch", "safetensors"}}
+ALONE = {"space": {"omegaconf", "yaml"}, "training": {"torch", "safetensors"}}
 
 
 def room(path: Path) -> str:

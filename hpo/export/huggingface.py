@@ -22,7 +22,7 @@ _NO_HEARING: Final = "the schedule minds what validation comes to, which the Tra
 
 _NO_METRICS: Final = "the Trainer measures the loss alone; give it compute_metrics"
 
-_ABOUT: Final = """Needs torch, numpy, transformers, accelerate and what the recipe imports, and no hpo.
+_ABOUT: Final = """Needs torch, transformers, accelerate and what the recipe imports, and no hpo.
 The Trainer gets this optimizer and this schedule; its own learning_rate, weight_decay and lr_scheduler_type
 are left alone, since they count warm-up otherwise and spare biases. The order of samples is the Trainer's."""
 

@@ -89,7 +89,7 @@ _HEARING: Final = '''
 '''
 
 
-_ABOUT: Final = """Needs torch, numpy, lightning and what the recipe imports, and no hpo.
+_ABOUT: Final = """Needs torch, lightning and what the recipe imports, and no hpo.
 The order of the samples is Lightning's."""
 
 

@@ -17,7 +17,7 @@ from hpo.training.calls import Call, printed
 from hpo.training.values import average_calls, gradient_call, measured_at
 
 _ABOUT: Final = """First the recipe, then the training loop, last the configuration.
-Written by `hpo export`: needs numpy and what the recipe imports (torch was {torch}), and no hpo."""
+Written by `hpo export`: needs what the recipe imports (torch was {torch}), and no hpo."""
 
 _MAIN: Final = '''import functools
 

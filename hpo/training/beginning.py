@@ -5,7 +5,6 @@ from __future__ import annotations
 import warnings
 from typing import Final
 
-import torch
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 

@@ -4,10 +4,10 @@ So nothing here needs hpo. A batch is (inputs, targets), two tensors with the sa
 """
 
 import random
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, TensorDataset
@@ -38,7 +38,8 @@ def epoch_seed(seed: int, epoch: int) -> int:
 def seed_chance(seed: int) -> None:
     """Let all chance begin anew: torch's, and Python's and numpy's, by which data may be drawn."""
     random.seed(seed)
-    np.random.seed(seed % 2**32)
+    if "numpy" in sys.modules:  # as it is wherever torch finds it
+        sys.modules["numpy"].random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
 
