@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Mapping
 from typing import Final
 
-from hpo.training.execution import RecipeError
+from hpo.training.demands import RecipeError
 from hpo.training.memory import lacks_memory
 
 Cause = tuple[str, None, Mapping[str, str]]

@@ -9,8 +9,8 @@ from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from hpo.config import Config
+from hpo.training.demands import demand_module
 from hpo.training.engine import Task
-from hpo.training.execution import demand_module
 from hpo.training.loop import seed_chance
 from hpo.training.transfer import Start
 from hpo.training.values import freeze_calls, initialize_calls, start_calls

@@ -17,9 +17,9 @@ from torch.optim.swa_utils import AveragedModel
 from hpo.config import Config
 from hpo.training.beginning import loss_limit, start_model, start_note, warn_of_few
 from hpo.training.clipping import Clipping, gradient_moments
+from hpo.training.demands import demand_scalar
 from hpo.training.distributed import Alone
 from hpo.training.engine import Member, Progress, Task, unsound_metric
-from hpo.training.execution import demand_scalar
 from hpo.training.gradients import Gradient, Loss
 from hpo.training.loop import (
     Split,

@@ -9,6 +9,7 @@ from hpo.job import Job, prepare
 from hpo.ordering import order
 from hpo.plan import Plan
 from hpo.settings import SearchSettings
+from hpo.training.demands import RecipeError
 
 RECIPE = """
 import torch
@@ -47,14 +48,14 @@ def job(tmp_path, *words, own=5, **baseline):
     ],
 )
 def test_a_batch_size_that_is_not_the_loader_s_is_refused(tmp_path, words, asked):
-    with pytest.raises(ValueError, match=rf"\(batch_size=5\), but this search's batch_size is {asked}: "):
+    with pytest.raises(RecipeError, match=rf"\(batch_size=5\), but this search's batch_size is {asked}: "):
         prepare(job(tmp_path, *words))
 
 
 def test_the_baseline_s_is_looked_at_too(tmp_path):
-    with pytest.raises(ValueError, match=re.escape("batch_size is 64")):
+    with pytest.raises(RecipeError, match=re.escape("batch_size is 64")):
         prepare(job(tmp_path, batch_size=64))
-    with pytest.raises(ValueError, match=re.escape("batch_size is searched")):
+    with pytest.raises(RecipeError, match=re.escape("batch_size is searched")):
         prepare(job(tmp_path, "space.batch_size=5", batch_size=10))
 
 
