@@ -176,14 +176,14 @@ def _measure(name: str, path: Path, served: Served) -> Variant:
     """Measure a file: its size, the median time of a batch in one thread, and what validation comes to."""
     run = run_onnx(path, tree_structure(served.outputs(served.inputs)))
     content = path.read_bytes()
-    recipe, batches = served.task.recipe, load(served.task.splits["validation"], served.task.measured_at)
+    batches = load(served.task.splits["validation"], served.task.measured_at)
     return Variant(
         name,
         path,
         len(content),
         len(zlib.compress(content, 9)),
         _latency(run, served.inputs),
-        mean_measures(run, {"loss": recipe.loss, **getattr(recipe, "metrics", {})}, batches),
+        mean_measures(run, served.task.measures, batches),
     )
 
 
