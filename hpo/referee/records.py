@@ -49,7 +49,6 @@ class Records:
         for record in self._ledger.records(search):
             self.history.add(record)
             self.study.restore(record)
-        search = self.plan.search
         self.meter = Meter(self._ledger, session, search.devices, of_devices=search.of_devices)
         self._set_out()
         self._writer = Writer(self._ledger, search, session)
