@@ -77,8 +77,9 @@ def search_of(row: Row[Any], sessions: Sequence[Row[Any]], at: float) -> Search:
 
 
 def wish_of(text: str | None) -> Wish:
-    """Return the wish that a session's cell holds; none if nobody has asked for anything."""
-    return Wish(**json.loads(text)) if text else Wish()
+    """Return the wish that a session's cell holds, but for words of a newer hpo; none if nobody has asked."""
+    told = json.loads(text or "{}")
+    return Wish(**{it.name: told[it.name] for it in fields(Wish) if it.name in told})
 
 
 def write(connection: Connection, search_id: int, records: Iterable[Record]) -> None:

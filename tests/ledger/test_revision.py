@@ -17,9 +17,11 @@ from sqlalchemy import create_engine, event
 from hpo import cli
 from hpo.errors import InputError
 from hpo.ledger import Ledger, Writer, revision
+from hpo.ledger.rows import wish_of
 from hpo.ledger.schema import metadata
 from hpo.ledger.trouble import explain
 from hpo.trial import Attempt, Outcome
+from hpo.wish import Wish
 
 # Written by a search of hpo before its ledgers had revisions, interrupted in its last trial.
 OLD = Path(__file__).with_name("revision_0001.sql").read_text(encoding="utf-8")
@@ -193,3 +195,8 @@ def test_a_store_that_is_up_to_date_needs_no_alembic(old):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
+
+
+def test_of_what_a_newer_hpo_asks_of_a_search_that_runs_the_rest_is_heeded():
+    assert wish_of('{"paused": true, "trials": 7, "workers": 2}') == Wish(trials=7, paused=True)
+    assert wish_of("{}") == wish_of(None) == Wish()
