@@ -179,6 +179,7 @@ class Storm:
                 patch.setitem(sys.modules, "hpo.cluster", cluster)
                 patch.setattr(hpo, "cluster", cluster, raising=False)
                 patch.setattr(module, "open_engine", engine_of)
+                patch.setattr(module, "finalize", lambda *_: types.SimpleNamespace())  # all ledgers share it
                 patch.setattr(ordering, "versions", versions)
                 patch.setattr(changes, "versions", versions)
                 patch.setattr(patience, "time", self.clock)

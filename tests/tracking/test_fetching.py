@@ -170,9 +170,9 @@ def test_what_it_used_of_its_time_is_used_up_here_too(uri: str) -> None:
 
 
 def test_a_copy_from_before_the_search_went_on_is_told(
-    tape: Tape, capsys: pytest.CaptureFixture[str]
+    tape: Tape, uri: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    uri, whole = f"sqlite:///{Path.cwd()}/mlflow.db", list(tape.tape)
+    whole = list(tape.tape)
     tape.tape, tape.state = whole[:8], State.INTERRUPTED
     sync(tape, tape.name, uri)
     tape.tape, tape.state, tape.session = whole, State.RUNNING, 2
