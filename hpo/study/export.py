@@ -11,6 +11,7 @@ from typing import Any, Final, cast
 import optuna
 from optuna.distributions import json_to_distribution
 from optuna.exceptions import DuplicatedStudyError, ExperimentalWarning
+from optuna.storages import RDBStorage
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
@@ -34,19 +35,24 @@ def save(search: Search, history: History, url: str) -> int:
     Raises:
         InputError: the database has a study of this name, or cannot be written to.
     """
-    study = _study(search, url)
-    study.set_user_attr("recipe", search.recipe)
-    study.set_user_attr("objective", str(search.objective))
-    study.set_user_attr("settings", json.dumps(dict(search.settings)))
-    study.add_trials([_frozen(trial, search.objective) for _, trial in sorted(history.trials.items())])
+    storage = RDBStorage(url)
+    try:
+        study = _study(search, storage, url)
+        study.set_user_attr("recipe", search.recipe)
+        study.set_user_attr("objective", str(search.objective))
+        study.set_user_attr("settings", json.dumps(dict(search.settings)))
+        study.add_trials([_frozen(trial, search.objective) for _, trial in sorted(history.trials.items())])
+    finally:
+        storage.remove_session()
+        storage.engine.dispose()
     return len(history.trials)
 
 
-def _study(search: Search, url: str) -> Study:
+def _study(search: Search, storage: RDBStorage, url: str) -> Study:
     objective = search.objective
     directions = [cast("Any", it) for it in (objective.direction, *("minimize" for _ in objective.beside))]
     try:
-        study = optuna.create_study(storage=url, study_name=search.name, directions=directions)
+        study = optuna.create_study(storage=storage, study_name=search.name, directions=directions)
     except DuplicatedStudyError:
         message = "There is a study of this name in it, and it is left as it is. Choose another file."
         raise InputError(Problem(f"to={url}", message)) from None

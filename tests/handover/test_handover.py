@@ -54,20 +54,35 @@ def export(tmp_path, monkeypatch):
     return lambda *words: cli.main(["export", "cnn-1", *words])
 
 
+@pytest.fixture
+def load():
+    """Return what opens the study that was written."""
+    opened = []
+
+    def study():
+        opened.append(optuna.storages.RDBStorage("sqlite:///study.db"))
+        return optuna.load_study(study_name="cnn-1", storage=opened[-1])
+
+    yield study
+    for storage in opened:
+        storage.remove_session()
+        storage.engine.dispose()
+
+
 class TestOptuna:
-    def test_a_study_opens_with_its_trials_under_their_numbers(self, export, capsys):
+    def test_a_study_opens_with_its_trials_under_their_numbers(self, export, load, capsys):
         assert export("as=optuna", "to=sqlite:///study.db") == 0
         assert "study cnn-1 with 6 trials" in capsys.readouterr().out
-        study = optuna.load_study(study_name="cnn-1", storage="sqlite:///study.db")
+        study = load()
         done, cut, failed = TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL
         assert [trial.state for trial in study.trials] == [done, cut, done, failed, failed, failed]
         assert [trial.number for trial in study.trials] == list(range(6))
         assert (study.best_trial.number, study.best_value) == (2, 0.25)
         assert study.direction.name == "MINIMIZE"
 
-    def test_curves_parameters_and_causes_are_there(self, export):
+    def test_curves_parameters_and_causes_are_there(self, export, load):
         export("as=optuna", "to=sqlite:///study.db")
-        trials = optuna.load_study(study_name="cnn-1", storage="sqlite:///study.db").trials
+        trials = load().trials
         assert trials[0].intermediate_values == {1: 0.9, 2: 0.5}
         assert trials[1].intermediate_values == {1: 0.95}
         assert trials[0].params == {LR: 0.05}
@@ -77,9 +92,9 @@ class TestOptuna:
         assert trials[5].user_attrs["outcome"] == "running"
         assert trials[0].duration.total_seconds() == 2.0
 
-    def test_a_sampler_goes_on_from_it(self, export):
+    def test_a_sampler_goes_on_from_it(self, export, load):
         export("as=optuna", "to=sqlite:///study.db")
-        study = optuna.load_study(study_name="cnn-1", storage="sqlite:///study.db")
+        study = load()
         assert 1e-3 <= study.ask().suggest_float(LR, 1e-3, 1.0, log=True) <= 1
 
     def test_the_same_study_is_not_written_twice(self, export, capsys):

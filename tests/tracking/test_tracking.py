@@ -6,7 +6,7 @@ import json
 import math
 import sqlite3
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import Barrier, BrokenBarrierError, Event, Timer
@@ -45,7 +45,7 @@ def runs(uri: str, recipe: str = "cnn") -> dict[str, Any]:
 def contents(folder: Path) -> dict[str, list[Any]]:
     """Return every row of the store, but for the cursor, which tests set back."""
     tables = ("experiments", "runs", "metrics", "latest_metrics", "params", "tags")
-    with sqlite3.connect(folder / "mlflow.db") as database:
+    with closing(sqlite3.connect(folder / "mlflow.db")) as database:
         rows = {table: sorted(map(str, database.execute(f"SELECT * FROM {table}"))) for table in tables}
     rows["tags"] = [row for row in rows["tags"] if "hpo.cursor" not in row]
     return rows
