@@ -60,9 +60,9 @@ def get(app, path, query=""):
 
 
 @pytest.mark.filterwarnings("ignore")  # those of others
-def test_the_dashboard_shows_the_study_with_its_curves(export):
+def test_the_dashboard_shows_the_study_with_its_curves(export, load):
     history = export()
-    shown = study_of(history)
+    shown = study_of(history, load())
     for trial, it in zip(history.trials.values(), shown["trials"], strict=True):
         curve = [(point["step"], float(point["value"])) for point in it["intermediate_values"]]
         assert curve == [(point.epoch, pytest.approx(point.score)) for point in trial.points]
@@ -70,13 +70,13 @@ def test_the_dashboard_shows_the_study_with_its_curves(export):
 
 
 @pytest.mark.filterwarnings("ignore")  # those of others
-def test_with_several_goals_each_is_an_objective_and_the_front_is_best(export, capsys):
+def test_with_several_goals_each_is_an_objective_and_the_front_is_best(export, load, capsys):
     def weigh(config):
         return {"memory": 1e6 / config["optimizer.lr"], "parameters": 100}
 
     history = export("objective=accuracy,memory,parameters", weigh=weigh)
     assert "each trial has its own as the user attribute curve" in capsys.readouterr().out
-    shown = study_of(history)
+    shown = study_of(history, load())
     assert shown["directions"] == ["maximize", "minimize", "minimize"]
     assert shown["objective_names"] == ["accuracy", "memory", "parameters"]
     for trial, it in zip(history.trials.values(), shown["trials"], strict=True):
@@ -85,17 +85,17 @@ def test_with_several_goals_each_is_an_objective_and_the_front_is_best(export, c
         if it["state"] == "Complete":
             assert it["values"] == pytest.approx([trial.score, trial.costs["memory"], 100])
     assert {trial.number for trial in history.front} <= {it["number"] for it in shown["best_trials"]}
-    study = optuna.load_study(study_name="cnn-1", storage="sqlite:///study.db")
+    study = load()
     study.sampler = optuna.samplers.TPESampler(n_startup_trials=1, seed=0)
     assert 1e-4 <= study.ask().suggest_float("optimizer.sgd.lr", 1e-4, 1.0, log=True) <= 1
 
 
-def study_of(history):
+def study_of(history, study):
     """Return what the dashboard shows of the study."""
-    app = optuna_dashboard.wsgi("sqlite:///study.db")
-    (study,) = get(app, "/api/studies")["study_summaries"]
-    assert study["study_name"] == "cnn-1"
-    shown = get(app, f"/api/studies/{study['study_id']}", "after=0")
+    app = optuna_dashboard.wsgi(study._storage)
+    (about,) = get(app, "/api/studies")["study_summaries"]
+    assert about["study_name"] == "cnn-1"
+    shown = get(app, f"/api/studies/{about['study_id']}", "after=0")
     states = {"finished": "Complete", "pruned": "Pruned", "diverged": "Fail"}
     assert [it["state"] for it in shown["trials"]] == [
         # Else what fresh seeds came to would be compared with what was searched.

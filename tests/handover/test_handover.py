@@ -3,7 +3,6 @@
 import math
 from dataclasses import replace
 
-import optuna
 import pandas as pd
 import pytest
 from made_up import ADAMW, SGD, Story, search
@@ -52,21 +51,6 @@ def export(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("hpo.departure.Ledger", Fake)
     return lambda *words: cli.main(["export", "cnn-1", *words])
-
-
-@pytest.fixture
-def load():
-    """Return what opens the study that was written."""
-    opened = []
-
-    def study():
-        opened.append(optuna.storages.RDBStorage("sqlite:///study.db"))
-        return optuna.load_study(study_name="cnn-1", storage=opened[-1])
-
-    yield study
-    for storage in opened:
-        storage.remove_session()
-        storage.engine.dispose()
 
 
 class TestOptuna:
