@@ -85,6 +85,6 @@ def _groups(controller: str) -> Iterator[Path]:
 def _read(file: Path) -> str:
     """Return what is in a file; nothing where there is none."""
     try:
-        return file.read_text(encoding="ascii").strip()
+        return file.read_text(encoding="utf-8", errors="replace").strip()
     except OSError:
         return ""
