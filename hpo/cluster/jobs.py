@@ -45,7 +45,7 @@ _STATES: Final = {
 
 
 class Job(NamedTuple):
-    """A search that was submitted, and what became of it.
+    """A search that was submitted, and what became of it; `submitted` in seconds since 1970.
 
     `priority` is its weight beside others, as it was submitted; `began` whether there is a search of it.
     """
@@ -53,6 +53,7 @@ class Job(NamedTuple):
     name: str
     state: str
     reason: str
+    submitted: float
     id: str
     priority: float = 1.0
     began: bool = True
@@ -137,6 +138,7 @@ class Service:
                 str(job.submission_id).removeprefix(_PREFIX).partition(_AGAIN)[0],
                 _STATES[job.status],
                 reason(job.message or ""),
+                (job.start_time or 0) / 1000,
                 str(job.submission_id),
                 float((job.metadata or {}).get(_PRIORITY, 1.0)),
                 _began(job),
