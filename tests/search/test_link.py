@@ -134,7 +134,7 @@ def search(hosts, folder):
         )
         whole += (
             "space.optimizer.sgd.lr={log: [0.01, 0.05]}",
-            "trials=2",
+            "trials=3",
             "epochs=40",
             "pruner=none",
             "confirm=0",
@@ -150,9 +150,10 @@ def trials_of(ledger):
     return list(ledger.history(ledger.search("far")).trials.values()) if found else []
 
 
-def wait_for_epochs(ledger, process, epochs, trials=2):
+def wait_for_epochs(ledger, process, epochs):
+    """Wait until both hosts train, each a trial that has come so far."""
     for _ in range(2400):
-        if sum(trial.epochs >= epochs for trial in trials_of(ledger)) >= trials:
+        if sum(trial.epochs >= epochs for trial in trials_of(ledger) if not trial.ending) == 2:
             return
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
