@@ -21,7 +21,7 @@ from hpo.ledger import Ledger, Patience, UnreachableError, patiently
 from hpo.machines import cluster_of, decided, place_of, shared_out
 from hpo.plan import Plan
 from hpo.recollection import recalling
-from hpo.reopening import demand_open, take_along
+from hpo.reopening import demand_open, note_anew
 from hpo.settings import ResumeSettings, StoreSettings
 from hpo.shelf import Shelf, demand_start
 from hpo.stopping import GRACE_SECONDS, stoppable, undisturbed
@@ -129,12 +129,8 @@ def resume(
     demand_open(ledger, search, now)
     depot.demand(place_of(now))
     noted = {name: now.settings[name] for name in (*FREE, *_MACHINES) if name in now.settings}
-    going_on = replace(search, settings={**search.settings, **noted})
-    former, shelf = (Shelf.of(Plan.of(it), ledger.url) for it in (search, going_on))
-    if lost := take_along(ledger.history(search), former, shelf):
+    if lost := note_anew(ledger, search, noted):
         hear(lost)
-    ledger.note_settings(search, noted)
-    former.give_way(shelf)
     return _Conductor(ledger, ledger.search(search.name), viewing, tell).conduct(resumed=True)
 
 

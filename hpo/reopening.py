@@ -1,12 +1,14 @@
-"""Whether a search may go on, and with what is saved: said before anything of it is changed."""
+"""Whether a search may go on, said before anything of it is changed; and what changes when it does."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 
 from hpo import outlook
 from hpo.clock import Clock
+from hpo.config import Value
 from hpo.errors import InputError, Problem
 from hpo.history import History, Search, State
 from hpo.ledger import Ledger
@@ -43,12 +45,24 @@ def demand_open(ledger: Ledger, search: Search, now: Search) -> None:
     _demand_start(now, ledger.url)
 
 
-def take_along(history: History, former: Shelf, later: Shelf) -> str:
-    """Copy what is saved of a search to where it is kept from now on; return what begins anew all the same.
+def note_anew(ledger: Ledger, search: Search, noted: Mapping[str, Value]) -> str:
+    """Note what is set otherwise from now on, and move what is saved to where it is kept then.
+
+    Returns what begins anew all the same.
 
     Raises:
-        InputError: it cannot be written there.
+        InputError: what is saved cannot be written there; nothing was noted.
     """
+    going_on = replace(search, settings={**search.settings, **noted})
+    former, later = (Shelf.of(Plan.of(it), ledger.url) for it in (search, going_on))
+    lost = _take_along(ledger.history(search), former, later)
+    ledger.note_settings(search, noted)
+    former.give_way(later)
+    return lost
+
+
+def _take_along(history: History, former: Shelf, later: Shelf) -> str:
+    """Copy what is saved from one shelf to another; return what begins anew all the same."""
     if later == former:
         return ""
     why = later.take_over(former) or f"It was looked for in {former.folder}."
