@@ -30,8 +30,7 @@ class Job:
     `baseline` recommends, up to `most`, which are fewer where a search `learns` from its trials. A worker may
     fill its `share` of the device's memory. Of each trial the `costs` are measured before it trains;
     `memory` is the most bytes that it may take, None for that share. One that diverges within `autopsy`
-    steps is trained once more, up to there, to see where it began. The `batch_size` is what recipe and space
-    ask for, in a word.
+    steps is trained once more, up to there, to see where it began.
     """
 
     source: str
@@ -42,7 +41,6 @@ class Job:
     baseline: Config
     shelf: Shelf | None = None
     data_options: tuple[tuple[str, Value], ...] = ()
-    batch_size: str = ""
     threads: int = 1
     device: str = "cpu"
     parallel: str = "ddp"
@@ -66,7 +64,6 @@ class Job:
             epochs=plan.epochs,
             seed=plan.setting("seed"),
             data_options=tuple(plan.data_options.items()),
-            batch_size=plan.batch_size,
             threads=plan.setting("threads"),
             device=plan.setting("device"),
             parallel=plan.setting("parallel"),
@@ -99,7 +96,7 @@ def prepare(job: Job) -> Task:
     torch.set_num_threads(job.threads)
     _demand_determinism(yes=job.deterministic)
     module = execute(job.source, job.path)
-    splits = load_splits(module, dict(job.data_options), job.batch_size)
+    splits = load_splits(module, dict(job.data_options))
     return Task(module, splits, job.objective, job.epochs, job.seed, job.device)
 
 

@@ -17,7 +17,6 @@ from hpo.recipe import MEMORY, Recipe
 from hpo.rungs import Rungs, rungs
 from hpo.settings import SearchSettings
 from hpo.space import Given, Space
-from hpo.training.values import BATCH_SIZE
 from hpo.training.words import vocabulary_of
 from hpo.trial import Proposal
 from hpo.vocabulary import Vocabulary
@@ -96,14 +95,6 @@ class Plan:
     def learns(self) -> bool:
         """Whether what trials come to decides what is proposed after them."""
         return self.setting("sampler") not in ("random", "qmc")
-
-    @property
-    def batch_size(self) -> str:
-        """The batch size that all trials shall have, `searched` if they differ; empty if nobody says any."""
-        own = self.baseline[BATCH_SIZE.name]
-        if self.space.varies(BATCH_SIZE.name, own):
-            return "searched"
-        return str(own) if BATCH_SIZE.name in {*self.recipe.baseline, *self.space.nodes} else ""
 
     @property
     def trials(self) -> int | None:

@@ -65,8 +65,8 @@ def definitions_of(run: Run, *others: Call) -> Piece:
 def batches() -> Piece:
     """Return what cuts data into batches where another trainer than a search's own takes them."""
     cutting = {
-        "hpo.training.loop": {"cut", "seed_chance", "Split"},
-        "hpo.export.parts.batches": {"Batches", "loader"},
+        "hpo.training.loop": {"Batches", "recut", "seed_chance"},
+        "hpo.export.parts.batches": {"loader"},
     }
     return definitions((), cutting)
 

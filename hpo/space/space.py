@@ -72,12 +72,6 @@ class Space:
         """What is fixed outside of branches, by config key."""
         return {key: node.value for key, node in self.nodes.items() if isinstance(node, Fixed)}
 
-    def varies(self, key: str, value: Value) -> bool:
-        """Return whether a configuration may have something else under this key than this value."""
-        node, points = self.nodes.get(key, Fixed(value)), self.nodes.get(POINTS)
-        listed = points.configs if isinstance(points, Points) else ()
-        return node != Fixed(value) or any(it.get(key, value) != value for it in listed)
-
     @property
     def first(self) -> Config:
         """The configuration that takes the first of all options; the only one, if nothing is searched."""

@@ -32,7 +32,7 @@ from hpo.config import Config
 from hpo.recipe import MEMORY, SECONDS
 from hpo.training import memory, plain
 from hpo.training.engine import Member, Task
-from hpo.training.loop import place
+from hpo.training.loop import place, step_size
 from hpo.training.plain import Rehearsal
 from hpo.training.values import ACCUMULATE
 
@@ -113,9 +113,10 @@ def foretell(task: Task, config: Config) -> int:
     batch, parts = Member(0, config).batch_size, cast("int", config[ACCUMULATE.name])
     low, high = (few * parts for few in _FEW)
     train = task.splits["train"]
-    size = len(train) if batch == "full" else batch
-    if isinstance(train, DataLoader) or size <= high:
-        return 0  # a small batch is no risk, and a loader's is not ours to cut
+    if isinstance(train, DataLoader) and train.batch_size is None:
+        return 0  # its batches are not ours to cut
+    if (size := step_size(train, batch)) <= high:
+        return 0  # a small batch is no risk
     first, second = (_forward(task, config | {"batch_size": samples}) for samples in (low, high))
     return first + (second - first) * (size - low) // (high - low)
 

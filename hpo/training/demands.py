@@ -9,8 +9,6 @@ from collections.abc import Callable, Mapping
 from functools import wraps
 from typing import Any
 
-from hpo.recipe import SPLITS
-
 
 class RecipeError(TypeError):
     """A recipe's function returns what a search cannot use; `line` is where the function begins, if known."""
@@ -121,19 +119,3 @@ def demand_pairs(name: str, split: Any, data: object) -> None:
             f" TensorDataset(inputs, targets) does; of its first sample torch makes {form}"
         )
         raise RecipeError(message, data)
-
-
-def demand_batches(split: Any, asked: str, data: Any) -> None:
-    """Refuse a loader if the batch size that was asked for is not its own, since nobody but itself cuts."""
-    from torch.utils.data import DataLoader
-
-    if not isinstance(split, DataLoader) or asked in ("", str(split.batch_size)):
-        return
-    if asked == "full" and len(split) == 1:
-        return
-    message = (
-        f"data()[{SPLITS[0]!r}] is a DataLoader, which cuts its batches by itself (batch_size="
-        f"{split.batch_size}), but this search's batch_size is {asked}: return the dataset without a loader,"
-        " or leave batch_size to the loader"
-    )
-    raise RecipeError(message, data)

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from hpo.config import Value
 from hpo.recipe import SPLITS, module_name
-from hpo.training.demands import RecipeError, demand_batches, demand_length, demand_pairs
+from hpo.training.demands import RecipeError, demand_length, demand_pairs
 
 _RENAME: Final = {
     "train": 'call what is trained on "train"',
@@ -33,12 +33,11 @@ def execute(source: str, path: str) -> ModuleType:
     return module
 
 
-def load_splits(module: ModuleType, options: Mapping[str, Value], batch_size: str = "") -> Mapping[str, Any]:
-    """Return what a recipe's `data` returns: datasets by name, or loaders of the `batch_size` asked for.
+def load_splits(module: ModuleType, options: Mapping[str, Value]) -> Mapping[str, Any]:
+    """Return what a recipe's `data` returns: datasets by name, or loaders.
 
     Raises:
-        RecipeError: it returns something else; a split is missing or empty, does not hold pairs, or is a
-            loader of other batches than those asked for.
+        RecipeError: it returns something else; a split is missing or empty, or does not hold pairs.
         Exception: whatever the recipe raises.
     """
     from hpo.training.loop import seed_chance  # whoever only reads words does without torch
@@ -56,5 +55,4 @@ def load_splits(module: ModuleType, options: Mapping[str, Value], batch_size: st
         if not demand_length(splits[name], name, module.data):
             raise RecipeError(f"data() returned no samples in {name!r}", module.data)
         demand_pairs(name, splits[name], module.data)
-    demand_batches(splits[SPLITS[0]], batch_size, module.data)
     return splits

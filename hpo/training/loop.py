@@ -6,17 +6,18 @@ So nothing here needs hpo. A batch is (inputs, targets), two tensors with the sa
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, TensorDataset
+from torch.utils.data import BatchSampler, DataLoader, IterableDataset, TensorDataset
 
 from hpo.training.clipping import Clipping
 from hpo.training.gradients import Batch, Gradient, Loss
 from hpo.training.scheduler import Scheduler
 
-BatchSize = int | Literal["full"]
+BatchSize = int | Literal["full"] | None  # None: as a DataLoader cuts, and else USUAL
+USUAL: Final = 64
 Split = Any  # a Dataset with a length, which torch's own type lacks, or a DataLoader
 
 
@@ -68,11 +69,82 @@ def cut(rows: Tensor, batch_size: BatchSize) -> list[Tensor]:
 
     A last batch of one joins the batch before it, since batch normalization cannot train on one sample.
     """
-    size = len(rows) if batch_size == "full" else batch_size
+    size = step_size(rows, batch_size)
     parts = list(rows.split(size))
     if size > 1 and len(parts) > 1 and len(parts[-1]) == 1:
         parts[-2:] = [torch.cat(parts[-2:])]
     return parts
+
+
+def step_size(split: Split, batch_size: BatchSize) -> int:
+    """Return how many samples a batch has."""
+    if batch_size == "full":
+        return count_samples(split)
+    return batch_size or (isinstance(split, DataLoader) and split.batch_size) or USUAL
+
+
+def count_samples(split: Split) -> int:
+    """Return how many samples an epoch has; of a loader whose batches are its own, as many as it can tell."""
+    if isinstance(split, DataLoader):
+        split = split.dataset if isinstance(split.dataset, IterableDataset) else split.sampler
+    return len(split)
+
+
+class Batches(BatchSampler):
+    """What a sampler draws, batch by batch, none of which is a single sample if there are more."""
+
+    def __iter__(self) -> Iterator[list[Any]]:
+        drawn = list(self.sampler)
+        yield from ([drawn[row] for row in rows.tolist()] for rows in self._cut(len(drawn)))
+
+    def __len__(self) -> int:
+        sampler: Any = self.sampler
+        return len(self._cut(len(sampler)))
+
+    def _cut(self, samples: int) -> list[Tensor]:
+        whole = samples - samples % self.batch_size if self.drop_last else samples
+        return cut(torch.arange(whole), self.batch_size) if whole else []
+
+
+_KEPT: Final = (
+    *("num_workers", "collate_fn", "pin_memory", "timeout", "worker_init_fn", "multiprocessing_context"),
+    *("generator", "prefetch_factor", "in_order"),
+)
+
+
+def recut(split: Split, batch_size: BatchSize) -> Split:
+    """Return a loader that reads as this one, but in batches of this size; a data set is left as it is.
+
+    So is a loader that has such batches, or if none are asked for. Its workers do not outlive an epoch.
+
+    Raises:
+        ValueError: its batches are not made by their size; or not even one of this size can be cut.
+    """
+    if not isinstance(split, DataLoader) or batch_size in {None, split.batch_size}:
+        return split
+    if split.batch_size is None:
+        raise ValueError(
+            f"batch_size={batch_size}, but the DataLoader to train on has batches of its own: give it a"
+            " batch_size and a sampler in place of its batch_sampler, or leave batch_size out"
+        )
+    size = demand_batch(split, batch_size)
+    options = {name: getattr(split, name) for name in _KEPT}
+    if isinstance(split.dataset, IterableDataset):
+        return DataLoader(split.dataset, size, drop_last=split.drop_last, **options)
+    return DataLoader(split.dataset, batch_sampler=Batches(split.sampler, size, split.drop_last), **options)
+
+
+def demand_batch(split: Split, batch_size: BatchSize) -> int:
+    """Return how many samples a batch has.
+
+    Raises:
+        ValueError: there are fewer than were asked for.
+    """
+    if isinstance(batch_size, int) and batch_size > (samples := count_samples(split)):
+        raise ValueError(
+            f"batch_size={batch_size}, but there are {samples} samples to train on; `full` takes all"
+        )
+    return step_size(split, batch_size)
 
 
 def count_batches(split: Split, batch_size: BatchSize) -> int:
@@ -82,20 +154,18 @@ def count_batches(split: Split, batch_size: BatchSize) -> int:
         ValueError: not even one batch of this size can be cut.
     """
     if isinstance(split, DataLoader):
-        return len(split)
-    if batch_size != "full" and batch_size > len(split):
-        raise ValueError(
-            f"batch_size={batch_size}, but there are {len(split)} samples to train on; `full` takes all"
-        )
+        return len(recut(split, batch_size))
+    demand_batch(split, batch_size)
     return len(cut(torch.arange(len(split)), batch_size))
 
 
 def load(split: Split, batch_size: BatchSize, seed: int | None = None) -> Iterable[Batch]:
-    """Return one epoch's batches: shuffled if there is a seed, else in order; a loader's as it cuts them."""
+    """Return the batches of an epoch of training, shuffled by its seed; without one all data in order.
+
+    A loader orders them by itself; where there is no seed, it also cuts them as it likes.
+    """
     if isinstance(split, DataLoader):
-        if split.generator is not None and seed is not None:
-            split.generator.manual_seed(seed)
-        return split
+        return split if seed is None else _seeded(recut(split, batch_size), seed)
     chance = torch.Generator().manual_seed(seed or 0)
     rows = torch.arange(len(split)) if seed is None else torch.randperm(len(split), generator=chance)
     if isinstance(split, TensorDataset):
@@ -103,6 +173,13 @@ def load(split: Split, batch_size: BatchSize, seed: int | None = None) -> Iterab
         return (tuple(tensor[part] for tensor in split.tensors) for part in parts)
     sampler = [part.tolist() for part in cut(rows, batch_size)]
     return DataLoader(split, batch_sampler=sampler, generator=chance)
+
+
+def _seeded(loader: Any, seed: int) -> Iterable[Batch]:
+    if loader.generator is not None:
+        loader.generator.manual_seed(seed)
+    batches: Iterable[Batch] = loader
+    return batches
 
 
 def train_epoch(

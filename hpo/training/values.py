@@ -18,7 +18,13 @@ from hpo.word import Hyperparameter
 _DEFAULT: Final = "default"
 FULL: Final = "full"
 BATCH_SIZE: Final = Hyperparameter(
-    "batch_size", int, 64, "samples in one step; full takes all at once", 1, words=(FULL,)
+    "batch_size",
+    int,
+    None,
+    "samples in one step; full takes all at once, null 64, or as many as the recipe's own DataLoader",
+    low=1,
+    optional=True,
+    words=(FULL,),
 )
 INIT: Final = Hyperparameter(
     "init",

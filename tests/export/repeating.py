@@ -5,7 +5,7 @@ import sys
 
 from hpo.config import Config
 from hpo.training.engine import Member, Task
-from hpo.training.execution import execute
+from hpo.training.execution import execute, load_splits
 from hpo.training.plain import train
 from hpo.training.words import vocabulary_of
 
@@ -19,7 +19,7 @@ def complete(recipe, values):
 def curve(recipe, config, data_options=None, epochs=2):
     """Return the same rows from the engine."""
     module = execute(recipe.source, recipe.path)
-    task = Task(module, module.data(**data_options or {}), recipe.objective, epochs, seed=3)
+    task = Task(module, load_splits(module, data_options or {}), recipe.objective, epochs, seed=3)
     points = [points[0] for points in train(task, [Member(0, config)])]
     rows = [[p.epoch, p.train_loss, p.loss, *p.metrics.values(), p.lr] for p in points]
     names = ["epoch", "train_loss", "loss", *points[0].metrics, "lr"]

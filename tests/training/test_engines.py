@@ -330,10 +330,11 @@ def test_the_diverged_leave_even_if_chosen(train, make_task, make_member, three)
     assert [point.trial for point in progress.send([3, 4])] == [3]
 
 
-def test_a_shuffling_loader_gives_every_member_the_same_order(train, make_task, three):
+@pytest.mark.parametrize("size", [16, 7], ids=["own", "cut-anew"])
+def test_a_shuffling_loader_gives_every_member_the_same_order(train, make_task, three, size):
     own = make_task().splits
     for chance in (None, torch.Generator()):
-        loader = DataLoader(own["train"], batch_size=16, shuffle=True, generator=chance)
+        loader = DataLoader(own["train"], batch_size=size, shuffle=True, generator=chance)
         task = make_task(splits={**own, "train": loader})
         together = curves(train(task, three))
         assert same(train, curves(train(task, [three[1]])), {5: together[5]})

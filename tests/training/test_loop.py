@@ -3,7 +3,15 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
-from torch.utils.data import DataLoader, Dataset, TensorDataset
+from torch.utils.data import (
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    IterableDataset,
+    SequentialSampler,
+    SubsetRandomSampler,
+    TensorDataset,
+)
 
 from hpo.training.clipping import Clipping
 from hpo.training.gradients import Gradient
@@ -15,6 +23,7 @@ from hpo.training.loop import (
     load,
     mean_loss,
     place,
+    recut,
     train_epoch,
 )
 from hpo.training.scheduler import Scheduler
@@ -81,10 +90,77 @@ def test_shuffling_leaves_other_chance_alone():
     assert torch.equal(torch.get_rng_state(), before)
 
 
-def test_a_loader_is_used_as_it_is():
+@pytest.mark.parametrize("size", [None, 5])
+def test_a_loader_is_used_as_it_is_if_it_has_the_batches_asked_for(size):
     loader = DataLoader(NUMBERS, batch_size=5)
-    assert load(loader, 2, 1) is loader
-    assert count_batches(loader, 2) == 2
+    assert load(loader, size, 1) is recut(loader, size) is loader
+    assert count_batches(loader, size) == 2
+
+
+def test_a_loader_that_is_not_trained_with_cuts_by_itself():
+    loader = DataLoader(NUMBERS, batch_size=5)
+    assert load(loader, 2) is loader
+
+
+@pytest.mark.parametrize(("size", "batches"), [(2, 4), (4, 2), (3, 3), ("full", 1), (1, 9)])
+def test_a_loader_is_cut_anew_as_data_without_one_are(size, batches):
+    loader = DataLoader(NUMBERS, batch_size=5)
+    assert order(loader, size, 1) == order(NUMBERS, size)
+    assert count_batches(loader, size) == batches
+
+
+class Stream(IterableDataset):
+    def __len__(self):
+        return 9
+
+    def __iter__(self):
+        yield from Rows()
+
+
+def test_a_stream_is_cut_anew():
+    loader = DataLoader(Stream(), batch_size=5)
+    assert order(loader, 4, 1) == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
+    assert order(loader, "full", 1) == [[*range(9)]]
+    assert (count_batches(loader, 4), count_batches(loader, "full")) == (3, 1)
+
+
+def test_a_loader_that_is_cut_anew_reads_as_before():
+    def both_doubled(samples):
+        return tuple(2 * torch.stack(column) for column in zip(*samples, strict=True))
+
+    sampler = SubsetRandomSampler([7, 1, 3, 5, 8], generator=torch.Generator())
+    loader = DataLoader(NUMBERS, 2, sampler=sampler, collate_fn=both_doubled, drop_last=True)
+    assert [len(recut(loader, size)) for size in (1, 3, 4, "full")] == [5, 1, 1, 1]
+    ((inputs, _),) = load(loader, 4, 1)
+    assert inputs.shape == (4, 1)
+    assert {*inputs.flatten().tolist()} < {14.0, 2.0, 6.0, 10.0, 16.0}
+
+
+def test_workers_are_as_many_and_as_patient_as_before():
+    loader = DataLoader(NUMBERS, 2, num_workers=1, timeout=30, prefetch_factor=5, persistent_workers=True)
+    cut_anew = recut(loader, 4)
+    assert (cut_anew.num_workers, cut_anew.timeout, cut_anew.prefetch_factor) == (1, 30, 5)
+    assert not cut_anew.persistent_workers
+
+
+def test_batches_of_a_loaders_own_are_not_cut():
+    own = BatchSampler(SequentialSampler(NUMBERS), 3, drop_last=False)
+    loader = DataLoader(NUMBERS, batch_sampler=own)
+    assert order(loader, None, 1) == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
+    with pytest.raises(ValueError, match="batch_size=4, but the DataLoader to train on has batches of its"):
+        load(loader, 4, 1)
+
+
+def test_a_loader_of_fewer_samples_than_a_batch_is_refused():
+    for split in (NUMBERS, DataLoader(NUMBERS, 2), DataLoader(Stream(), 2)):
+        with pytest.raises(ValueError, match="batch_size=10, but there are 9 samples to train on"):
+            count_batches(split, 10)
+
+
+def test_where_nothing_is_said_batches_have_64_samples():
+    rows = TensorDataset(torch.arange(130), torch.arange(130))
+    assert [len(batch) for batch in order(rows, None)] == [64, 64, 2]
+    assert count_batches(NUMBERS, None) == 1
 
 
 def test_a_loaders_own_chance_is_seeded():

@@ -57,7 +57,7 @@ def test_every_word_can_be_written_down_and_trained(choice, tiny, make_task):
 def test_defaults_name_the_first_words():
     config = VOCABULARY.defaults(Config({}))
     assert (config["optimizer"], config["schedule"]) == ("sgd", "constant")
-    assert (config["batch_size"], config["clip_norm"], config["warmup"]) == (64, None, 0.0)
+    assert (config["batch_size"], config["clip_norm"], config["warmup"]) == (None, None, 0.0)
 
 
 LBFGS = {"optimizer": "lbfgs", "batch_size": "full"}

@@ -44,7 +44,7 @@ def train(task: Task, members: Sequence[Member], least: int = 2) -> Progress:
     task = replace(task, splits={**task.splits, **splits})
 
     def first(member: Member) -> Batch:
-        return _on(task.device, next(iter(load(splits["train"], member.batch_size))))
+        return _on(task.device, next(iter(load(splits["train"], member.batch_size, 0))))
 
     groups = split(task, members, start_model, first, least)
     parts = [_plainly(task, group) if group.reason else _fused(task, group) for group in groups]

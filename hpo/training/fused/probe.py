@@ -16,7 +16,6 @@ from typing import Any, Final
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader, Subset, TensorDataset
 
 from hpo.config import Config
 from hpo.protocol import Choice
@@ -24,7 +23,8 @@ from hpo.training import memory, plain
 from hpo.training.beginning import make_model
 from hpo.training.engine import Engine, Member, Task
 from hpo.training.fused import engine as fused
-from hpo.training.loop import Split, load, place
+from hpo.training.fused.excerpt import excerpt, size_of
+from hpo.training.loop import Split, load, place, step_size
 
 _SIZES: Final = (2, 4, 8, 16, 32, 64, 128, 256, 512)
 _STEPS: Final = 4
@@ -55,9 +55,10 @@ def choose(
         budget: bytes that may be used; None for no limit.
         learns: whether it proposes by what earlier trials came to.
     """
-    small = replace(task, splits=_few(task, config), epochs=1_000_000)
+    splits, share = _few(task, config)
+    small = replace(task, splits=splits, epochs=1_000_000)
     alone = _seconds(plain.train, small, config, 1)
-    patience = _patience(task, small, most, alone)
+    patience = _patience(most * task.epochs * alone / share)
     most, because = _within(small, config, most, budget)
     times = _stacks(small, config, most, patience)
     alone = min(alone, _seconds(plain.train, small, config, 1))  # no gain from a busy moment at first
@@ -88,10 +89,9 @@ def _progresses(seconds: Sequence[float]) -> bool:
     return not before or min(last_but_one, last) <= _PROGRESS * min(before)
 
 
-def _patience(task: Task, small: Task, most: int, seconds: float) -> float:
-    """Return how long may be measured, where an epoch of the small task takes one trial so many seconds."""
-    whole, part = (len(_rows(it.splits["train"])) for it in (task, small))
-    return min(max(_SECONDS, _SHARE * most * task.epochs * seconds * whole / part), _MOST_SECONDS)
+def _patience(seconds: float) -> float:
+    """Return how long may be measured, where all trials, one by one, take so many seconds."""
+    return min(max(_SECONDS, _SHARE * seconds), _MOST_SECONDS)
 
 
 def _choice(times: dict[int, float], because: str, doubled: float = _DOUBLED) -> Choice:
@@ -120,7 +120,7 @@ def footprint(task: Task, config: Config) -> int:
     """
     model = make_model(task, config)
     kept = memory.predict(config, model)
-    batch = next(iter(load(place(task.splits["train"], task.device), Member(0, config).batch_size)))
+    batch = next(iter(load(place(task.splits["train"], task.device), Member(0, config).batch_size, 0)))
     counted: dict[int, int] = {}
 
     def count(tensor: Tensor) -> Tensor:
@@ -157,25 +157,11 @@ def _clock(device: str) -> Callable[[], float]:
     return time.process_time if device == "cpu" and torch.get_num_threads() == 1 else time.perf_counter
 
 
-def _few(task: Task, config: Config) -> dict[str, Split]:
-    """Return a few steps' worth of the training data, and as large a share of the validation data."""
+def _few(task: Task, config: Config) -> tuple[dict[str, Split], float]:
+    """Return a few steps' worth of the training data, as large a share of the validation data, and which."""
     train, validation = task.splits["train"], task.splits["validation"]
-    size = Member(0, config).batch_size
-    rows = len(_rows(train)) if size == "full" else min(_STEPS * size, len(_rows(train)))
-    share = rows / len(_rows(train))
-    return {
-        "train": _cut(train, rows),
-        "validation": _cut(validation, max(1, round(share * len(_rows(validation))))),
-    }
-
-
-def _rows(split: Split) -> Any:
-    return split.dataset if isinstance(split, DataLoader) else split
-
-
-def _cut(split: Split, rows: int) -> Split:
-    if isinstance(split, TensorDataset):
-        return TensorDataset(*(tensor[:rows] for tensor in split.tensors))
-    if isinstance(split, DataLoader):
-        return DataLoader(_cut(split.dataset, rows), split.batch_size, collate_fn=split.collate_fn)
-    return Subset(split, range(rows))
+    samples = size_of(train)
+    rows = min(_STEPS * step_size(train, Member(0, config).batch_size), samples)
+    share = rows / samples
+    few = excerpt(validation, max(1, round(share * size_of(validation))))
+    return {"train": excerpt(train, rows), "validation": few}, share
