@@ -54,7 +54,8 @@ def plan_of(trials: int) -> Any:
 
 def training() -> Callable[[Any], Any]:
     """Return what trains a configuration: an iterator over its epochs' scores."""
-    from hpo.job import Job, prepare
+    from hpo.job import Job
+    from hpo.preparation import prepare
     from hpo.training import plain
     from hpo.training.engine import Member
 

@@ -22,8 +22,8 @@ from hpo.terminal.live import viewer
 if TYPE_CHECKING:
     import pandas as pd
 
-    from hpo.conductor import Telling, Viewing
     from hpo.pictures import Gallery
+    from hpo.session import Telling, Viewing
 
 
 class TrainingWords(TypedDict, total=False):

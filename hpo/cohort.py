@@ -18,8 +18,9 @@ import torch
 from hpo import sizing
 from hpo.cause import Cause, explain
 from hpo.errors import LedgerError
-from hpo.job import Job, prepare
+from hpo.job import Job
 from hpo.keeper import Keeper
+from hpo.preparation import prepare
 from hpo.protocol import Choice, DeviceLostError, Judge, Referee, Stopped
 from hpo.shelf import Kept
 from hpo.training import fused, plain

@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from hpo.chosen import chosen, trained
-from hpo.conductor import Result, Telling, Viewing, run
+from hpo.conductor import run
 from hpo.errors import InputError, Problem
 from hpo.history import EXTENDS, Search, Trial
 from hpo.ordering import order_training
 from hpo.plan import Plan
 from hpo.recipe import read
+from hpo.session import Result, Telling, Viewing
 from hpo.settings import ExtendSettings, TrainSettings
 from hpo.shelf import Kept, Shelf
 from hpo.training.checkpoint import CheckpointError

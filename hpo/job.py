@@ -1,30 +1,22 @@
-"""What workers are told of a search, and what they make of it."""
+"""What workers are told of a search: plain values, which need neither torch nor the words of a search."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from functools import cache, partial
-from types import ModuleType
-
-import torch
-from torch import nn
+from typing import TYPE_CHECKING
 
 from hpo.config import Config, Value
 from hpo.hardware import device_here
-from hpo.plan import Plan
 from hpo.recipe import Objective
 from hpo.shelf import Shelf
-from hpo.training.engine import Task
-from hpo.training.execution import execute, load_splits
-from hpo.training.memory import Memory, predict
-from hpo.vocabulary import MODEL
+
+if TYPE_CHECKING:  # brings all words of a search
+    from hpo.plan import Plan
 
 
 @dataclass(frozen=True)
 class Job:
-    """What the workers of a search must know of it; plain values, so that it travels.
+    """What the workers of a search must know of it.
 
     `at_once` is how many trials a worker trains at once, None for as many as a measurement with the
     `baseline` recommends, up to `most`, which are fewer where a search `learns` from its trials. A worker may
@@ -88,43 +80,3 @@ def _share(plan: Plan) -> float:
     if plan.setting("device") == "cpu":
         return 1 / plan.beside
     return min(1.0, plan.setting("gpus_per_trial") or 1.0)
-
-
-@cache
-def prepare(job: Job) -> Task:
-    """Load a job's recipe and data; a worker does this once, before its first cohort."""
-    torch.set_num_threads(job.threads)
-    _demand_determinism(yes=job.deterministic)
-    module = execute(job.source, job.path)
-    splits = load_splits(module, dict(job.data_options))
-    return Task(module, splits, job.objective, job.epochs, job.seed, job.device)
-
-
-def _demand_determinism(*, yes: bool) -> None:
-    """Have torch use what gives the same bits each time, and refuse operations that cannot."""
-    if yes:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS cannot
-    torch.use_deterministic_algorithms(yes)
-
-
-def foretell(job: Job, config: Config) -> Memory:
-    """Foretell a training's memory.
-
-    Raises:
-        Exception: whatever the recipe raises.
-    """
-    return predict(config, sketch(execute(job.source, job.path), config))
-
-
-def sketch(recipe: ModuleType, config: Config) -> nn.Module:
-    """Build a model without its numbers, unless it needs to see them.
-
-    Raises:
-        Exception: whatever the recipe raises.
-    """
-    build: Callable[[], nn.Module] = partial(recipe.model, **config.below(MODEL))
-    try:
-        with torch.device("meta"):
-            return build()
-    except Exception:  # noqa: BLE001 - whatever it is, if it is the recipe's own it comes again below
-        return build()

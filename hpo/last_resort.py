@@ -18,8 +18,8 @@ from hpo.errors import InterruptedSearch
 from hpo.stopping import SIGNALS
 
 if TYPE_CHECKING:
-    from hpo.conductor import Viewer, Viewing
     from hpo.plan import Plan
+    from hpo.session import Viewer, Viewing
 
 LIMIT_SECONDS: Final = 9.0
 """Ten are promised."""

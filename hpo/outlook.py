@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from hpo.clock import Clock
-from hpo.history import History
+from hpo.history import History, State
 from hpo.plan import Plan
 from hpo.rungs import PASSES
 from hpo.spending import GAIN, MONEY, Spending
 from hpo.summary import brief
-from hpo.trial import Forecast
+from hpo.trial import SPENT, Forecast
 
 
 def beginning(plan: Plan) -> list[str]:
@@ -113,6 +113,31 @@ def now(plan: Plan, history: History) -> list[str]:
         return opening(plan, history)[:1]
     planned = _planned(plan, history)
     return [ended(plan, history) if planned.over else changed(plan, planned)]
+
+
+def end(plan: Plan, history: History) -> tuple[State, str]:
+    """Say what a search has come to that was not interrupted, and why."""
+    if history.hopeless:
+        return State.FAILED, f"Trial after trial failed: {history.hopeless}"
+    if history.best is not None:
+        return State.FINISHED, ended(plan, history)
+    if plan.search.given:
+        return State.FAILED, _fate(history)
+    return State.FAILED, f"No trial came to its end ({_counted(plan, history)})."
+
+
+def _counted(plan: Plan, history: History) -> str:
+    """Say what became of the trials, and whether there was time for them."""
+    counts = ", ".join(f"{number} {name}" for name, number in history.counts.items())
+    ended = history.ended
+    late = plan.limit and (not ended or any(it.ending and it.ending.reason in SPENT for it in ended))
+    return (counts or "none started") + (f"; {plan.limit} was over first" if late else "")
+
+
+def _fate(history: History) -> str:
+    """Say how the one trial ended."""
+    (ending,) = (trial.ending for trial in history.ended)
+    return f"{ending.outcome}: {ending.reason}" if ending else ""
 
 
 def ended(plan: Plan, history: History) -> str:

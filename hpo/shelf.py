@@ -20,11 +20,11 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from hpo import depot
 from hpo.depot import Depot
 from hpo.errors import InputError, Problem
-from hpo.plan import Plan
 from hpo.training.checkpoint import CHECKPOINT_SUFFIX, CheckpointError, pack, unpack
 from hpo.trial import Point, Proposal
 
 if TYPE_CHECKING:
+    from hpo.plan import Plan
     from hpo.training.snapshot import Snapshot
 
 _FORM: Final = 1

@@ -5,7 +5,8 @@ from __future__ import annotations
 import platform
 from typing import Final
 
-from hpo.job import Job, prepare
+from hpo.job import Job
+from hpo.preparation import prepare
 from hpo.protocol import Choice, Referee
 from hpo.training.fused import probe
 from hpo.training.memory import available

@@ -13,11 +13,11 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any, Final, TypeVar
 
-from hpo.conductor import Result, Viewing
 from hpo.errors import InputError, Problem
 from hpo.history import History, Search, State
 from hpo.ledger import Ledger, UnreachableError
 from hpo.plan import Plan
+from hpo.session import Result, Viewing
 from hpo.settings import StopSettings
 from hpo.trial import Record
 

@@ -16,8 +16,9 @@ from torch import nn
 from hpo.cause import explain
 from hpo.config import Config
 from hpo.equals import Costs, Shape, shape
-from hpo.job import Job, prepare, sketch
+from hpo.job import Job
 from hpo.pareto import cost
+from hpo.preparation import prepare, sketch
 from hpo.recipe import MEMORY, PARAMETERS
 from hpo.training import costs
 from hpo.training.memory import is_known, lacks_memory, predict, whole

@@ -8,9 +8,10 @@ import optuna
 import pytest
 
 from hpo.config import Config
-from hpo.job import Job, prepare
+from hpo.job import Job
 from hpo.ordering import order
 from hpo.plan import Plan
+from hpo.preparation import prepare
 from hpo.settings import SearchSettings
 from hpo.training import plain
 from hpo.training.engine import Member

@@ -17,8 +17,8 @@ from hpo.errors import HpoError, without_password
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
-    from hpo.conductor import Result
     from hpo.history import History, Search
+    from hpo.session import Result
 
 
 class Finale:

@@ -16,9 +16,10 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import TensorDataset
 
 from hpo.config import Config
-from hpo.job import Job, prepare
+from hpo.job import Job
 from hpo.pictures.style import BLACK, COLORS, FAINT, NotDrawnError, legend, panels
 from hpo.plan import Plan
+from hpo.preparation import prepare
 from hpo.training import plain
 from hpo.training.engine import Member, Task
 from hpo.training.loop import load

@@ -26,7 +26,7 @@ _LOSSES: Final = ("score", "train_loss", "validation_loss")
 
 
 class Viewer(Protocol):
-    """Shows a training while it runs: see `hpo.conductor.Viewer`."""
+    """Shows a training while it runs: see `hpo.session.Viewer`."""
 
     def start(self, plan: Plan, history: History) -> None:
         """The training begins."""

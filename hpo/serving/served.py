@@ -12,8 +12,9 @@ from torch import Tensor, nn
 from torch.utils._pytree import KeyPath, keystr, tree_leaves_with_path
 
 from hpo.errors import HpoError
-from hpo.job import Job, prepare
+from hpo.job import Job
 from hpo.plan import Plan
+from hpo.preparation import prepare
 from hpo.shelf import Kept
 from hpo.training.engine import Member, Task
 from hpo.training.loop import load

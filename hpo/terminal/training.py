@@ -95,7 +95,8 @@ def _title(search: Search, history: History) -> list[str | tuple[str, str]]:
 
 def foretold(plan: Plan) -> str:
     """Say what memory the training will take."""
-    from hpo.job import Job, foretell  # imports torch
+    from hpo.job import Job
+    from hpo.preparation import foretell  # imports torch
 
     try:
         return wording.memory({"predicted": foretell(Job.of(plan), plan.baseline).parts})

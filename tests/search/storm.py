@@ -35,7 +35,7 @@ from simulation import Perils, told
 from sqlalchemy import Connection, Engine, event
 
 import hpo
-from hpo import changes, clock, conductor, hardware, ordering
+from hpo import changes, clock, conductor, hardware, ordering, session
 from hpo.audit import ledger as account
 from hpo.cluster import Order
 from hpo.errors import InputError, LedgerError, SearchError
@@ -186,7 +186,7 @@ class Storm:
                 patch.setattr(clock, "time", self.clock)
                 patch.setattr(meter, "time", self.clock)
                 patch.setattr(hardware, "share_out", lambda *_: (self.chance.randint(1, 3), Share(1, 0)))
-                patch.setattr(conductor, "Upload", Gone)
+                patch.setattr(session, "Upload", Gone)
                 yield
         finally:
             for name, listener in words.items():

@@ -10,10 +10,11 @@ from hpo import cohort, sizing
 from hpo.audit import ledger as account
 from hpo.confirmation import interval
 from hpo.errors import InputError
-from hpo.job import Job, prepare
+from hpo.job import Job
 from hpo.ledger import Ledger
 from hpo.ordering import order
 from hpo.plan import Plan
+from hpo.preparation import prepare
 from hpo.protocol import Answer
 from hpo.replay import replay
 from hpo.settings import ReplaySettings, SearchSettings

@@ -7,13 +7,13 @@ import pytest
 from simulation import referee, started
 from sqlalchemy import select
 
-from hpo import cluster, conductor
+from hpo import cluster, session
 from hpo.cluster import placement
-from hpo.conductor import _Conductor
 from hpo.errors import SearchError
 from hpo.hardware import Share
 from hpo.ledger import Ledger, UnreachableError
 from hpo.ledger.schema import sessions
+from hpo.session import Session
 
 
 class Restarting(Ledger):
@@ -57,9 +57,7 @@ def watch(tmp_path):
         url = f"sqlite:///{tmp_path}/hpo.db"
         name = started(url)
         ledger = Restarting(url)
-        return _Conductor(ledger, ledger.search(name), lambda plan: viewer, lambda _: None), referee(
-            url, name
-        )
+        return Session(ledger, ledger.search(name), lambda plan: viewer, lambda _: None), referee(url, name)
 
     return conductor
 
@@ -99,7 +97,7 @@ def test_what_stops_the_training_is_told_and_not_what_ails_the_view(watch):
 
 
 def test_the_driver_s_heart_beats_while_it_watches(watch, monkeypatch):
-    monkeypatch.setattr(conductor, "_BEAT_SECONDS", 0.1)
+    monkeypatch.setattr(session, "_BEAT_SECONDS", 0.1)
     driver, _ = watch(Seen())
     before = heartbeat(driver.ledger)
     with driver._watched(1):
