@@ -32,7 +32,8 @@ def _demand_determinism(*, yes: bool) -> None:
     """Have torch use what gives the same bits each time, and refuse operations that cannot."""
     if yes:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # without it cuBLAS cannot
-    torch.use_deterministic_algorithms(yes)
+    if yes != torch.are_deterministic_algorithms_enabled():  # to ask for what is so takes seconds of imports
+        torch.use_deterministic_algorithms(yes)
 
 
 def foretell(job: Job, config: Config) -> Memory:
