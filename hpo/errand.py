@@ -21,15 +21,11 @@ def referee(where: tuple[str, Mapping[str, str]], name: str, session: int) -> An
 
 def load() -> None:
     """Import what training needs, which takes its time."""
-    from hpo.training import uncompiled
-
-    uncompiled.put_off()
     from hpo import cohort, peers  # noqa: F401
 
 
 def work(job: Job, name: str, referee: Any, crew: Any = None) -> bool:
     """Train what the referee gives, with a crew if there is one, until it has no more; see `cohort.train`."""
-    load()
     from hpo import cohort, peers
 
     if crew is not None and crew.size > 1:

@@ -12,6 +12,7 @@ from torch import nn
 
 from hpo.config import Config
 from hpo.job import Job
+from hpo.training import uncompiled
 from hpo.training.engine import Task
 from hpo.training.execution import execute, load_splits
 from hpo.training.memory import Memory, predict
@@ -21,6 +22,7 @@ from hpo.vocabulary import MODEL
 @cache
 def prepare(job: Job) -> Task:
     """Load a job's recipe and data; a worker does this once, before its first cohort."""
+    uncompiled.put_off()
     torch.set_num_threads(job.threads)
     _demand_determinism(yes=job.deterministic)
     module = execute(job.source, job.path)
