@@ -53,7 +53,8 @@ def last_resort(viewing: Viewing, words: Sequence[str]) -> Iterator[Viewing]:
         yield lambda plan: watch.learn(plan, viewing)
     finally:
         signal.set_wakeup_fd(former)
-        mouth.close()  # what is listened to has come to its end
+        mouth.shutdown(socket.SHUT_WR)  # the end, also where a forked process, as of a loader, has a copy
+        mouth.close()
         thread.join()
         ear.close()
 

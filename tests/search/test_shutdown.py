@@ -49,6 +49,23 @@ def test_what_hangs_before_there_is_a_search_is_not_told_to_go_on():
     assert (ended.returncode, ended.stderr) == (130, "hpo: interrupted; nothing was started.\n")
 
 
+FORKING = """
+import multiprocessing, time
+from hpo import last_resort
+
+with last_resort.last_resort(print, []):
+    worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
+    worker.start()
+worker.kill()
+print("over")
+"""
+
+
+def test_a_training_ends_though_workers_of_its_loader_live_on():
+    ended = subprocess.run([sys.executable, "-c", FORKING], capture_output=True, text=True, timeout=40)
+    assert (ended.returncode, ended.stdout) == (0, "over\n"), ended.stderr
+
+
 @pytest.mark.slow
 def test_references_in_garbage_do_not_end_the_process_when_ray_shuts_down():
     ended = subprocess.run([sys.executable, "-c", GARBAGE], capture_output=True, text=True, timeout=120)
