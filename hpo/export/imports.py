@@ -5,12 +5,15 @@ from __future__ import annotations
 import ast
 import importlib
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 _BESIDE: Final = ("optim",)
 """Modules that are exported together."""
+
+_WIDTH: Final = 110
+"""Of a line, as in hpo's own code."""
 
 FUTURE: Final = "__future__"
 """Whatever is imported from here says how a file is to be read."""
@@ -80,7 +83,14 @@ def _statements(section: Iterable[Import]) -> Iterator[str]:
     together: dict[str, list[str]] = {}
     for item in sorted((item for item in section if item.name), key=_place):
         together.setdefault(item.module, []).append(item.statement.partition(" import ")[2])
-    yield from (f"from {module} import {', '.join(names)}" for module, names in together.items())
+    yield from (_from(module, names) for module, names in together.items())
+
+
+def _from(module: str, names: Sequence[str]) -> str:
+    line = f"from {module} import {', '.join(names)}"
+    if len(line) <= _WIDTH:
+        return line
+    return "\n".join([f"from {module} import (", *(f"    {name}," for name in names), ")"])
 
 
 def _place(item: Import) -> tuple[str, int, str, bool, str]:

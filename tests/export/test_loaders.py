@@ -1,10 +1,12 @@
 """A recipe may return DataLoaders of its own: a training keeps how they read, and cuts as it is asked to."""
 
 import pytest
-from repeating import complete, curve
+from repeating import assert_formatted, complete, curve
 from test_script import export, run
 
 from hpo import recipe
+from hpo.export import lightning
+from hpo.export.run import Run
 from hpo.training.engine import Task
 from hpo.training.execution import execute, load_splits
 from hpo.training.fused import probe
@@ -19,6 +21,7 @@ objective = "minimize loss"
 epochs = 2
 baseline = {"optimizer": "sgd", "optimizer.lr": 0.1}
 
+
 class Noisy(Dataset):
     def __init__(self, inputs):
         self.inputs = inputs
@@ -29,12 +32,15 @@ class Noisy(Dataset):
     def __getitem__(self, row):
         return self.inputs[row] + 0.01 * torch.randn(4), self.inputs[row].sum() * torch.ones(1)
 
+
 class Stream(Noisy, IterableDataset):
     def __iter__(self):
         return (self[row] for row in range(len(self)))
 
+
 def model():
     return nn.Linear(4, 1)
+
 
 def data(kind="shuffled"):
     inputs = torch.randn(200, 4)
@@ -47,6 +53,7 @@ def data(kind="shuffled"):
         "own": DataLoader(rows, batch_sampler=own),
     }
     return {"train": loaders[kind], "validation": DataLoader(Noisy(inputs[120:]), 80)}
+
 
 def loss(outputs, targets):
     return nn.functional.mse_loss(outputs, targets)
@@ -63,6 +70,13 @@ SIZED = [
 def test_the_script_reads_and_cuts_as_the_engine_does(kind, size, tmp_path):
     config, options = complete(LOADING, {"batch_size": size}), {"kind": kind}
     assert run(export(LOADING, config, data_options=options), tmp_path) == curve(LOADING, config, options)
+
+
+def test_imports_that_fill_no_single_line_are_formatted(tmp_path):
+    path = tmp_path / "lightning.py"
+    path.write_text(lightning.lightning(Run(LOADING, complete(LOADING, {}), 2, seed=3, origin="trial 7")))
+    assert "import (\n    BatchSampler,\n" in path.read_text()
+    assert_formatted(path)
 
 
 @pytest.mark.parametrize(("kind", "size"), SIZED, ids=str)
