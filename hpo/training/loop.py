@@ -6,7 +6,7 @@ So nothing here needs hpo. A batch is (inputs, targets), two tensors with the sa
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Final, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -17,7 +17,7 @@ from hpo.training.gradients import Batch, Gradient, Loss
 from hpo.training.scheduler import Scheduler
 
 BatchSize = int | Literal["full"] | None  # None: as a DataLoader cuts, and else USUAL
-USUAL: Final = 64
+USUAL = 64
 Split = Any  # a Dataset with a length, which torch's own type lacks, or a DataLoader
 
 
@@ -102,11 +102,11 @@ class Batches(BatchSampler):
         return len(self._cut(len(sampler)))
 
     def _cut(self, samples: int) -> list[Tensor]:
-        whole = samples - samples % self.batch_size if self.drop_last else samples
-        return cut(torch.arange(whole), self.batch_size) if whole else []
+        kept = samples - samples % self.batch_size if self.drop_last else samples
+        return cut(torch.arange(kept), self.batch_size) if kept else []
 
 
-_KEPT: Final = (
+_KEPT = (
     *("num_workers", "collate_fn", "pin_memory", "timeout", "worker_init_fn", "multiprocessing_context"),
     *("generator", "prefetch_factor", "in_order"),
 )
