@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
+from textwrap import fill
 
 from hpo.config import Value
 from hpo.training.optimizer import Optimizer
@@ -19,8 +20,8 @@ SPACES = f"""\
 
 {NOTE}
 
-A space is YAML. A bare value is fixed; a mapping with one verb is searched. What it does not mention, such as the batch size or
-the model's width, is as in the recipe's baseline; what that does not mention either has the default that stands below.
+A space is YAML. A bare value is fixed; a mapping with one verb is searched. What it does not mention, such as the batch
+size or the model's width, is as in the recipe's baseline; what that does not mention either has the default below.
 
 | verb | searches | example |
 |---|---|---|
@@ -53,7 +54,8 @@ points:
 ```
 
 Such lists come with hpo: `space=five_adamw trials=6` tries the baseline and five configurations of AdamW that did well
-[on recipes of all kinds](benchmarks.md#five-configurations-for-any-recipe); so do `five_sgd`, `five_adam`, `five_rmsprop` and `five_adagrad`.
+[on recipes of all kinds](benchmarks.md#five-configurations-for-any-recipe); so do `five_sgd`, `five_adam`,
+`five_rmsprop` and `five_adagrad`.
 
 `space=tuning_search_space.json` reads AlgoPerf's files, ranges as well as lists of points; they name no optimizer, so
 `space.optimizer=nadam` does.
@@ -145,7 +147,8 @@ def _schedules() -> str:
 def _section(word: Word) -> str:
     reference = f" ({word.reference})" if word.reference else ""
     formula = f"\n`{word.formula}`\n" if isinstance(word, Optimizer) else ""
-    heading = f"## `{word.name}`\n\n{word.doc}{reference}.\n{formula}"
+    text = fill(f"{word.doc}{reference}.", 125, break_on_hyphens=False, break_long_words=False)
+    heading = f"## `{word.name}`\n\n{text}\n{formula}"
     return f"{heading}\n{_table(word.hyperparameters)}" if word.hyperparameters else heading
 
 
