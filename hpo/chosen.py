@@ -15,7 +15,7 @@ from hpo.settings import NameSettings
 from hpo.trial import Point
 
 if TYPE_CHECKING:  # imports torch
-    from hpo.serving import Served
+    from hpo.serving import Network, Served
     from hpo.shelf import Kept
 
 
@@ -56,14 +56,25 @@ def _trial(history: History, trial: int | None, name: str) -> Trial:
     return found
 
 
-def trained(chosen: Chosen, hear: Callable[[str], None], what_for: str = "for the weights") -> Served:
-    """Return a trial as its training left it, or train it again; `hear` is told what for, and the curve.
+def trained(
+    chosen: Chosen,
+    hear: Callable[[str], None],
+    what_for: str = "for the weights",
+    rehearse: Callable[[Network], None] | None = None,
+) -> Served:
+    """Return a trial as its training left it, or train it again.
+
+    Args:
+        chosen: the trial.
+        hear: is told what it is trained for, and the curve.
+        what_for: in words.
+        rehearse: raises what would be in the way of that, given the model before it trains.
 
     Raises:
         InputError: it goes on from a training of which nothing is kept.
-        HpoError: it diverges now.
+        HpoError: it diverges now, or `rehearse` raises it.
     """
-    from hpo.serving import train_again
+    from hpo.serving import train_again, untrained
     from hpo.shelf import demand_start
 
     plan, trial, past = chosen.plan, chosen.trial, _kept(chosen)
@@ -74,6 +85,8 @@ def trained(chosen: Chosen, hear: Callable[[str], None], what_for: str = "for th
     def tell(point: Point) -> None:
         hear(f"epoch {point.epoch}  {plan.search.objective.metric} {point.score:.6g}")
 
+    if rehearse and not (past and past.snapshot.epoch == plan.epochs):
+        rehearse(untrained(plan, trial.proposal))
     if past is None:
         hear(f"Training trial {trial.number} once more{where}, {what_for}.")
     elif past.snapshot.epoch < plan.epochs:

@@ -30,7 +30,7 @@ def compress(settings: CompressSettings, hear: Callable[[str], None]) -> tuple[l
     plan, to = found.plan, Path(settings.to or f"{settings.name}-compressed")
     forms.demand_onnx("hpo compress")
     demand_room(to)
-    served = trained(found, hear)
+    served = trained(found, hear, rehearse=forms.rehearsal(forms.to_onnx))
     pruning = Pruning(settings.prune, settings.epochs or max(1, plan.epochs // 3))
     hear(f"Compressing; what is pruned trains on for {pruning.epochs} epochs.")
     config = plan.vocabulary.defaults(found.trial.proposal.config)

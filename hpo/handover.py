@@ -82,7 +82,8 @@ def _serve(found: Chosen, settings: ExportSettings, hear: Callable[[str], None])
 
     if settings.form == "onnx":
         forms.demand_onnx("as=onnx")
-    written = FORMS[settings.form](trained(found, hear), to)
+    write = FORMS[settings.form]
+    written = write(trained(found, hear, rehearse=forms.rehearsal(write)), to)
     return f"{written}\n{attach(found.plan.search, [written.path], trial=found.apart)}"
 
 

@@ -17,9 +17,11 @@ def promote(settings: PromoteSettings, hear: Callable[[str], None]) -> str:
         HpoError: it diverges now, or MLflow does not take it.
     """
     found = chosen(settings, settings.trial)
+    from hpo.serving import forms
+
     search, trial = found.plan.search, found.trial
     demand_registry(settings.tracking)
-    served = trained(found, hear)
+    served = trained(found, hear, rehearse=forms.rehearsal(forms.to_program))
     facts = {
         "hpo.search": search.name,
         "hpo.trial": str(trial.number),

@@ -1,6 +1,6 @@
 """A trained model in the forms that servers run: a `torch.export` program, ONNX."""
 
 from hpo.serving.forms import FORMS, Written
-from hpo.serving.served import Served, train_again
+from hpo.serving.served import Network, Served, train_again, untrained
 
-__all__ = ["FORMS", "Served", "Written", "train_again"]
+__all__ = ["FORMS", "Network", "Served", "Written", "train_again", "untrained"]

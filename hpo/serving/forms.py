@@ -18,7 +18,7 @@ from torch.export import Dim, ExportedProgram
 from torch.utils._pytree import TreeSpec, tree_structure, tree_unflatten
 
 from hpo.errors import HpoError, InputError, Problem
-from hpo.serving.served import Served
+from hpo.serving.served import Network
 
 ONE: Final = tree_structure(0)
 """The structure of what is a single tensor."""
@@ -40,28 +40,28 @@ class Written(NamedTuple):
         return f"Written: {self.path}, {self.size:,} bytes. It takes {self.takes}; read back, {gap}."
 
 
-def to_program(served: Served, path: Path) -> Written:
+def to_program(network: Network, path: Path) -> Written:
     """Write a `torch.export` program, which torch runs without the model's code (torch.export.load).
 
     Raises:
         HpoError: torch cannot follow the model; there is no file then.
     """
     with _whole(path) as new:
-        torch.export.save(_program(served), new)
-        return _written(served, path, new, torch.export.load(new).module())
+        torch.export.save(_program(network), new)
+        return _written(network, path, new, torch.export.load(new).module())
 
 
-def to_onnx(served: Served, path: Path) -> Written:
-    """Write ONNX; its inputs are called `inputs`, its outputs as `Served.named` says. See `demand_onnx`.
+def to_onnx(network: Network, path: Path) -> Written:
+    """Write ONNX; its inputs are called `inputs`, its outputs as `Network.named` says. See `demand_onnx`.
 
     Raises:
         HpoError: torch cannot follow the model; there is no file then.
     """
     with _whole(path) as new, _quietly():
-        outputs = served.outputs(served.inputs)
-        names: dict[str, Any] = {"input_names": ["inputs"], "output_names": list(served.named(outputs))}
-        torch.onnx.export(_program(served), (), new, external_data=False, verbose=False, **names)
-        return _written(served, path, new, run_onnx(new, tree_structure(outputs)))
+        outputs = network.outputs(network.inputs)
+        names: dict[str, Any] = {"input_names": ["inputs"], "output_names": list(network.named(outputs))}
+        torch.onnx.export(_program(network), (), new, external_data=False, verbose=False, **names)
+        return _written(network, path, new, run_onnx(new, tree_structure(outputs)))
 
 
 @contextmanager
@@ -105,26 +105,36 @@ def run_onnx(path: Path, structure: TreeSpec = ONE) -> Callable[[Tensor], Any]:
     return run
 
 
-def _program(served: Served) -> ExportedProgram:
+def rehearsal(write: Callable[[Network, Path], object]) -> Callable[[Network], None]:
+    """Return what tries to write a model, and keeps nothing: to be told before it is trained what fails."""
+
+    def rehearse(network: Network) -> None:
+        with tempfile.TemporaryDirectory(prefix="hpo-rehearsal-") as folder:
+            write(network, Path(folder, "model.pt2"))
+
+    return rehearse
+
+
+def _program(network: Network) -> ExportedProgram:
     """Return the model as a program for batches of any size.
 
     Raises:
         HpoError: torch cannot follow the model, or only at one batch size, or it gives what is no tensor.
     """
-    served.named(served.outputs(served.inputs))  # which refuses that
+    network.named(network.outputs(network.inputs))  # which refuses that
     try:
         with _quietly():
-            return torch.export.export(served.model, (served.inputs,), dynamic_shapes=({0: Dim.DYNAMIC},))
+            return torch.export.export(network.model, (network.inputs,), dynamic_shapes=({0: Dim.DYNAMIC},))
     except Exception as error:  # whatever torch or the model raises
         told = str(error).strip().partition("\n")[0]
         raise HpoError(f"torch.export cannot follow this model: {type(error).__name__}: {told}") from error
 
 
-def _written(served: Served, path: Path, new: Path, run: Callable[[Tensor], Any]) -> Written:
+def _written(network: Network, path: Path, new: Path, run: Callable[[Tensor], Any]) -> Written:
     """Compare what was read back on a batch of another size."""
-    inputs = served.inputs[: max(1, len(served.inputs) - 3)]
+    inputs = network.inputs[: max(1, len(network.inputs) - 3)]
     with torch.no_grad():
-        found, expected = served.named(run(inputs)), served.named(served.outputs(inputs))
+        found, expected = network.named(run(inputs)), network.named(network.outputs(inputs))
     gap = max(_gap(found[name], item) for name, item in expected.items())
     kind = str(inputs.dtype).removeprefix("torch.")
     shape = ", ".join(["batch", *map(str, inputs.shape[1:])])

@@ -16,6 +16,7 @@ from hpo.job import Job
 from hpo.plan import Plan
 from hpo.preparation import prepare
 from hpo.shelf import Kept
+from hpo.training.beginning import make_model
 from hpo.training.engine import Member, Task
 from hpo.training.loop import load
 from hpo.training.plain import train_model
@@ -26,16 +27,11 @@ _SAMPLES = 32
 
 
 @dataclass(frozen=True)
-class Served:
-    """A trained model in evaluation mode, on the CPU, what it was trained on, and how that went.
-
-    `snapshot` tells the training as it stood after its last epoch.
-    """
+class Network:
+    """A model in evaluation mode, on the CPU, and what it is trained on."""
 
     model: nn.Module
     task: Task
-    curve: tuple[Point, ...]
-    snapshot: Callable[[], Snapshot]
 
     @property
     def inputs(self) -> Tensor:
@@ -64,8 +60,22 @@ class Served:
         return found
 
 
+@dataclass(frozen=True)
+class Served(Network):
+    """A trained model, and how that went; `snapshot` tells the training as it stood after its last epoch."""
+
+    curve: tuple[Point, ...]
+    snapshot: Callable[[], Snapshot]
+
+
 def _name(path: KeyPath) -> str:
     return re.sub(r"\W+", "_", f"outputs{keystr(path)}").rstrip("_")
+
+
+def untrained(plan: Plan, trial: Proposal) -> Network:
+    """Return the model of a trial as it is before its first step."""
+    task = replace(prepare(Job.of(plan).here), seed=plan.seed_of(trial))
+    return Network(make_model(task, plan.whole(trial).config).cpu().eval(), task)
 
 
 def train_again(

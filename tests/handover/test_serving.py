@@ -1,12 +1,13 @@
 """`hpo export NAME as=onnx`, `as=torch_export`: read back, the model is the one that was trained."""
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
 from torch.utils._pytree import tree_structure
 from torch.utils.data import TensorDataset
-from trained import Trained
+from trained import TINY, Trained
 
 from hpo import cli
 from hpo.chosen import chosen, trained
@@ -88,6 +89,37 @@ def test_words_that_do_not_fit_are_refused_before_anything_is_trained(export, tm
     told = capsys.readouterr().err
     assert "There is no folder missing." in told
     assert "Training" not in told
+
+
+BRANCHING = """
+
+class Branching(nn.Module):
+    def __init__(self, network):
+        super().__init__()
+        self.network = network
+
+    def forward(self, inputs):
+        return self.network(inputs) if inputs.sum() > 0 else self.network(-inputs)
+
+straight = model
+
+def model(width=4):
+    return Branching(straight(width))
+"""
+
+
+@pytest.mark.parametrize("form", ["torch_export", "onnx"])
+def test_a_model_that_cannot_be_followed_is_told_before_it_is_trained(
+    form, export, tmp_path, monkeypatch, capsys
+):
+    branching = tmp_path / "branching.py"
+    branching.write_text(TINY.read_text() + BRANCHING)
+    monkeypatch.setattr("trained.TINY", branching)
+    assert export(f"as={form}", "to=model") == 1
+    told = capsys.readouterr().err
+    assert "torch.export cannot follow this model: " in told
+    assert "Training" not in told
+    assert not Path("model").exists()
 
 
 class Several(torch.nn.Module):
