@@ -12,11 +12,11 @@ from hpo.errors import InputError, Problem
 from hpo.history import History, Search
 from hpo.ledger import Ledger
 from hpo.ordering import order
+from hpo.phrasing import short
 from hpo.plan import Plan
 from hpo.recollection import recalling
 from hpo.settings import OFF, SearchSettings
 from hpo.spending import Spending
-from hpo.summary import short
 
 T = TypeVar("T")
 

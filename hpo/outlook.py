@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from hpo.clock import Clock
 from hpo.history import History, State
+from hpo.phrasing import brief
 from hpo.plan import Plan
 from hpo.rungs import PASSES
 from hpo.spending import GAIN, MONEY, Spending
-from hpo.summary import brief
 from hpo.trial import SPENT, Forecast
 
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import History, Trial
+from hpo.phrasing import brief
 from hpo.recipe import MEMORY, SECONDS
-from hpo.summary import brief
 
 KNEE: Final = "knee"
 _BEST: Final = "best"

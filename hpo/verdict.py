@@ -8,7 +8,7 @@ from typing import Final
 
 from hpo.confirmation import Interval, flattery, interval, lead, like_the_winner
 from hpo.history import History, Standing
-from hpo.summary import brief
+from hpo.phrasing import brief
 
 COLUMNS: Final = ("trial", "median", "mean, 95 %", "in the search", "flattered by")
 

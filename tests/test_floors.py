@@ -44,6 +44,7 @@ FLOORS = {
         "contradictions",
         "confirmation",
         "requirement",
+        "phrasing",
         "summary",
         "transcript",
         "usage",

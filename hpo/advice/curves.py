@@ -11,7 +11,7 @@ from hpo.advice.advice import Advice, Topic
 from hpo.advice.facts import Facts, numbers
 from hpo.history import Trial
 from hpo.noise import steps, wobble
-from hpo.summary import brief
+from hpo.phrasing import brief
 from hpo.trial import Point
 
 _BEST: Final = 5

@@ -8,8 +8,8 @@ from typing import Final
 from hpo.advice.advice import Advice, Change, Topic
 from hpo.advice.facts import Facts, numbers, path_of
 from hpo.advice.importance import Weight, importance
+from hpo.phrasing import brief
 from hpo.space import Parameter
-from hpo.summary import brief
 
 _BETTER: Final = 0.5  # of the trials: a rate that is far off makes everything else look idle
 _ACTIVE: Final = 40  # of these with it, to call a hyperparameter idle

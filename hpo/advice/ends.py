@@ -9,8 +9,8 @@ from typing import Any, Final, Protocol
 
 from hpo.advice.facts import is_number
 from hpo.config import Value
+from hpo.phrasing import brief
 from hpo.space import SPREAD, TRUST, Choice, Int, Magnitudes, OneMinusLog, Parameter, Range
-from hpo.summary import brief
 
 _OUTER: Final = 0.1
 _FACTOR: Final = 4.0  # by which a bound on a log scale moves

@@ -18,9 +18,9 @@ from typing import Final
 from hpo.advice.advice import Advice, Change, Topic
 from hpo.advice.facts import Facts
 from hpo.history import Trial
+from hpo.phrasing import brief
 from hpo.recipe import Objective
 from hpo.space import OneOf
-from hpo.summary import brief
 from hpo.trial import Outcome
 
 _KEY: Final = "optimizer"

@@ -10,7 +10,7 @@ from typing import Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hpo import summary
+from hpo import phrasing
 from hpo.history import History, Trial
 from hpo.pictures.style import COLORS, FAINT, NotDrawnError, count_epochs, legend, panels
 from hpo.report.scale import Scale, wide
@@ -111,7 +111,7 @@ def _log(panel: Axes) -> None:
 def _label(trial: Trial, history: History) -> str:
     if trial.score is None:
         return f"trial {trial.number}"
-    return f"trial {trial.number}: {history.objective.metric} {summary.brief(float(trial.score))}"
+    return f"trial {trial.number}: {history.objective.metric} {phrasing.brief(float(trial.score))}"
 
 
 def _clipping(trial: Trial) -> str:

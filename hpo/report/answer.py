@@ -15,8 +15,9 @@ from hpo.advice import Facts
 from hpo.config import Config, Value
 from hpo.history import Trial
 from hpo.noise import wobble
+from hpo.phrasing import brief
 from hpo.plan import OPTION, Plan
-from hpo.summary import brief, measures, seconds
+from hpo.summary import measures, seconds
 from hpo.trial import Outcome
 from hpo.verdict import sentences
 

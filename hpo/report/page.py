@@ -15,6 +15,7 @@ from hpo.advice import Facts, advise
 from hpo.advice.facts import spread
 from hpo.errors import InputError, Problem
 from hpo.history import History, Search
+from hpo.phrasing import brief, short
 from hpo.plan import Plan
 from hpo.report.answer import answer, commands, costs
 from hpo.report.curves import best_of, learning_curves, schedules_and_gradients
@@ -23,7 +24,7 @@ from hpo.report.parallel import parallel
 from hpo.report.trials import history as history_figure
 from hpo.report.trials import slices
 from hpo.report.weights import weights
-from hpo.summary import brief, measures, short
+from hpo.summary import measures
 
 DRAWN: Final = 2000
 """So many trials are drawn and listed."""

@@ -9,12 +9,12 @@ from hpo.advice import Facts
 from hpo.advice.facts import is_number
 from hpo.config import Value
 from hpo.history import Trial
+from hpo.phrasing import brief
 from hpo.report.chart import legend, picture, polyline, text
 from hpo.report.curves import about, best_of
 from hpo.report.figures import Figure
 from hpo.report.scale import Scale
 from hpo.space import Log, Range
-from hpo.summary import brief
 
 _MOST: Final = 10
 _WIDE, _TALL, _LEFT, _TOP, _LOW = 900, 330, 60, 46, 300

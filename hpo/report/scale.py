@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from hpo.summary import brief
+from hpo.phrasing import brief
 
 _TICKS = 5
 

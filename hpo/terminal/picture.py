@@ -13,7 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hpo import outlook, summary, usage
+from hpo import outlook, phrasing, usage
 from hpo.budget import SECONDS
 from hpo.history import History, Search, Trial
 from hpo.terminal import wording
@@ -101,7 +101,7 @@ class Picture:
             f"trial {first.number}" + (f" and {more} more" if more else ""),
             f"epoch {first.epochs}/{self._epochs}",
             wording.measured(first, history.objective),
-            summary.short(first.proposal.config),
+            phrasing.short(first.proposal.config),
         ]
         return line((f"{worker}  ", "dim"), "  ".join(filter(None, facts)))
 
@@ -169,7 +169,7 @@ def _best(history: History) -> Iterator[RenderableType]:
         ("best", "bold green"), f"  trial {best.number}  {wording.measured(best, history.objective)}"
     )
     yield Curve(words, [point.score for point in best.points])
-    yield line(("      " + summary.short(best.proposal.config), "green"))
+    yield line(("      " + phrasing.short(best.proposal.config), "green"))
 
 
 def _tried(history: History) -> Iterator[Text]:

@@ -13,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hpo import pareto, summary, verdict
+from hpo import pareto, phrasing, summary, verdict
 from hpo.audit.check import Check
 from hpo.history import FORKED_FROM, History, Search, State, Trial
 from hpo.past import Past
@@ -97,7 +97,7 @@ def _ranking(history: History) -> Table:
     for trial in top:
         values = summary.measures(trial, history.objective)
         numbers = [wording.number(values[name]) if name in values else "" for name in names]
-        table.add_row(*map(Text, (str(trial.number), *numbers, summary.short(trial.proposal.config))))
+        table.add_row(*map(Text, (str(trial.number), *numbers, phrasing.short(trial.proposal.config))))
     return table
 
 

@@ -11,7 +11,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hpo import summary
+from hpo import phrasing
 from hpo.history import History, Search, Trial
 from hpo.recipe import Objective
 from hpo.terminal import tables, wishing, wording
@@ -80,7 +80,7 @@ def show(search: Search, history: History, words: Sequence[str] = ()) -> Rendera
     title = Text.assemble(*_title(search, history))
     parts: list[RenderableType] = [title]
     for trial in history.trials.values():
-        title.append(f"\n{summary.short(trial.proposal.config)}")
+        title.append(f"\n{phrasing.short(trial.proposal.config)}")
         parts += [curve(trial, history.objective, trial.epochs)] if trial.points else []
         parts += [Text(wording.memory(trial.memory))] if trial.memory else []
     return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts), tables.next_steps(search, history, words))
@@ -109,7 +109,7 @@ def _opening(plan: Plan) -> list[str]:
     search, where = plan.search, plan.search.settings["device"]
     return [
         f"{search.name}  {search.recipe} · {search.objective} · {plan.epochs} epochs · {where}",
-        summary.short(plan.baseline),
+        phrasing.short(plan.baseline),
         foretold(plan),
     ]
 

@@ -6,7 +6,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from hpo import outlook, summary
+from hpo import outlook, phrasing, summary
 from hpo.history import History, Search, Trial
 from hpo.recipe import Objective
 from hpo.trial import Outcome
@@ -154,6 +154,6 @@ def ended(trial: Trial, objective: Objective) -> str:
         f"epoch {trial.epochs:>2}",
         measured(trial, objective, width=7),
         "" if trial.proposal.seed is None else f"seed {trial.proposal.seed}",
-        cause(trial) or summary.short(trial.proposal.config),
+        cause(trial) or phrasing.short(trial.proposal.config),
     ]
     return "  ".join(filter(None, facts))

@@ -11,7 +11,7 @@ from typing import Final
 
 from mlflow.entities import Metric, Param
 
-from hpo import pareto, summary
+from hpo import pareto, phrasing
 from hpo.config import Config, Value
 from hpo.history import History, Search, State, Trial
 from hpo.recipe import COLUMNS, Objective
@@ -141,7 +141,7 @@ def _worth(history: History) -> dict[str, float]:
 def gist(config: Config) -> str:
     """Return what tells trials apart in a legend: `adamw 0.0063`."""
     values = (config.get(name) for name in ("optimizer", "optimizer.lr"))
-    return " ".join(summary.brief(value) for value in values if value is not None)
+    return " ".join(phrasing.brief(value) for value in values if value is not None)
 
 
 def note(search: Search, history: History) -> str:

@@ -3,7 +3,7 @@ import json
 import pytest
 from made_up import awkward, search, typical
 
-from hpo import summary
+from hpo import phrasing, summary
 from hpo.config import Config
 from hpo.terminal import wording
 
@@ -59,7 +59,7 @@ def test_nothing_is_null():
         ({}, ""),
         ({"optimizer": "sgd", "optimizer.lr": 0.05, "clip_norm": None}, "sgd lr=0.05"),
         ({"batch_size": 32, "schedule": "cosine", "optimizer": "adamw"}, "adamw · cosine · batch 32"),
-        ({"batch_size": 64, "schedule": "constant", "warmup": 0, "then": "same"}, "constant"),
+        ({"batch_size": None, "schedule": "constant", "warmup": 0, "then": "same"}, "constant"),
         ({"batch_size": "full", "then": "step", "then.switch": 0.3}, "batch full · then step switch=0.3"),
         ({"model.width": 32, "model.norm": False, "model.act": "relu"}, "model act=relu norm=false width=32"),
         (
@@ -69,7 +69,7 @@ def test_nothing_is_null():
     ],
 )
 def test_a_config_in_short(config, expected):
-    assert summary.short(Config(config)) == expected
+    assert phrasing.short(Config(config)) == expected
 
 
 def test_a_broken_recipe_does_not_hide_the_others(tmp_path):

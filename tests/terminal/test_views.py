@@ -10,7 +10,7 @@ from made_up import ADAMW, OBJECTIVE, SGD, Story, awkward, plan, search, typical
 from rich.cells import cell_len
 from rich.console import Console
 
-from hpo import summary
+from hpo import phrasing, summary
 from hpo.advice import Advice, Topic
 from hpo.history import History, State
 from hpo.recipe import Objective
@@ -148,7 +148,7 @@ def test_a_file_gets_whole_lines():
     view.start(plan(), History(OBJECTIVE))
     view.update(search(), typical())
     (pruned,) = [row for row in text(console).splitlines() if row.startswith("trial   1")]
-    assert pruned.endswith(summary.short(ADAMW))
+    assert pruned.endswith(phrasing.short(ADAMW))
 
 
 def test_lines_are_for_what_is_no_terminal(capsys):

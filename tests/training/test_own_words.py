@@ -7,8 +7,8 @@ import pytest
 from hpo import recipe
 from hpo.config import Config
 from hpo.errors import InputError
+from hpo.phrasing import short
 from hpo.space import read
-from hpo.summary import short
 from hpo.training.engine import Member
 from hpo.training.plain import train
 from hpo.training.schedule_words import schedule_call
