@@ -20,9 +20,9 @@ class Job:
 
     `at_once` is how many trials a worker trains at once, None for as many as a measurement with the
     `baseline` recommends, up to `most`, which are fewer where a search `learns` from its trials. A worker may
-    fill its `share` of the device's memory. Of each trial the `costs` are measured before it trains;
-    `memory` is the most bytes that it may take, None for that share. One that diverges within `autopsy`
-    steps is trained once more, up to there, to see where it began.
+    fill its `share` of the device's memory, and on a GPU cannot take more. Of each trial the `costs` are
+    measured before it trains; `memory` is the most bytes that it may take, None for that share. One that
+    diverges within `autopsy` steps is trained once more, up to there, to see where it began.
     """
 
     source: str
@@ -71,8 +71,8 @@ class Job:
 
     @property
     def here(self) -> Job:
-        """The same for this machine: on its CPU, where it has no GPU."""
-        return replace(self, device=device_here(self.device))
+        """The same for this process alone: on this machine's CPU, where it has no GPU."""
+        return replace(self, device=device_here(self.device), share=1.0)
 
 
 def _share(plan: Plan) -> float:

@@ -15,7 +15,7 @@ from hpo.job import Job
 from hpo.training import uncompiled
 from hpo.training.engine import Task
 from hpo.training.execution import execute, load_splits
-from hpo.training.memory import Memory, predict
+from hpo.training.memory import Memory, fence, predict
 from hpo.vocabulary import MODEL
 
 
@@ -25,6 +25,7 @@ def prepare(job: Job) -> Task:
     uncompiled.put_off()
     torch.set_num_threads(job.threads)
     _demand_determinism(yes=job.deterministic)
+    fence(job.device, job.share)
     module = execute(job.source, job.path)
     splits = load_splits(module, dict(job.data_options))
     return Task(module, splits, job.objective, job.epochs, job.seed, job.device)

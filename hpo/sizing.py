@@ -50,7 +50,7 @@ def note_trained(job: Job) -> None:
 
 
 def _measured(job: Job) -> Choice:
-    budget = available(job.device) * _MEMORY_SHARE * job.share
+    budget = available(job.device, job.share) * _MEMORY_SHARE
     try:
         return probe.choose(prepare(job), job.baseline, job.most, budget, learns=job.learns)
     except Exception as error:  # noqa: BLE001 - the baseline may fail where other trials do not

@@ -21,7 +21,7 @@ from hpo.pareto import cost
 from hpo.preparation import prepare, sketch
 from hpo.recipe import MEMORY, PARAMETERS
 from hpo.training import costs
-from hpo.training.memory import is_known, lacks_memory, predict, whole
+from hpo.training.memory import is_known, lacks_memory, most, predict
 from hpo.trial import Ending, Outcome, Proposal
 
 _known: Final[dict[tuple[Job, Shape], Costs]] = {}
@@ -80,7 +80,7 @@ def _limit(job: Job) -> float:
     """Return the bytes that a training may take: as asked, or a worker's share of the device."""
     if job.memory:
         return job.memory
-    return job.share * whole(job.device)
+    return most(job.device, job.share)
 
 
 def _refuse_above(limit: float, needed: float, how: str) -> None:

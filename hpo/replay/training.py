@@ -87,7 +87,7 @@ def retrain(settings: ReplaySettings, viewing: Viewing) -> Comparison:
         message = f"It went on from {search.extends}: from its first epoch it would be another training."
         raise InputError(Problem(f"trial={settings.trial}", message))
     plan, trial = Plan.of(search), _trained(ledger.history(search), settings)
-    job = replace(Job.of(plan), costs=(), autopsy=sys.maxsize)
+    job = replace(Job.of(plan), costs=(), autopsy=sys.maxsize, share=1.0)
     _demand_device(job)
     again = _Again(plan, trial, viewing)
     run(job, [plan.whole(trial.proposal)], again)

@@ -59,9 +59,11 @@ def has_room(device: str, tensors: Iterable[Tensor]) -> bool:
 
 
 def free_on_gpu(device: str) -> int:
-    """Return the bytes of a GPU that this process may have: what is free, and what torch has put by."""
-    put_by = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
-    return torch.cuda.mem_get_info(device)[0] + put_by
+    """Return the bytes of a GPU that this process may have: what is free or put by torch, up to its share."""
+    free, whole = torch.cuda.mem_get_info(device)
+    share = torch.cuda.get_per_process_memory_fraction(torch.device(device).index)
+    most = min(free + torch.cuda.memory_reserved(device), int(share * whole))
+    return max(0, most - torch.cuda.memory_allocated(device))
 
 
 def cut(rows: Tensor, batch_size: BatchSize) -> list[Tensor]:

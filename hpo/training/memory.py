@@ -22,6 +22,7 @@ from hpo.training.loop import free_on_gpu
 from hpo.training.optimizers import OPTIMIZERS
 from hpo.training.values import EMA
 
+_CONTEXT: Final = 2**29  # CUDA's own part of a process on a GPU: the context, kernels, libraries
 _COUNTER: Final = torch.float32.itemsize
 _FULL: Final = ("can't allocate memory", "not enough memory", "out of memory", "STATUS_ALLOC_FAILED")
 _AVERAGED: Final = torch.int64.itemsize  # how many steps an average has followed
@@ -84,18 +85,33 @@ def _kept(model: nn.Module) -> Iterator[Tensor]:
     yield from model.buffers()
 
 
-def available(device: str) -> int:
-    """Return the bytes that can be had on a device."""
+def available(device: str, share: float) -> int:
+    """Return the bytes that a process with such a share of a device can have now."""
     if torch.device(device).type == "cuda":
         return free_on_gpu(device)
-    return limits.memory().available
+    return int(share * limits.memory().available)
 
 
-def whole(device: str) -> int:
-    """Return the bytes that a device has in all."""
-    if torch.device(device).type == "cuda":
-        return torch.cuda.mem_get_info(device)[1]
-    return limits.memory().total
+def most(device: str, share: float) -> int:
+    """Return the bytes that a process with such a share of a device may fill with tensors.
+
+    Where several share a GPU, each one's CUDA takes its own part beside them.
+    """
+    if torch.device(device).type != "cuda":
+        return int(share * limits.memory().total)
+    own = int(share * torch.cuda.mem_get_info(device)[1])
+    return own if share == 1 else max(own - _CONTEXT, own // 2)
+
+
+def fence(device: str, share: float) -> None:
+    """Have torch run out of memory at this process's share of a GPU, which cannot reach into another's then.
+
+    Nothing keeps a process from more of a CPU's memory.
+    """
+    if torch.device(device).type == "cuda" and share < 1:
+        whole = torch.cuda.mem_get_info(device)[1]
+        own = most(device, share) / whole
+        torch.cuda.set_per_process_memory_fraction(own, torch.device(device).index)
 
 
 def lacks_memory(error: BaseException) -> bool:

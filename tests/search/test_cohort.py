@@ -9,7 +9,7 @@ import torch
 from hpo import cohort, recipe, sizing
 from hpo.config import Config
 from hpo.errors import LedgerError
-from hpo.job import Job
+from hpo.job import Job, prepare
 from hpo.line import Line
 from hpo.protocol import Answer, Choice, DeviceLostError, Hand, Sizing
 from hpo.shelf import Shelf
@@ -383,11 +383,21 @@ def test_who_measures_may_use_half_of_its_own_share_of_what_is_free(share, budge
         return Choice(1, 2, "")
 
     monkeypatch.setattr(sizing.probe, "choose", choose)
-    monkeypatch.setattr(sizing, "available", lambda _: 1000)
+    monkeypatch.setattr(sizing, "available", lambda _, share: 1000 * share)
     own, referee = job(at_once=None, most=8, seed=100 + int(budget), share=share), Listening({})
     for name in "cd":
         cohort.train(own, name, referee)
     assert asked == [budget]
+
+
+def test_who_shares_a_gpu_is_fenced_before_it_loads_data_and_who_is_alone_is_not(monkeypatch):
+    seen = []
+    monkeypatch.setattr("hpo.job.fence", lambda *words: seen.append(words))
+    monkeypatch.setattr("hpo.job.load_splits", lambda *_: seen.append("data"))
+    own = job(device="cuda", share=0.25)
+    prepare.__wrapped__(own)
+    assert seen == [("cuda", 0.25), "data"]
+    assert own.here.share == 1
 
 
 CHANCE = """import random

@@ -311,7 +311,7 @@ def test_what_cannot_fit_is_refused_before_it_trains_and_the_others_train():
 
 
 def test_what_the_machine_has_is_the_limit_where_none_is_given(monkeypatch):
-    monkeypatch.setattr(weighing, "whole", lambda device: 200_000)
+    monkeypatch.setattr(weighing, "most", lambda *_: 200_000)
     judge = trained([{}, {"model.width": 4096}], "objective=loss,memory")
     assert [judge.endings[number].outcome for number in (0, 1)] == [Outcome.FINISHED, Outcome.REFUSED]
     assert "may have 195 KiB" in judge.endings[1].reason

@@ -36,6 +36,25 @@ def own(tiny, tmp_path):
     return recipe.read(tiny.source + words.replace("START", str(weights)), tiny.path)
 
 
+@pytest.fixture
+def make_gpu(monkeypatch):
+    """Make up a GPU, of which so much is free: torch's own functions, but for the driver beneath them."""
+
+    def make(free, whole, reserved=0, allocated=0):
+        fractions = {}
+        found = {"mem_get_info": (free, whole), "memory_reserved": reserved, "memory_allocated": allocated}
+        for name, value in found.items():
+            monkeypatch.setattr(torch.cuda, name, lambda _device, value=value: value)
+        monkeypatch.setattr("torch.cuda.memory._lazy_init", lambda: None)
+        monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
+        keep, tell = (lambda own, at: fractions.update({at: own})), (lambda at: fractions.get(at, 1.0))
+        monkeypatch.setattr(torch._C, "_cuda_setMemoryFraction", keep, raising=False)
+        monkeypatch.setattr(torch._C, "_cuda_getMemoryFraction", tell, raising=False)
+        return fractions
+
+    return make
+
+
 @pytest.fixture(scope="session")
 def make_task(tiny):
     """Make a task of the tiny recipe, or of another source text."""

@@ -275,11 +275,9 @@ def test_data_that_is_mapped_from_a_file_is_not_copied(tmp_path):
 
 
 @pytest.mark.parametrize(("free", "stays"), [(2 * 4800 - 1001, True), (2 * 4800 - 1000, False)])
-def test_data_that_leave_no_room_on_a_gpu_stay_where_they_are(free, stays, monkeypatch):
+def test_data_that_leave_no_room_on_a_gpu_stay_where_they_are(free, stays, monkeypatch, make_gpu):
     """4800 bytes here; of what is free, with the 1000 that torch has put by, half is for training."""
-    found = {"mem_get_info": (free, 10**6), "memory_reserved": 1500, "memory_allocated": 500}
-    for name, value in found.items():
-        monkeypatch.setattr(torch.cuda, name, lambda _device, value=value: value)
+    make_gpu(free, 10**6, reserved=1500, allocated=500)
     monkeypatch.setattr(torch.Tensor, "to", lambda tensor, device: torch.empty_like(tensor, device="meta"))
     split = TensorDataset(torch.zeros(100, 10), torch.zeros(100, dtype=torch.int64))
     placed = place(split, "cuda")

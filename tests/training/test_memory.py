@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from hpo.config import Config
-from hpo.training.memory import Memory, available, measure, predict
+from hpo.training.memory import Memory, available, fence, measure, most, predict
 from hpo.training.optimizers import OPTIMIZERS, optimizer_call
 from hpo.training.values import average_calls, parameters_call
 from hpo.training.words import VOCABULARY
@@ -96,11 +96,33 @@ def test_frozen_parameters_need_no_gradient_and_no_state():
 
 
 def test_what_is_available_is_a_share_of_the_machine():
-    assert 2**20 < available("cpu") < 2**50
+    assert 2**20 < available("cpu", 0.5) < 2**50
 
 
-def test_a_gpu_has_what_nobody_uses_and_what_this_process_has_put_by(monkeypatch):
-    found = {"mem_get_info": (50, 100), "memory_reserved": 30, "memory_allocated": 10}
-    for name, value in found.items():
-        monkeypatch.setattr(torch.cuda, name, lambda _device, value=value: value)
-    assert available("cuda") == 50 + 20
+def test_a_gpu_has_what_nobody_uses_and_what_this_process_has_put_by(make_gpu):
+    make_gpu(50, 100, reserved=30, allocated=10)
+    assert available("cuda", 1.0) == 50 + 20
+
+
+GIB = 2**30
+
+
+def test_who_shares_a_gpu_cannot_take_memory_of_the_others(make_gpu):
+    """Which is left, with half a GiB for each one's CUDA, though most of the GPU is free."""
+    fractions = make_gpu(60 * GIB, 80 * GIB, reserved=5 * GIB, allocated=4 * GIB)
+    fence("cuda", 0.25)
+    assert fractions == {0: 19.5 / 80}
+    assert available("cuda", 0.25) == 15.5 * GIB
+    assert most("cuda", 0.25) == 19.5 * GIB
+
+
+@pytest.mark.parametrize(("device", "share"), [("cuda", 1.0), ("cpu", 0.25)])
+def test_who_has_a_gpu_alone_or_none_is_not_fenced(device, share, make_gpu):
+    fractions = make_gpu(60 * GIB, 80 * GIB)
+    fence(device, share)
+    assert fractions == {}
+
+
+def test_of_a_small_gpu_half_of_a_share_is_left_for_tensors(make_gpu):
+    make_gpu(3 * GIB, 4 * GIB)
+    assert most("cuda", 0.125) == GIB / 4
