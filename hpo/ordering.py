@@ -236,7 +236,8 @@ def _inheriting(baseline: Config, space: Space, where: str, vocabulary: Vocabula
     A point that names an option of a branch speaks of the branch, and a schedule of what follows it. What
     only some points name is as in the baseline in the others.
     """
-    named = [name for point in space.listed for name in point]
+    listed = {key: node for key, node in space.nodes.items() if isinstance(node, Points)}
+    named = [name for points in listed.values() for point in points.configs for name in point]
     said = {*space.nodes, *named, *(name.partition(".")[0] for name in named)}
     if "schedule" in said:
         said.update(key for key in vocabulary.branches if position_of(key, THEN))
@@ -244,8 +245,8 @@ def _inheriting(baseline: Config, space: Space, where: str, vocabulary: Vocabula
     inherited = {key: node for key, node in left if key not in said}
     alone = {name: it for name, it in baseline.items() if name.partition(".")[0] not in vocabulary.branches}
     of_points = {name: it for name, it in alone.items() if name in named}
-    listed = {key: it.filled(of_points) for key, it in space.nodes.items() if isinstance(it, Points)}
-    return spaces.read(Space({**space.nodes, **listed, **inherited}).to_yaml(), where, vocabulary)
+    filled = {key: points.filled(of_points) for key, points in listed.items()}
+    return spaces.read(Space({**space.nodes, **filled, **inherited}).to_yaml(), where, vocabulary)
 
 
 def _started(space: Space) -> tuple[dict[str, Value], list[Problem]]:

@@ -30,3 +30,11 @@ def test_each_listed_point_is_tried_once_first(sampler):
     assert [it.config["optimizer.beta1"] for it in others[:3]] == [0.5, 0.9, 0.9]
     assert [it.config["warmup"] for it in others[:3]] == [0.0, 0.0, 0.1]
     assert {it.config["optimizer.lr"] for it in others[3:]} <= {0.1, 0.2, 0.3}
+
+
+def test_what_is_said_beside_the_points_stands_though_the_baseline_says_otherwise(tmp_path):
+    file = tmp_path / "own.yaml"
+    file.write_text(SPACE)
+    words = ["recipe=cnn", f"space={file}", "space.batch_size=16"]
+    space = Plan.of(order(SearchSettings.from_words(words))).space
+    assert [point["batch_size"] for point in space.listed] == [16, 16, 16]
