@@ -13,9 +13,9 @@ from hpo import recipe as recipes
 from hpo.config import Value
 from hpo.errors import InputError, Problem
 from hpo.history import FORKED_FROM, Search
-from hpo.ordering import STARTED, order, versions
+from hpo.ordering import STARTED, order, started_from, versions
 from hpo.past import PAST
-from hpo.plan import OPTION, OVERRIDE, SPACE_FILE
+from hpo.plan import OPTION, OVERRIDE, SPACE_FILE, Plan
 from hpo.settings import ResumeSettings, SearchSettings
 
 FREE: Final = (
@@ -71,8 +71,12 @@ def _reorder_training(search: Search, given: ResumeSettings) -> Search:
         raise InputError(Problem(next(iter(given.words_given)), f"{message} recipe={search.recipe} …"))
     recipe = _recipe(search, given)
     objective = search.objective if recipe.source == search.source else recipe.objective
+    started, damaged = started_from(Plan.of(search).space)
+    if damaged:
+        raise InputError(*damaged)
     named = replace(search, recipe=recipe.name, path=recipe.path, source=recipe.source)
-    return replace(named, objective=objective, versions=versions())
+    settings = {**search.settings, **started}
+    return replace(named, objective=objective, versions=versions(), settings=settings)
 
 
 def _recipe(search: Search, given: ResumeSettings) -> recipes.Recipe:

@@ -72,7 +72,7 @@ def order(
         raise InputError(*problems, *error.problems) from None
     problems += _nothing_to_search(space, settings.space)
     space = _inheriting(recipe.baseline, space, settings.space, vocabulary)
-    started, damaged = ({}, untold(space)) if there else _started(space)
+    started, damaged = ({}, untold(space, recipe.baseline)) if there else started_from(space, recipe.baseline)
     problems += damaged
     if problems:
         raise InputError(*problems)
@@ -118,10 +118,11 @@ def order_training(settings: TrainSettings, recipe: Recipe | None = None) -> Sea
     if problems:
         raise InputError(*problems)
     space = Space.of(vocabulary.defaults(config), vocabulary.branches)
-    _, damaged = _started(space)
+    started, damaged = started_from(space)
     if damaged:
         raise InputError(*damaged)
-    return _search(recipe, space, settings, options)
+    search = _search(recipe, space, settings, options)
+    return replace(search, settings={**search.settings, **started})
 
 
 def _reconfigured(baseline: Config, vocabulary: Vocabulary, given: Mapping[str, Value]) -> Config:
@@ -249,9 +250,12 @@ def _inheriting(baseline: Config, space: Space, where: str, vocabulary: Vocabula
     return spaces.read(Space({**space.nodes, **filled, **inherited}).to_yaml(), where, vocabulary)
 
 
-def _started(space: Space) -> tuple[dict[str, Value], list[Problem]]:
-    """Return the setting that tells what the files hold that training may start from, and what ails them."""
-    files, held, problems = _start_files(space), hashlib.sha256(), []
+def started_from(space: Space, *others: Config) -> tuple[dict[str, Value], list[Problem]]:
+    """Return the setting that tells what the files hold that training may start from, and what ails them.
+
+    Training is of what is in a space, and of `others`, such as a baseline.
+    """
+    files, held, problems = _start_files(space, *others), hashlib.sha256(), []
     for path in files:
         try:
             held.update(read_whole(path)[0])
@@ -260,21 +264,23 @@ def _started(space: Space) -> tuple[dict[str, Value], list[Problem]]:
     return {STARTED: held.hexdigest()[:16]} if files else {}, problems
 
 
-def untold(space: Space) -> list[Problem]:
+def untold(space: Space, *others: Config) -> list[Problem]:
     """Complain of files of this machine that training is to start from: no service is told what they hold."""
     remedy = "Put it where the service's machines see it, and write its whole path there."
     return [
         Problem(f"{START.name}: {path}", f"A file of this machine does not travel to a service. {remedy}")
-        for path in _start_files(space)
+        for path in _start_files(space, *others)
         if not os.path.isabs(path)
     ]
 
 
-def _start_files(space: Space) -> list[str]:
-    """Return the files that training may start from."""
+def _start_files(space: Space, *others: Config) -> list[str]:
+    """Return the files that training may start from, each once."""
     node = space.nodes.get(START.name)
     paths = node.options if isinstance(node, spaces.Choice) else [getattr(node, "value", None)]
-    return [path for path in paths if isinstance(path, str) and path.endswith(CHECKPOINT_SUFFIX)]
+    named = [config.get(START.name) for config in (*space.listed, *others)]
+    every = dict.fromkeys((*paths, *named))
+    return [path for path in every if isinstance(path, str) and path.endswith(CHECKPOINT_SUFFIX)]
 
 
 def versions() -> dict[str, str]:

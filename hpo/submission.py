@@ -71,9 +71,9 @@ def others(given: ResumeSettings) -> dict[str, tuple[str, str]]:
         recipe = recipes.find(given.recipe)
         files["recipe"] = _recipe(recipe.path, recipe.source)
         if "space" in given.model_fields_set:
-            problems = untold(
-                spaces.find(given.space, vocabulary_of(recipe, given.parallel), given.space_overrides)
-            )
+            vocabulary = vocabulary_of(recipe, given.parallel)
+            space = spaces.find(given.space, vocabulary, given.space_overrides)
+            problems = untold(space, recipe.baseline)
             if problems:
                 raise InputError(*problems)
     if "space" in given.model_fields_set:

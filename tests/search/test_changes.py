@@ -127,6 +127,31 @@ def test_the_weights_from_which_training_starts(folder):
     assert found(replace(ordered, settings=younger)) == {}
 
 
+def hashed(ordered, path="start.safetensors"):
+    """Whether other weights in a file are a change."""
+    assert found(ordered) == {}
+    write_checkpoint(path, {"net.0.weight": torch.zeros(2)}, {})
+    return any(line.startswith("start_sha256: ") for line in found(ordered).get("settings", ()))
+
+
+def test_the_weights_from_which_only_some_points_start(folder):
+    write_checkpoint("start.safetensors", {"net.0.weight": torch.ones(2)}, {})
+    points = "{points: [{optimizer.lr: 0.1}, {optimizer.lr: 0.1, start: start.safetensors}]}"
+    Path("search_spaces/own.yaml").write_text(points.replace("{points", "points").removesuffix("}"))
+    assert hashed(order(SearchSettings.from_words(WORDS)))
+
+
+def test_the_weights_from_which_only_the_baseline_starts(folder):
+    write_checkpoint("start.safetensors", {"net.0.weight": torch.ones(2)}, {})
+    edit("recipes/own.py", "baseline = {", 'baseline = {"start": "start.safetensors", ')
+    assert hashed(order(SearchSettings.from_words([*WORDS, "space.start=null"])))
+
+
+def test_the_weights_from_which_a_training_starts(folder):
+    write_checkpoint("start.safetensors", {"net.0.weight": torch.ones(2)}, {})
+    assert hashed(order_training(TrainSettings.from_words(["recipe=own", "start=start.safetensors"])))
+
+
 def test_versions_of_what_decides(search):
     older = {**search.versions, "torch": "2.0.0", "numpy": "1.0.0", "python": "3.1.7"}
     lines = found(replace(search, versions=older))["versions"]
