@@ -31,7 +31,7 @@ from hpo.space import Points, Space
 from hpo.training.checkpoint import CHECKPOINT_SUFFIX, CheckpointError, read_whole
 from hpo.training.schedule_words import THEN
 from hpo.training.values import START
-from hpo.training.words import taken_names, vocabulary_of
+from hpo.training.words import demanding, taken_names, vocabulary_of
 from hpo.trial import GIVEN
 from hpo.vocabulary import Vocabulary, position_of
 
@@ -62,7 +62,7 @@ def order(
     objective, misread = goals.read(settings.objective, recipe)
     problems += misread + contradictions(settings) + _not_measured(recipe, settings.require)
     problems += taken_names(recipe)
-    vocabulary = vocabulary_of(recipe, settings.parallel)
+    vocabulary = demanding(vocabulary_of(recipe, settings.parallel))
     fixed = _of_model_or_loss(recipe, {name: settings.recipe_options[name] for name in options})
     problems += vocabulary.check(recipe.baseline, f"{shipped.near(recipe.path)}  baseline")
     problems += _said_twice(fixed, settings.space_overrides, OVERRIDE)
@@ -107,7 +107,7 @@ def order_training(settings: TrainSettings, recipe: Recipe | None = None) -> Sea
     recipe = recipe or recipes.find(settings.recipe)
     options, problems = _options(recipe, settings.recipe_options)
     problems += taken_names(recipe)
-    vocabulary = vocabulary_of(recipe).saying([*recipe.baseline, *settings.config])
+    vocabulary = demanding(vocabulary_of(recipe)).saying([*recipe.baseline, *settings.config])
     fixed = _of_model_or_loss(recipe, options)
     problems += _said_twice(fixed, settings.config)
     given = {name: _plain_value(text) for name, text in settings.config.items()}

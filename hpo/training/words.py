@@ -156,6 +156,22 @@ def vocabulary_of(recipe: Recipe, parallel: str = "ddp") -> Vocabulary:
     )
 
 
+def demanding(vocabulary: Vocabulary) -> Vocabulary:
+    """Return the vocabulary that a new search is held to, which says nothing in vain.
+
+    Whether one of a recipe's own optimizers decays weights is told by its arguments.
+    """
+    vain = tuple(
+        Contradiction(
+            {"optimizer": name, WEIGHT_DECAY_ON.name: MATRICES, L1.name: 0},
+            f"{name} has no weight_decay to leave out: call its argument so, or write all",
+        )
+        for name, word in vocabulary.branches["optimizer"].items()
+        if name not in OPTIMIZERS and "weight_decay" not in word.names
+    )
+    return replace(vocabulary, contradictions=vocabulary.contradictions + vain)
+
+
 def taken_names(recipe: Recipe) -> list[Problem]:
     """Return which arguments of a recipe's own optimizers and schedules would be taken for something else."""
     return [

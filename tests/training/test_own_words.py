@@ -12,7 +12,7 @@ from hpo.space import read
 from hpo.training.engine import Member
 from hpo.training.plain import train
 from hpo.training.schedule_words import schedule_call
-from hpo.training.words import vocabulary_of
+from hpo.training.words import demanding, vocabulary_of
 
 SPACE = """
 optimizer:
@@ -136,6 +136,17 @@ def test_own_words_that_cannot_be_used_are_refused_with_their_line(tiny, text, p
     assert lines < int(problem.where.partition(":")[2].partition(" ")[0]) <= lines + 3
     assert problem.where.endswith(f"  {part}")
     assert problem.message.startswith(message)
+
+
+@pytest.mark.parametrize("name", ["Sign", "heavy"])
+def test_an_own_optimizer_without_weight_decay_has_none_to_leave_out(own, name):
+    """A search is told so before it starts, unless there is an L1; what older ones said can still be read."""
+    vain = Config({"optimizer": name, "weight_decay_on": "matrices"})
+    [problem] = demanding(vocabulary_of(own)).check(vain, "here")
+    assert problem.message.startswith(f"{name} has no weight_decay to leave out")
+    assert demanding(vocabulary_of(own)).check(vain | {"l1": 0.1}, "here") == []
+    assert demanding(vocabulary_of(own)).check(vain | {"optimizer": "adam"}, "here") == []
+    assert vocabulary_of(own).check(vain, "here") == []
 
 
 def test_a_name_that_is_taken_is_refused(tiny):
