@@ -6,6 +6,8 @@ So nothing here needs hpo. A batch is (inputs, targets), two tensors with the sa
 import random
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from copy import copy
+from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 import torch
@@ -120,14 +122,14 @@ def recut(split: Split, batch_size: BatchSize) -> Split:
     So is a loader that has such batches, or if none are asked for. Its workers do not outlive an epoch.
 
     Raises:
-        ValueError: its batches are not made by their size; or not even one of this size can be cut.
+        ValueError: its batches are not made by their size alone; or not even one of this size can be cut.
     """
     if not isinstance(split, DataLoader) or batch_size in {None, split.batch_size}:
         return split
-    if split.batch_size is None:
+    if split.batch_size is None or type(split).__iter__ is not DataLoader.__iter__:
         raise ValueError(
             f"batch_size={batch_size}, but the DataLoader to train on has batches of its own: give it a"
-            " batch_size and a sampler in place of its batch_sampler, or leave batch_size out"
+            " batch_size and a sampler in place of a batch_sampler or an __iter__, or leave batch_size out"
         )
     size = demand_batch(split, batch_size)
     options = {name: getattr(split, name) for name in _KEPT}
@@ -165,9 +167,12 @@ def load(split: Split, batch_size: BatchSize, seed: int | None = None) -> Iterab
     """Return the batches of an epoch of training, shuffled by its seed; without one all data in order.
 
     A loader orders them by itself; where there is no seed, it also cuts them as it likes.
+
+    Raises:
+        ValueError: a loader's batches cannot be cut so; when they are read, that it gives none or too few.
     """
     if isinstance(split, DataLoader):
-        return split if seed is None else _seeded(recut(split, batch_size), seed)
+        return split if seed is None else _epoch(recut(split, batch_size), seed)
     chance = torch.Generator().manual_seed(seed or 0)
     rows = torch.arange(len(split)) if seed is None else torch.randperm(len(split), generator=chance)
     if isinstance(split, TensorDataset):
@@ -177,11 +182,25 @@ def load(split: Split, batch_size: BatchSize, seed: int | None = None) -> Iterab
     return DataLoader(split, batch_sampler=sampler, generator=chance)
 
 
-def _seeded(loader: Any, seed: int) -> Iterable[Batch]:
-    if loader.generator is not None:
-        loader.generator.manual_seed(seed)
-    batches: Iterable[Batch] = loader
-    return batches
+def _epoch(loader: Any, seed: int) -> Iterator[Batch]:
+    """Yield as many batches as a loader's length says, from which schedules are laid out.
+
+    All chance begins anew: in its generators, and in its workers, which serve this epoch alone.
+    """
+    own = loader.batch_sampler
+    for part in (loader, loader.sampler, own, getattr(own, "sampler", None)):
+        generator = getattr(part, "generator", None)
+        if isinstance(generator, torch.Generator):
+            generator.manual_seed(seed)
+    lacking = steps = len(loader)
+    for batch in islice(copy(loader), steps):
+        lacking -= 1
+        yield batch
+    if lacking:
+        raise ValueError(
+            f"The DataLoader to train on gave {steps - lacking} batches, but its length says {steps}: let"
+            " the __len__ of its data set or sampler be no more than what comes"
+        )
 
 
 def train_epoch(

@@ -8,9 +8,11 @@ from torch.utils.data import (
     DataLoader,
     Dataset,
     IterableDataset,
+    RandomSampler,
     SequentialSampler,
     SubsetRandomSampler,
     TensorDataset,
+    get_worker_info,
 )
 
 from hpo.training.clipping import Clipping
@@ -93,7 +95,8 @@ def test_shuffling_leaves_other_chance_alone():
 @pytest.mark.parametrize("size", [None, 5])
 def test_a_loader_is_used_as_it_is_if_it_has_the_batches_asked_for(size):
     loader = DataLoader(NUMBERS, batch_size=5)
-    assert load(loader, size, 1) is recut(loader, size) is loader
+    assert recut(loader, size) is loader
+    assert order(loader, size, 1) == [[0, 1, 2, 3, 4], [5, 6, 7, 8]]
     assert count_batches(loader, size) == 2
 
 
@@ -151,6 +154,41 @@ def test_batches_of_a_loaders_own_are_not_cut():
         load(loader, 4, 1)
 
 
+class Doubling(DataLoader):
+    def __iter__(self):
+        return ((2 * inputs, targets) for inputs, targets in super().__iter__())
+
+
+def test_nor_are_those_of_a_loader_that_makes_something_of_them():
+    loader = Doubling(NUMBERS, 3)
+    assert next(inputs.flatten().tolist() for inputs, _ in load(loader, 3, 1)) == [0, 2, 4]
+    with pytest.raises(ValueError, match="batch_size=4, but the DataLoader to train on has batches of its"):
+        load(loader, 4, 1)
+
+
+class Sharded(Stream):
+    """Each of two workers gives its own half, whose last batch is small."""
+
+    def __iter__(self):
+        return iter([*super().__iter__()][get_worker_info().id :: 2])
+
+
+def test_an_epoch_has_as_many_batches_as_its_length_says():
+    loader = DataLoader(Sharded(), 3, num_workers=2)
+    assert len(list(loader)) == 4
+    assert order(loader, None, 1) == [[0, 2, 4], [1, 3, 5], [6, 8]]
+    assert [len(order(loader, size, 1)) for size in (3, 2, "full")] == [3, 5, 1]
+
+
+def test_an_epoch_of_fewer_batches_than_its_length_says_is_refused():
+    class Short(Stream):
+        def __iter__(self):
+            return iter([NUMBERS[row] for row in range(4)])
+
+    with pytest.raises(ValueError, match="gave 2 batches, but its length says 5"):
+        order(DataLoader(Short(), 2), None, 1)
+
+
 def test_a_loader_of_fewer_samples_than_a_batch_is_refused():
     for split in (NUMBERS, DataLoader(NUMBERS, 2), DataLoader(Stream(), 2)):
         with pytest.raises(ValueError, match="batch_size=10, but there are 9 samples to train on"):
@@ -166,6 +204,34 @@ def test_where_nothing_is_said_batches_have_64_samples():
 def test_a_loaders_own_chance_is_seeded():
     loader = DataLoader(NUMBERS, batch_size=5, shuffle=True, generator=torch.Generator())
     assert order(loader, 5, 7) == order(loader, 5, 7) != order(loader, 5, 8)
+
+
+def sampled():
+    return RandomSampler(NUMBERS, generator=torch.Generator())
+
+
+@pytest.mark.parametrize("size", [5, 4])
+def test_so_is_that_of_its_sampler(size):
+    loader = DataLoader(NUMBERS, 5, sampler=sampled())
+    assert order(loader, size, 7) == order(loader, size, 7) != order(loader, size, 8)
+
+
+def test_so_is_that_of_what_makes_its_batches():
+    loader = DataLoader(NUMBERS, batch_sampler=BatchSampler(sampled(), 5, drop_last=False))
+    assert order(loader, None, 7) == order(loader, None, 7) != order(loader, None, 8)
+
+
+class Chance(Dataset):
+    def __len__(self):
+        return 4
+
+    def __getitem__(self, row):
+        return torch.zeros(1), torch.rand(1)
+
+
+def test_so_is_that_of_workers_which_were_to_stay():
+    loader = DataLoader(Chance(), 2, num_workers=1, persistent_workers=True, generator=torch.Generator())
+    assert order(loader, None, 7) == order(loader, None, 7) != order(loader, None, 8)
 
 
 def test_only_data_in_memory_is_placed():
