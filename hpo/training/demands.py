@@ -5,7 +5,7 @@ Torch is imported where it is needed: who only tells of an error does without.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import wraps
 from typing import Any
 
@@ -26,7 +26,7 @@ def demand_length(split: Any, name: str, data: object) -> int:
     except TypeError as error:
         message = (
             f"data()[{name!r}] must have a length, from which schedules are laid out: {error}. Give its data"
-            " set a __len__ that returns how many samples an epoch has, or return a TensorDataset"
+            " set or sampler a __len__ that returns how many samples an epoch has, or return a TensorDataset"
         )
         raise RecipeError(message, data) from None
 
@@ -99,7 +99,7 @@ def _unmeasurable(value: Any) -> str:
 
 
 def demand_pairs(name: str, split: Any, data: object) -> None:
-    """Refuse a data set whose first sample does not become two tensors; a loader makes its own batches."""
+    """Refuse a data set whose first sample does not become two tensors; see `demand_batches` for a loader."""
     from torch.utils.data import (  # whoever only reads words does without
         DataLoader,
         IterableDataset,
@@ -119,3 +119,21 @@ def demand_pairs(name: str, split: Any, data: object) -> None:
             f" TensorDataset(inputs, targets) does; of its first sample torch makes {form}"
         )
         raise RecipeError(message, data)
+
+
+def demand_batches(name: str, batches: Iterable[Any], recipe: Any) -> Iterator[Any]:
+    """Yield batches of a recipe's data; refuse one that is no pair of tensors, or of what moves as they do.
+
+    Raises:
+        RecipeError: a batch is something else.
+    """
+    for batch in batches:
+        parts = list(batch.values() if isinstance(batch, Mapping) else batch)
+        if isinstance(batch, Mapping) or len(parts) != 2 or not all(hasattr(it, "to") for it in parts):
+            form = f"{type(batch).__name__} of {[type(it).__name__ for it in parts]}"
+            message = (
+                f"data()[{name!r}] must give batches (inputs, targets) of two tensors, but its DataLoader"
+                f" gave a {form}: let its collate_fn return two tensors"
+            )
+            raise RecipeError(message, recipe.data)
+        yield batch

@@ -53,6 +53,7 @@ def load_splits(module: ModuleType, options: Mapping[str, Value]) -> Mapping[str
             known = ", ".join(map(str, splits))
             raise RecipeError(f"data() returned no {name!r}, only {known}: {_RENAME[name]}", module.data)
         if not demand_length(splits[name], name, module.data):
-            raise RecipeError(f"data() returned no samples in {name!r}", module.data)
+            few = ": fewer than one batch, with drop_last" if hasattr(splits[name], "drop_last") else ""
+            raise RecipeError(f"data() returned no samples in {name!r}{few}", module.data)
         demand_pairs(name, splits[name], module.data)
     return splits

@@ -17,11 +17,12 @@ from torch.optim.swa_utils import AveragedModel
 from hpo.config import Config
 from hpo.training.beginning import loss_limit, start_model, start_note, warn_of_few
 from hpo.training.clipping import Clipping, gradient_moments
-from hpo.training.demands import demand_scalar
+from hpo.training.demands import demand_batches, demand_scalar
 from hpo.training.distributed import Alone
 from hpo.training.engine import Member, Progress, Task, unsound_metric
-from hpo.training.gradients import Gradient, Loss
+from hpo.training.gradients import Batch, Gradient, Loss
 from hpo.training.loop import (
+    BatchSize,
     Split,
     Step,
     count_batches,
@@ -109,6 +110,17 @@ def rehearse(task: Task, member: Member) -> Rehearsal:
         raise ValueError("there is not one batch to train on")
     steps = (step for epoch in count(1) for step in training.steps_of(epoch))
     return Rehearsal(training.model, training.optimizer, steps)
+
+
+def read(
+    task: Task, splits: Mapping[str, Split], name: str, batch_size: BatchSize, seed: int | None = None
+) -> Iterator[Batch]:
+    """Yield the batches of an epoch of one of the splits; see `hpo.training.loop.load`.
+
+    Raises:
+        RecipeError: a batch is no pair of tensors.
+    """
+    return demand_batches(name, load(splits[name], batch_size, seed), task.recipe)
 
 
 def _loss(task: Task, config: Config) -> Loss:
@@ -222,7 +234,7 @@ class _Training:
         )
 
     def _measured(self, split: str) -> dict[str, float]:
-        batches = load(self.splits[split], self.task.measured_at)
+        batches = read(self.task, self.splits, split, self.task.measured_at)
         return self.team.evaluate(self.evaluated, self.measures, batches)
 
     def _notes(self) -> dict[str, Any]:
@@ -242,7 +254,7 @@ class _Training:
         """Take the steps of an epoch, counted from 1."""
         seed = epoch_seed(self.task.seed, epoch)
         self.team.seed(seed)
-        batches = load(self.splits["train"], self.batch_size, seed)
+        batches = read(self.task, self.splits, "train", self.batch_size, seed)
         return train_epoch(
             self.spread, self.loss, self.optimizer, self.scheduler, self.gradient, self.clip, batches
         )

@@ -98,6 +98,37 @@ def test_an_error_inside_a_library_is_told_with_the_recipe_s_line():
     assert "Traceback" in ending.notes["traceback"]
 
 
+LOADED = """
+from torch.utils.data import DataLoader
+
+def named(samples):
+    return {"inputs": torch.stack([it for it, _ in samples]), "targets": torch.ones(len(samples), 1)}
+
+def several(samples):
+    return [torch.zeros(len(samples), 3)] * 2, torch.ones(len(samples), 1)
+
+def data():
+    split = TensorDataset(torch.arange(24.0).reshape(8, 3) / 24, torch.ones(8, 1))
+    return {"train": DataLoader(split, 4, collate_fn=COLLATE), "validation": split}
+"""
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+@pytest.mark.parametrize(
+    ("collate", "form"),
+    [("named", "dict of ['Tensor', 'Tensor']"), ("several", "tuple of ['list', 'Tensor']")],
+)
+def test_a_loader_whose_batches_are_no_pairs_of_tensors_is_told(collate, form, at_once):
+    referee = Listening(*[{}] * at_once)
+    source = RECIPE + LOADED.replace("COLLATE", collate)
+    cohort.train(replace(job(at_once=at_once), source=source), "c", referee)
+    assert len(referee.told) == at_once
+    for ending in referee.told:
+        assert "data()['train'] must give batches (inputs, targets) of two tensors" in ending.reason
+        assert f"gave a {form}" in ending.reason
+        assert ending.reason.endswith(f"({PATH}:29)")
+
+
 def test_one_trial_s_error_costs_the_others_nothing():
     referee = Listening({}, {"model.width": 3}, {"model.flaw": "model"}, {"optimizer.lr": 0.1}, {})
     cohort.train(job(at_once=8), "c", referee)

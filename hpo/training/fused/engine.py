@@ -26,7 +26,7 @@ from hpo.training.fused.record import Record, Report, Steps
 from hpo.training.fused.stack import Stack
 from hpo.training.fused.updates import Average, Updates
 from hpo.training.gradients import Batch
-from hpo.training.loop import count_batches, epoch_seed, load, place
+from hpo.training.loop import count_batches, epoch_seed, place
 from hpo.training.schedule_words import schedule_call
 from hpo.training.schedules import Schedule
 from hpo.training.snapshot import STACK, Snapshot, pack, unpack
@@ -44,7 +44,7 @@ def train(task: Task, members: Sequence[Member], least: int = 2) -> Progress:
     task = replace(task, splits={**task.splits, **splits})
 
     def first(member: Member) -> Batch:
-        return _on(task.device, next(iter(load(splits["train"], member.batch_size, 0))))
+        return _on(task.device, next(plain.read(task, splits, "train", member.batch_size, 0)))
 
     groups = split(task, members, start_model, first, least)
     parts = [_plainly(task, group) if group.reason else _fused(task, group) for group in groups]
@@ -214,7 +214,7 @@ class _Training:
         self.stack.train()
         self.updates.plan(factors)
         seen, samples, moments = [], [], (torch.empty(0), torch.empty(0))
-        for batch in load(self.splits["train"], self.batch_size, seed):
+        for batch in plain.read(self.task, self.splits, "train", self.batch_size, seed):
             losses = self._look(_on(self.task.device, batch))
             seen.append((losses, *self.shaping(self.stack.weights, self.gradients)))
             samples.append(len(batch[-1]))
@@ -263,7 +263,7 @@ class _Training:
         none = torch.zeros(len(self.members), dtype=torch.float64, device=self.task.device)
         sums = dict.fromkeys(self.measures, none)
         samples = 0
-        for batch in load(self.splits["validation"], self.task.measured_at):
+        for batch in plain.read(self.task, self.splits, "validation", self.task.measured_at):
             inputs, targets = _on(self.task.device, batch)
             outputs = self.stack(inputs, leaves)
             samples += len(targets)
