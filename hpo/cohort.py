@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Collection, Mapping, Sequence
+import warnings
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Final
 
 import torch
 
@@ -31,6 +33,8 @@ from hpo.training.snapshot import STACK, Snapshot
 from hpo.trial import AT_MOST, AT_ONCE, COSTS, WARNING, Divergence, Ending, Outcome, Point, Proposal
 from hpo.weighing import weigh
 
+_warned: Final[set[tuple[Job, int]]] = set()
+"""At which lines of a recipe this process has heard a warning."""
 Found = tuple[dict[int, Kept], list[str]]
 """Trials that can be gone on with, and what is wrong with checkpoints of theirs."""
 
@@ -106,7 +110,8 @@ def run(
     if not trials:
         return []
     keeper = Keeper(job.shelf, trials, past)
-    live, cause = _train(job, _Cohort(trials, past, keeper, log, way))
+    with _hearing(job) as warned:
+        live, cause = _train(job, _Cohort(trials, past, keeper, log, way), warned)
     if cause is not None and len(live) > 1:
         middle = len(live) // 2
         return [live[middle:], live[:middle]]
@@ -155,6 +160,11 @@ class _Log:
         notes = {**self.notes, WARNING: warning} if warning else self.notes
         self.referee.attempt(self.trials, this_worker(), notes)
 
+    def pass_on(self, warned: list[str]) -> None:
+        """Note warnings, which are taken out of the list."""
+        while warned:
+            self.note(warned.pop(0))
+
     def warn(self, warning: str) -> None:
         if warning and not self.warned:
             self.warned = True
@@ -194,7 +204,7 @@ class _Cohort:
         return partial(fused.train, least=choice.least) if begun or choice.size > 1 else plain.train
 
 
-def _train(job: Job, cohort: _Cohort) -> tuple[list[Proposal], Cause | None]:
+def _train(job: Job, cohort: _Cohort, warned: list[str]) -> tuple[list[Proposal], Cause | None]:
     """Train these trials; return those that are left, and what stopped them, if something did."""
     live = {trial.number for trial in cohort.trials}
     keeper, referee, cause = cohort.keeper, cohort.log.referee, None
@@ -208,6 +218,7 @@ def _train(job: Job, cohort: _Cohort) -> tuple[list[Proposal], Cause | None]:
         reports = next(progress, None)
         while reports is not None:
             live -= {report.trial for report in reports}
+            cohort.log.pass_on(warned)
             reports = examine(task, members, reports, job.autopsy)
             keeper.hear(reports)
             answer = referee.report(reports)
@@ -223,6 +234,25 @@ def _train(job: Job, cohort: _Cohort) -> tuple[list[Proposal], Cause | None]:
     except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever a recipe raises belongs in the ledger
         cause = explain(error, job.path)  # not the error, which holds on to all that was in memory
     return [trial for trial in cohort.trials if trial.number in live], cause
+
+
+@contextmanager
+def _hearing(job: Job) -> Iterator[list[str]]:
+    """Gather what is warned of at lines of the recipe, each line once: nobody sees a worker's stderr."""
+    show, warned = warnings.showwarning, list[str]()
+
+    def hear(message: Warning | str, category: type[Warning], path: str, line: int, *more: Any) -> None:
+        if path != job.path:
+            show(message, category, path, line, *more)
+        elif (job, line) not in _warned:
+            _warned.add((job, line))
+            warned.append(f"{category.__name__}: {message} ({path}:{line})")
+
+    warnings.showwarning = hear  # type: ignore[assignment]
+    try:
+        yield warned
+    finally:
+        warnings.showwarning = show
 
 
 def _retell(past: Mapping[int, Kept], referee: Judge) -> set[int]:

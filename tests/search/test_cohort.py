@@ -9,12 +9,12 @@ import torch
 from hpo import cohort, recipe, sizing
 from hpo.config import Config
 from hpo.errors import LedgerError
-from hpo.job import Job, prepare
+from hpo.job import Job
 from hpo.line import Line
 from hpo.protocol import Answer, Choice, DeviceLostError, Hand, Sizing
 from hpo.shelf import Shelf
 from hpo.training.words import VOCABULARY
-from hpo.trial import Outcome, Point, Proposal
+from hpo.trial import WARNING, Outcome, Point, Proposal
 
 RECIPE = """import torch
 from torch import nn
@@ -53,6 +53,7 @@ class Listening:
             for number, value in enumerate(values)
         ]
         self.told, self.sizes, self.alike, self.points, self.asked = [], [], [], [], []
+        self.noted = []
         self.sizing, self.choice = sizing or Sizing(None, yours=True), None
 
     def size(self, cohort, machine):
@@ -69,6 +70,7 @@ class Listening:
 
     def attempt(self, trials, worker, notes):
         self.sizes.append(notes["at once"])
+        self.noted.append(notes)
 
     def report(self, reports):
         self.points += [report for report in reports if isinstance(report, Point)]
@@ -96,6 +98,22 @@ def test_an_error_inside_a_library_is_told_with_the_recipe_s_line():
     assert ending.outcome is Outcome.FAILED
     assert ending.reason.endswith(f"({PATH}:11)")
     assert "Traceback" in ending.notes["traceback"]
+
+
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_what_is_warned_of_at_a_line_of_the_recipe_is_told_once(at_once, capsys):
+    """Such as that outputs and targets have shapes that make all pairs of them."""
+    source = RECIPE.replace("((outputs - targets) ** 2).mean()", "nn.functional.mse_loss(outputs, targets)")
+    flat = source.replace("torch.ones(8, 1)", "torch.ones(8)")
+    referee = Listening(*[{}] * at_once, {})
+    own = replace(job(at_once=at_once), source=flat)
+    for name in "cd":
+        cohort.train(own, name, referee)
+    [warning] = [notes[WARNING] for notes in referee.noted if WARNING in notes]
+    assert warning.startswith("UserWarning: Using a target size (torch.Size([4]))")
+    assert warning.endswith(f"({PATH}:19)")
+    assert capsys.readouterr().err == ""
 
 
 LOADED = """
