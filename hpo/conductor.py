@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from itertools import count
 from typing import Final
@@ -11,7 +12,7 @@ from hpo import depot
 from hpo.changes import FREE, changes, refusal, reorder
 from hpo.errors import InputError, Problem
 from hpo.history import FORKED_FROM, Search, State
-from hpo.ledger import Ledger
+from hpo.ledger import Ledger, UnreachableError
 from hpo.machines import decided, place_of
 from hpo.plan import Plan
 from hpo.recollection import recalling
@@ -19,6 +20,7 @@ from hpo.reopening import demand_open, note_anew
 from hpo.session import Result, Session, Telling, Viewing
 from hpo.settings import ResumeSettings
 from hpo.shelf import demand_start
+from hpo.stopping import undisturbed
 
 _MACHINES: Final = ("device", "held", "at_work", "beside")
 """What the machine decides anew in each session."""
@@ -49,7 +51,8 @@ def run(
     search = replace(search, settings={**search.settings, **decided(search)})
     created = ledger.create_search(search)
     begin(created)
-    return Session(ledger, created, viewing, tell).run(resumed=False)
+    session = Session(ledger, created, viewing, tell)
+    return session.run(ledger.open_session(created), resumed=False)
 
 
 def resume(
@@ -64,7 +67,7 @@ def resume(
     checkpoints are kept elsewhere from now on, they are taken along, and `hear` is told what is not there.
 
     Raises:
-        InputError: there is no such search, it needs no resuming, or it is not what it was.
+        InputError: there is no such search, it runs or needs no resuming, or it is not what it was.
         SearchError: no trial came to its end, or trial after trial failed.
         InterruptedSearch: Ctrl-C, SIGTERM or SIGHUP.
     """
@@ -84,9 +87,27 @@ def resume(
     demand_open(ledger, search, now)
     depot.demand(place_of(now))
     noted = {name: now.settings[name] for name in (*FREE, *_MACHINES) if name in now.settings}
-    if lost := note_anew(ledger, search, noted):
-        hear(lost)
-    return Session(ledger, ledger.search(search.name), viewing, tell).run(resumed=True)
+    with _taken_up(ledger, search) as number:
+        if lost := note_anew(ledger, search, noted):
+            hear(lost)
+        session = Session(ledger, ledger.search(search.name), viewing, tell)
+    return session.run(number, resumed=True)
+
+
+@contextmanager
+def _taken_up(ledger: Ledger, search: Search) -> Iterator[int]:
+    """Open a session before anything of a search is changed; if that fails, it stands where it stood.
+
+    Raises:
+        InputError: another process was quicker.
+    """
+    session = ledger.open_session(search)
+    try:
+        yield session
+    except BaseException:
+        with undisturbed(), suppress(UnreachableError):  # one that did not end is one whose driver has died
+            ledger.close_session(session, search.state, search.reason)
+        raise
 
 
 def _fork(ledger: Ledger, search: Search, now: Search, name: str | None) -> Search:

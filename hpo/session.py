@@ -76,14 +76,13 @@ class Session:
         self.history = self.patience(lambda: ledger.history(search))
         self.tell, self.upload = tell, Upload(search.name, ledger.url)
 
-    def run(self, *, resumed: bool) -> Result:
-        """Bring the search to its end.
+    def run(self, session: int, *, resumed: bool) -> Result:
+        """Bring the search to its end, in the session that the ledger has under this number.
 
         Raises:
             SearchError: no trial came to its end, or trial after trial failed.
             InterruptedSearch: Ctrl-C, SIGTERM or SIGHUP.
         """
-        session = self.patience(lambda: self.ledger.open_session(self.search))
         state, reason = State.INTERRUPTED, "stopped by an error"
         try:
             with self._watched(session):

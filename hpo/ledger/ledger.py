@@ -120,9 +120,10 @@ class Ledger:
         return f"{recipe}-{number}"
 
     def open_session(self, search: Search) -> int:
-        """Note that this process now drives the search; return the session's number.
+        """Note that this process now drives the search, as it was read; return the session's number.
 
         Raises:
+            InputError: another process has begun to drive it since then.
             LedgerError: the file is damaged, so nothing more is written to it.
         """
         self._check()
@@ -132,10 +133,25 @@ class Ledger:
             "pid": os.getpid(),
             "born": born(os.getpid()),
             "started": time.time(),
-            "heartbeat": now(self.engine),
         }
+        return patiently(lambda: self._open(search, row))
+
+    def _open(self, search: Search, row: Mapping[str, Any]) -> int:
+        own = select(sessions).where(sessions.c.search_id == search.id).order_by(sessions.c.id.desc())
+        lock = update(searches).where(searches.c.id == search.id).values(id=searches.c.id)
         with self.engine.begin() as connection:
-            return int(connection.scalar(insert(sessions).values(row).returning(sessions.c.id)) or 0)
+            connection.execute(lock)  # until the end of this transaction nobody else comes this far
+            latest = connection.execute(own.limit(1)).one_or_none()
+            if latest is not None and latest.id != search.session:
+                if all(getattr(latest, name) == it for name, it in row.items()):
+                    return int(latest.id)  # the answer to an earlier try was lost, not the session
+                message = (
+                    f"Process {latest.pid} on {latest.host} has just gone on with it. Nothing was changed"
+                )
+                look = " ".join(["hpo show", search.name, *StoreSettings(store=self.url).store_words])
+                raise InputError(Problem(search.name, f"{message}. Look at it: {look}"))
+            opened = insert(sessions).values({**row, "heartbeat": now(self.engine)}).returning(sessions.c.id)
+            return int(connection.scalar(opened) or 0)
 
     def _check(self) -> None:
         file = file_of(self.engine)

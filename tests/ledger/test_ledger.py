@@ -7,7 +7,9 @@ import subprocess
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -46,7 +48,7 @@ def point(trial=0, epoch=1, score=0.5):
 
 
 def writer_of(ledger, search):
-    return Writer(ledger, search, ledger.open_session(search))
+    return Writer(ledger, search, ledger.open_session(ledger.search(search.name)))
 
 
 @pytest.fixture
@@ -317,6 +319,7 @@ class TestState:
             monkeypatch.setattr(socket, "gethostname", lambda: "elsewhere")
             monkeypatch.setattr(time, "time", lambda by=wrong: right() + by)
             session = ledger.open_session(search)
+            search = replace(search, session=session)
             monkeypatch.undo()
             assert ledger.search("cnn-1").state is State.RUNNING
             monkeypatch.setattr(time, "time", lambda by=wrong: right() + by)
@@ -333,9 +336,18 @@ class TestState:
         self.session_of(ledger, search, started=9_000.0, heartbeat=9_010.0)  # it was killed
         assert self.session_of(ledger, search, started=99_000.0).ran == 40
 
+    def test_of_several_who_have_read_the_same_one_drives(self, ledger, search):
+        with ThreadPoolExecutor(4) as pool:
+            tries = [pool.submit(ledger.open_session, search) for _ in range(4)]
+        (session,) = (it.result() for it in tries if not it.exception())
+        assert ledger.search("cnn-1").session == session
+        for error in filter(None, (it.exception() for it in tries)):
+            assert isinstance(error, InputError)
+            assert "has just gone on with it" in str(error)
+
     def test_the_last_session_counts(self, ledger, search):
         ledger.close_session(ledger.open_session(search), State.INTERRUPTED, "stopped by hand")
-        ledger.close_session(ledger.open_session(search), State.FINISHED)
+        ledger.close_session(ledger.open_session(ledger.search("cnn-1")), State.FINISHED)
         assert ledger.search("cnn-1").state is State.FINISHED
 
 

@@ -87,6 +87,16 @@ def test_a_session_whose_end_was_committed_in_silence_ends_once(postgres, url, o
     assert direct.search("cnn-1").state is State.FINISHED
 
 
+def test_a_session_that_was_begun_in_silence_is_begun_once(postgres, url, opened):
+    line = Line(postgres.port, lambda packet: b"COMMIT" in packet and line.cuts == 0)
+    direct = opened(url)
+    search = direct.create_search(order())
+    session = opened(postgres.url(line.port)).open_session(search)
+    line.close()
+    assert line.cuts == 1
+    assert direct.search("cnn-1").session == session == 1
+
+
 @pytest.mark.parametrize(
     "verb",
     [

@@ -56,7 +56,7 @@ class Bench:
 
     def work(self, reports=99, durable=99, error=DeathError, before=None):
         """Train until so many reports are made, of which the ledger gets only some, or until such a call."""
-        session = self.ledger.open_session(self.search)
+        session = self.ledger.open_session(self.ledger.search(self.search.name))
         judge, made = Referee(self.url, self.search.name, session), 0
         judge.requeue()
 
@@ -367,6 +367,23 @@ class TestKeptElsewhereFromNowOn:
         assert broken.begun[0] == {"0": 3, "1": 3}
         assert broken.curves == whole.curves
 
+    def test_who_comes_second_at_the_same_moment_changes_nothing(self, bench, move, tmp_path, monkeypatch):
+        broken, look = bench(), conductor.demand_open
+        broken.work(reports=4)
+
+        def overtaken(*given):
+            look(*given)
+            monkeypatch.setattr(conductor, "demand_open", look)
+            move(broken, tmp_path / "first")
+
+        monkeypatch.setattr(conductor, "demand_open", overtaken)
+        with pytest.raises(InputError, match=r"Process \d+ on .* has just gone on with it\. Nothing was ch"):
+            move(broken, tmp_path / "second")
+        assert not (tmp_path / "second").exists()
+        assert Plan.of(broken.ledger.search(broken.search.name)).setting("checkpoints").endswith("first")
+        broken.work()
+        assert broken.begun == [{"0": 3}]
+
     def test_by_another_name_of_the_same_folder_nothing_is_dropped(self, bench, move, tmp_path):
         broken = bench()
         broken.work(reports=4)
@@ -398,6 +415,7 @@ class TestKeptElsewhereFromNowOn:
             move(broken, tmp_path / "elsewhere")
         assert [name[:3] for name in broken.files] == ["0-2", "0-3"]
         assert Plan.of(broken.ledger.search(broken.search.name)).setting("checkpoints") == ""
+        assert broken.ledger.search(broken.search.name).state is State.INTERRUPTED
 
 
 def test_a_short_trial_is_never_saved(bench):
