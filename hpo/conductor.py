@@ -13,7 +13,7 @@ from hpo.changes import FREE, changes, refusal, reorder
 from hpo.errors import InputError, Problem
 from hpo.history import FORKED_FROM, Search, State
 from hpo.ledger import Ledger, UnreachableError
-from hpo.machines import decided, place_of
+from hpo.machines import decided, place_of, there_is
 from hpo.plan import Plan
 from hpo.recollection import recalling
 from hpo.reopening import demand_open, note_anew
@@ -48,10 +48,11 @@ def run(
         raise InputError(ledger.name_taken(search.name))
     search = recalling(ledger, search)
     depot.demand(place_of(search))
-    search = replace(search, settings={**search.settings, **decided(search)})
+    there = there_is(search)
+    search = replace(search, settings={**search.settings, **decided(search, there)})
     created = ledger.create_search(search)
     begin(created)
-    session = Session(ledger, created, viewing, tell)
+    session = Session(ledger, created, there, viewing, tell)
     return session.run(ledger.open_session(created), resumed=False)
 
 
@@ -76,8 +77,9 @@ def resume(
     if search.state is State.RUNNING:
         raise InputError(Problem(search.name, f"This search is running: {search.reason}."))
     now = reorder(search, given)
+    there = there_is(now)
     if "device" in search.settings:
-        anew = {name: it for name, it in decided(now).items() if name in _MACHINES}
+        anew = {name: it for name, it in decided(now, there).items() if name in _MACHINES}
         now = replace(now, settings={**now.settings, **anew})
     found = changes(search, now)
     if found and given.allow_change:
@@ -90,7 +92,7 @@ def resume(
     with _taken_up(ledger, search) as number:
         if lost := note_anew(ledger, search, noted):
             hear(lost)
-        session = Session(ledger, ledger.search(search.name), viewing, tell)
+        session = Session(ledger, ledger.search(search.name), there, viewing, tell)
     return session.run(number, resumed=True)
 
 

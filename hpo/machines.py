@@ -2,43 +2,46 @@
 
 from __future__ import annotations
 
-from functools import cache, partial
+from functools import partial
 
 from hpo import hardware
 from hpo.config import Value
 from hpo.contradictions import of_other_devices
 from hpo.errors import InputError
+from hpo.hardware import Hardware
 from hpo.history import Search
 from hpo.settings import OFF
 from hpo.terminal.console import on_stderr
 from hpo.terminal.lines import tell
 
 
-def shared_out(search: Search) -> tuple[int, hardware.Share]:
-    """Return how many workers train, and what each of them gets.
+def there_is(search: Search) -> Hardware:
+    """Return what a search may train on by now: this machine, or its cluster, which grows and shrinks.
+
+    Raises:
+        InputError: there is no such cluster, it does not know us, or it has no CPU.
+    """
+    address = cluster_of(search)
+    if not address:
+        return hardware.here()
+    from hpo import cluster
+
+    return cluster.capacity(address, partial(tell, on_stderr()))
+
+
+def shared_out(search: Search, there: Hardware) -> tuple[int, hardware.Share]:
+    """Return how many workers train on what there is, and what each of them gets.
 
     Raises:
         InputError: there is not enough for one.
     """
     workers, gpus = search.settings["workers"], search.settings["gpus_per_trial"]
     return hardware.share_out(
-        _hardware(search),
+        there,
         workers if isinstance(workers, int) else None,
         gpus if isinstance(gpus, int | float) else None,
         int(search.settings.get("workers_per_trial") or 1),
     )
-
-
-def _hardware(search: Search) -> hardware.Hardware:
-    address = cluster_of(search)
-    return _capacity(address) if address else hardware.here()
-
-
-@cache
-def _capacity(address: str) -> hardware.Hardware:
-    from hpo import cluster
-
-    return cluster.capacity(address, partial(tell, on_stderr()))
 
 
 def cluster_of(search: Search) -> str:
@@ -52,8 +55,8 @@ def place_of(search: Search) -> str:
     return str(search.settings.get("checkpoints") or "")
 
 
-def decided(search: Search) -> dict[str, Value]:
-    """Return what the machine decides about a trial's numbers; it stays so for the whole search.
+def decided(search: Search, there: Hardware) -> dict[str, Value]:
+    """Return what there is to train on decides about a trial's numbers; it stays so for the whole search.
 
     Raises:
         InputError: there is not enough for one worker, or the budget is in hours of what trains nothing.
@@ -62,11 +65,11 @@ def decided(search: Search) -> dict[str, Value]:
         from hpo import inprocess
 
         return inprocess.machine()
-    workers, share = shared_out(search)
+    workers, share = shared_out(search, there)
     problems = of_other_devices(str(search.settings.get("budget") or ""), on_gpus=bool(share.gpus))
     if problems:
         raise InputError(*problems)
-    beside, threads = hardware.company(_hardware(search), workers, share)
+    beside, threads = hardware.company(there, workers, share)
     held = workers * share.processes * (share.gpus or threads)
     # A shorter lag leaves workers idle while they wait for the slowest; a longer one prunes later.
     lag = {"lag": 2 * workers if workers > 1 else 1} if search.settings["deterministic"] else {}

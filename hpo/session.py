@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 from hpo import errand, outlook
 from hpo.errors import InterruptedSearch, SearchError
+from hpo.hardware import Hardware
 from hpo.history import History, Search, State
 from hpo.job import Job
 from hpo.ledger import Ledger, Patience, UnreachableError
@@ -66,8 +67,10 @@ MLflow may lack some of it yet.
 class Session:
     """One session of a search: its workers, its view and its tracking."""
 
-    def __init__(self, ledger: Ledger, search: Search, viewing: Viewing, tell: Telling) -> None:
-        self.ledger, self.search = ledger, search
+    def __init__(
+        self, ledger: Ledger, search: Search, there: Hardware, viewing: Viewing, tell: Telling
+    ) -> None:
+        self.ledger, self.search, self.there = ledger, search, there
         self.plan = Plan.of(search)
         shelf = Shelf.of(self.plan, ledger.url)
         self.shelf = shelf.share() if cluster_of(search) else shelf
@@ -151,7 +154,7 @@ class Session:
     def _train_on_workers(self, make: Callable[[], Any], work: Callable[..., bool], *, resumed: bool) -> None:
         from hpo import cluster
 
-        address, (workers, share) = cluster_of(self.search), shared_out(self.search)
+        address, (workers, share) = cluster_of(self.search), shared_out(self.search, self.there)
         growing = bool(address) and self.search.settings["workers"] == "auto"
         priority = self.plan.setting("priority") if address else None
         within = self.plan.setting("report_within")

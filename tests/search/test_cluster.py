@@ -13,6 +13,9 @@ from raylets import two_machines
 from hpo import cli
 from hpo.cluster import capacity
 from hpo.errors import InputError
+from hpo.machines import decided, there_is
+from hpo.ordering import order
+from hpo.settings import SearchSettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]
 
@@ -70,6 +73,13 @@ def empty():
     made = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
     yield made
     made.shutdown()
+
+
+def test_a_cluster_that_grows_is_counted_anew_for_each_search_of_a_process(cluster):
+    search = order(SearchSettings.from_words(["recipe=cnn", f"cluster={cluster.address}"]))
+    assert decided(search, there_is(search))["at_work"] == 2
+    cluster.add_node(num_cpus=2)
+    assert decided(search, there_is(search))["at_work"] == 4
 
 
 def test_a_cluster_whose_machines_are_still_to_come_is_waited_for(empty):
