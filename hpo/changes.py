@@ -58,10 +58,11 @@ def reorder(search: Search, given: ResumeSettings) -> Search:
         return _reorder_training(search, given)
     file = str(search.settings.get(SPACE_FILE, ""))
     found = "space" in given.words_given or Path(file).is_file()
-    words = _words(search, given.words_given, overridden=found)
+    recipe = _recipe(search, given)
+    words = _words(search, recipe, given.words_given, overridden=found)
     located = {} if "space" in given.words_given or not found else {"space": file}
     settings = SearchSettings.model_validate({**words, **located})
-    now = order(settings, _recipe(search, given), "" if found else search.space)
+    now = order(settings, recipe, "" if found else search.space)
     return replace(now, settings={**now.settings, "space": words["space"]})
 
 
@@ -71,12 +72,14 @@ def _reorder_training(search: Search, given: ResumeSettings) -> Search:
         raise InputError(Problem(next(iter(given.words_given)), f"{message} recipe={search.recipe} …"))
     recipe = _recipe(search, given)
     objective = search.objective if recipe.source == search.source else recipe.objective
-    started, damaged = started_from(Plan.of(search).space)
+    before = Plan.of(search)
+    started, damaged = started_from(before.space)
     if damaged:
         raise InputError(*damaged)
+    gone = {f"{OPTION}{name}" for name in before.data_options if name not in recipe.data}
+    kept = {name: it for name, it in search.settings.items() if name not in gone}
     named = replace(search, recipe=recipe.name, path=recipe.path, source=recipe.source)
-    settings = {**search.settings, **started}
-    return replace(named, objective=objective, versions=versions(), settings=settings)
+    return replace(named, objective=objective, versions=versions(), settings={**kept, **started})
 
 
 def _recipe(search: Search, given: ResumeSettings) -> recipes.Recipe:
@@ -87,14 +90,18 @@ def _recipe(search: Search, given: ResumeSettings) -> recipes.Recipe:
     return recipes.find(search.path) if there else recipes.read(search.source, search.path)
 
 
-def _words(search: Search, given: Mapping[str, Any], *, overridden: bool) -> dict[str, Any]:
+def _words(
+    search: Search, recipe: recipes.Recipe, given: Mapping[str, Any], *, overridden: bool
+) -> dict[str, Any]:
     """Return the words of an order with those given now.
 
-    A space that is taken as it was has its old overrides in it already.
+    A space that is taken as it was has its old overrides in it already. An option that the recipe has no
+    more is none of its words.
     """
     known = {name: it for name, it in search.settings.items() if name in SearchSettings.model_fields}
+    options = _below(search.settings, OPTION)
     gathered = {
-        "recipe_options": _below(search.settings, OPTION),
+        "recipe_options": {name: it for name, it in options.items() if name in recipe.arguments},
         "space_overrides": _below(search.settings, OVERRIDE) if overridden else {},
     }
     joined = {name: {**words, **given.get(name, {})} for name, words in gathered.items()}
@@ -134,12 +141,16 @@ def _diff(before: str, after: str) -> Iterator[str]:
 
 
 def _changed_settings(before: Mapping[str, Value], after: Mapping[str, Value]) -> Iterator[str]:
-    """Compare settings; what is younger than the search was at its default."""
+    """Compare settings; what is younger than the search was at its default.
+
+    An option that is not said any more is one that the recipe has no more.
+    """
     unknown = {STARTED} - before.keys()  # an older search has not noted it
     for name in sorted({*before, *after} - set(_TOLD_OTHERWISE) - unknown):
         field = SearchSettings.model_fields.get(name)
         default = field.default if field else None
-        was, now = before.get(name, default), after.get(name, before.get(name, default))
+        was = before.get(name, default)
+        now = after.get(name, default if name.startswith(OPTION) else was)
         if was != now:
             yield f"{name}: {_shown(was)} → {_shown(now)}"
 

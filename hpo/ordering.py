@@ -173,7 +173,7 @@ def _of_model_or_loss(recipe: Recipe, options: Mapping[str, Given]) -> dict[str,
 
 
 def _options(recipe: Recipe, given: Mapping[str, str]) -> tuple[dict[str, Value], list[Problem]]:
-    known = {**recipe.data, **recipe.loss, **recipe.model}
+    known = recipe.arguments
     options: dict[str, Value] = {}
     problems = []
     for name, text in given.items():

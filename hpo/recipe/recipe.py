@@ -116,6 +116,11 @@ class Recipe:
         """What a space may search of the recipe, by the function whose argument it is."""
         return {"model": self.model, "loss": self.loss}
 
+    @property
+    def arguments(self) -> Mapping[str, Value]:
+        """What `recipe.NAME=` may set, with its defaults."""
+        return {**self.data, **self.loss, **self.model}
+
 
 def module_name(source: str, path: str) -> str:
     """Return the name of the module that a recipe's source becomes."""

@@ -182,6 +182,25 @@ def test_a_training(folder):
         reorder(ordered, given("trials=3"))
 
 
+@pytest.mark.parametrize(
+    "ordered",
+    [
+        lambda: order(SearchSettings.from_words([*WORDS, "recipe.table=wine"])),
+        lambda: order_training(TrainSettings.from_words(["recipe=own", "epochs=1", "recipe.table=wine"])),
+    ],
+    ids=["search", "training"],
+)
+def test_an_option_that_the_recipe_has_no_more(folder, ordered):
+    search = ordered()
+    text = Path("recipes/own.py").read_text().replace('table: str = "breast_cancer", width', "width")
+    Path("recipes/other.py").write_text(
+        text.replace('table: str = "breast_cancer"', "").replace("(table)", '("wine")')
+    )
+    anew = given("recipe=other", "allow_change=true")
+    assert found(search, "recipe=other")["settings"] == ("recipe.table: wine → not set",)
+    assert "recipe.table" not in reorder(search, anew).settings
+
+
 def test_of_a_fork_nothing_is_in_mlflow_yet(folder):
     ledger = Ledger("sqlite:///hpo.db")
     ordered = order_training(TrainSettings.from_words(["recipe=own", "epochs=1"]))
