@@ -11,7 +11,7 @@ from hpo import transcript
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import Search
 from hpo.tracking.following import explained
-from hpo.tracking.places import default_uri, open_store
+from hpo.tracking.places import default_uri, open_to_read
 from hpo.trial import Record
 
 if TYPE_CHECKING:
@@ -32,12 +32,12 @@ def fetch(name: str, uri: str = "") -> Fetched:
     """Return a search, by its name or the id of its parent run, and its records, as MLflow has them.
 
     Raises:
-        InputError: MLflow has no such search, several of this name, or not all of it.
+        InputError: there is no store, or it has no such search, several of this name, or not all of it.
         HpoError: MLflow cannot be read.
     """
     from hpo.tracking.runs import CURSOR
 
-    client = open_store(uri)
+    client = open_to_read(uri)
     run = _chosen(client, name, uri)
     search, records = transcript.read(_transcript(client, run))
     return Fetched(search, records, int(run.data.tags.get(CURSOR, 0)))

@@ -10,6 +10,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
+from hpo.errors import InputError, Problem
+
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
@@ -45,8 +47,8 @@ def make_whole(uri: str) -> None:
 
     MLflow makes its tables in many steps, and never opens a store again whose making was cut off.
     """
-    path = Path(uri.removeprefix("sqlite:///"))
-    if not uri.startswith("sqlite:///") or path.exists() or not path.parent.is_dir():
+    path = _missing(uri)
+    if path is None or not path.parent.is_dir():
         return
     from mlflow import MlflowClient
 
@@ -55,6 +57,27 @@ def make_whole(uri: str) -> None:
         MlflowClient(f"sqlite:///{made}").search_experiments()
         with suppress(FileExistsError):  # someone else was quicker
             os.link(made, path)
+
+
+def _missing(uri: str) -> Path | None:
+    """Return the file of an SQLite store that is not there."""
+    path = Path(uri.removeprefix("sqlite:///"))
+    return path if uri.startswith("sqlite:///") and not path.exists() else None
+
+
+def open_to_read(uri: str = "") -> MlflowClient:
+    """Return a client of a store in which something is looked for; none is made.
+
+    Raises:
+        InputError: there is no such store.
+    """
+    uri = uri or default_uri()
+    if path := _missing(uri):
+        remedy = "Name the one to look in, such as tracking=sqlite:////srv/team/mlflow.db or http://team:5000"
+        raise InputError(
+            Problem(f"tracking={uri}", f"MLflow has no store here, in {path.absolute()}. {remedy}.")
+        )
+    return open_store(uri)
 
 
 def open_store(uri: str = "") -> MlflowClient:

@@ -18,7 +18,7 @@ from uuid import uuid4
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import Search
 from hpo.tracking.following import explained
-from hpo.tracking.places import open_store
+from hpo.tracking.places import open_store, open_to_read
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -87,10 +87,10 @@ def roll_back(name: str, uri: str) -> Champion:
     """Make the version champion that was it before.
 
     Raises:
-        InputError: there is no such model, or none before.
+        InputError: there is no store, no such model in it, or none before.
         HpoError: MLflow cannot be read.
     """
-    client = open_store(uri)
+    client = open_to_read(uri)
     if not client.search_registered_models(f"name = '{name}'"):  # a list of all comes in pages
         known = [model.name for model in client.search_registered_models()]
         near = did_you_mean(name, known) or " Make one: hpo promote NAME"

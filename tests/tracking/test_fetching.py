@@ -215,6 +215,12 @@ class TestRefused:
         assert "no search of this name in MLflow at sqlite:///" in said
         assert "Did you mean cnn-1?" in said
 
+    def test_a_store_that_is_not_there(self, capsys: pytest.CaptureFixture[str]) -> None:
+        Path("mlflow.db").unlink()
+        assert fetch("cnn-1") == 2
+        assert f"MLflow has no store here, in {Path.cwd()}/mlflow.db. Name" in capsys.readouterr().err
+        assert not Path("mlflow.db").exists()
+
     def test_one_that_is_under_way(self, tape: Tape, capsys: pytest.CaptureFixture[str]) -> None:
         sync(tape, tape.name, f"sqlite:///{Path.cwd()}/mlflow.db")
         assert fetch(tape.name) == 2
