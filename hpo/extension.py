@@ -46,7 +46,7 @@ def extend(settings: ExtendSettings, viewing: Viewing, hear: Callable[[str], Non
         try:
             Shelf.of(new, settings.store).keep(Proposal(0, new.baseline, GIVEN), kept)
         except CheckpointError as error:
-            another = "When there is room, begin it anew under another name: to=…"
+            another = "Begin it anew under another name, to=…, when there is room or with other checkpoints=…"
             raise InputError(Problem(created.name, f"{error} {another}")) from None
 
     return run(ordered, settings.store, viewing, tell, begin)
@@ -61,6 +61,7 @@ def _ordered(plan: Plan, trial: Trial, settings: ExtendSettings) -> Search:
     words |= {name: value for name, value in config.items() if name not in said}
     typed = [f"{name}={it if isinstance(it, str) else json.dumps(it)}" for name, it in words.items()]
     name = settings.to or f"{search.name}-{trial.number}-{settings.epochs}"
+    place = settings.checkpoints or plan.setting("checkpoints")
     whole = TrainSettings.from_words(
         [
             f"recipe={search.path}",
@@ -68,6 +69,8 @@ def _ordered(plan: Plan, trial: Trial, settings: ExtendSettings) -> Search:
             f"seed={plan.seed_of(trial.proposal)}",
             f"name={name}",
             f"store={settings.store}",
+            f"checkpoint_every={plan.setting('checkpoint_every')}",
+            *([f"checkpoints={place}"] if place else []),
             *typed,
         ]
     )

@@ -8,7 +8,7 @@ from typing import Annotated, ClassVar, Literal, Self, get_args
 from pydantic import BeforeValidator, Field
 
 from hpo.settings.base import Settings
-from hpo.settings.values import Count, Name, Number, Part, Side, choice
+from hpo.settings.values import Count, Name, Number, Part, Place, Side, choice
 from hpo.settings.verbs import NameSettings, StoreSettings, TrackingSettings
 from hpo.settings.words import dashed
 
@@ -36,6 +36,7 @@ class ExtendSettings(NameSettings):
     epochs: Count = Field(description="Epochs in all, such as 100")
     trial: Number | None = Field(default=None, description="Trial to extend (the winner)")
     to: Name | None = Field(default=None, description="What to call the training (NAME-TRIAL-EPOCHS)")
+    checkpoints: Place = Field(default="", description="A folder or s3://… (where the search keeps them)")
 
 
 class CompressSettings(NameSettings):

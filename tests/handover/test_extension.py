@@ -5,6 +5,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -101,6 +102,15 @@ def test_where_what_it_begins_from_cannot_be_kept_nothing_is_trained(short, monk
     assert "cannot be written" in capsys.readouterr().err
     assert cli.main(["resume", "longer"]) == 2
     assert ANEW in capsys.readouterr().err
+
+
+def test_it_is_kept_where_the_search_keeps_what_it_saves_or_where_it_is_told(short):
+    with closing(Ledger("sqlite:///hpo.db")) as ledger:
+        ledger.note_settings(ledger.search("short"), {"checkpoints": str(short / "there")})
+    assert cli.main(EXTEND) == 0
+    assert [it.name.partition("-")[0] for it in (short / "there").iterdir()] == ["longer"]
+    assert cli.main(["extend", "short", "epochs=3", "to=own", "checkpoints=here"]) == 0
+    assert [it.name.partition("-")[0] for it in (short / "here").iterdir()] == ["own"]
 
 
 def test_a_fork_has_nothing_to_go_on_from(short, capsys):
