@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from itertools import count
 from pathlib import Path
 
 from hpo import recipe as recipes
@@ -37,11 +38,18 @@ def submit(given: SubmitSettings) -> str:
         InputError: with everything that is wrong with it, or why the service does not take it.
     """
     ordered = order(given, there=True)
-    name = given.name or f"{ordered.recipe}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime())}"
     file = Path(str(ordered.settings[SPACE_FILE]))
     files = {"recipe": _recipe(ordered.path, ordered.source), "space": _space(file)}
-    words = [*_words(files), f"name={name}", _CLUSTER, *given.typed(*_HERE)]
-    Service(given.service).submit(name, ["hpo", "search", *words], dict(files.values()), given.priority)
+    service, now = Service(given.service), time.time()
+    for later in count():
+        name = given.name or f"{ordered.recipe}-{time.strftime('%Y%m%d-%H%M%S', time.gmtime(now + later))}"
+        words = [*_words(files), f"name={name}", _CLUSTER, *given.typed(*_HERE)]
+        try:
+            service.submit(name, ["hpo", "search", *words], dict(files.values()), given.priority)
+            break
+        except InputError:
+            if given.name or name not in {job.name for job in service.jobs()}:
+                raise  # else it is that of another search, submitted in the same second
     return name
 
 

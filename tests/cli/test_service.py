@@ -4,9 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from hpo import cli, shipped
+from hpo import cli, shipped, submission
+from hpo.cluster.jobs import Job
+from hpo.errors import InputError, Problem
 from hpo.ordering import order
-from hpo.settings import UNHEARD_THERE, ResumeSettings, SearchSettings, ServiceSettings
+from hpo.settings import UNHEARD_THERE, ResumeSettings, SearchSettings, ServiceSettings, SubmitSettings
 from hpo.submission import others
 
 
@@ -109,6 +111,36 @@ def test_a_service_that_does_not_answer_is_said_without_its_password(capsys):
     assert cli.main(["status", "service=http://me:secret@127.0.0.1:9"]) == 2
     assert "service=http://me:***@127.0.0.1:9" in (told := capsys.readouterr().err)
     assert "secret" not in told
+
+
+class Ray:
+    """Keeps the names of jobs, of which each is taken once; `refusal` is what it says to all others."""
+
+    def __init__(self, refusal=""):
+        self.names, self.refusal = [], refusal
+
+    def jobs(self):
+        return [Job(name, "waiting", "", 0.0, name) for name in self.names]
+
+    def submit(self, name, *_):
+        if self.refusal or name in self.names:
+            raise InputError(Problem(name, self.refusal or "A search of this name was submitted."))
+        self.names.append(name)
+
+
+def test_searches_without_a_name_that_are_submitted_in_one_second_get_one_each(monkeypatch):
+    ray, given = Ray(), SubmitSettings.from_words(["recipe=linear", "service=http://team"])
+    monkeypatch.setattr(submission, "Service", lambda _: ray)
+    monkeypatch.setattr(submission.time, "time", lambda: 59.0)
+    assert [submission.submit(given) for _ in range(2)] == [
+        "linear-19700101-000059",
+        "linear-19700101-000100",
+    ]
+    with pytest.raises(InputError, match="was submitted"):
+        submission.submit(SubmitSettings.from_words(["recipe=linear", f"name={ray.names[0]}"]))
+    monkeypatch.setattr(submission, "Service", lambda _: Ray("The service refused: it is full."))
+    with pytest.raises(InputError, match="it is full"):
+        submission.submit(given)
 
 
 NOBODY = "service=http://127.0.0.1:9"
