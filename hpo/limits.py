@@ -24,13 +24,30 @@ class Memory(NamedTuple):
     available: int
 
 
+class Quota(NamedTuple):
+    """CPUs that a group may use at a time, and the seconds of CPU time that it has used; None if untold."""
+
+    cpus: float
+    used: float | None
+
+
 def cpus() -> int:
     """Return the number of CPUs that this process may use.
 
     A quota of 2.5 CPUs counts as 2, as Ray counts it, and one below 1 as 1.
     """
-    mine = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, int(min([mine, *_quotas()])))
+    return max(1, int(min([_bound(), *(it.cpus for it in _quotas())])))
+
+
+def quota() -> Quota | None:
+    """Return the tightest quota of CPUs, if there is one and it is less than there are."""
+    tightest = min(_quotas(), key=lambda it: it.cpus, default=None)
+    return tightest if tightest and tightest.cpus < _bound() else None
+
+
+def _bound() -> int:
+    """Return the number of CPUs to which this process is bound; all of them, where it is not."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def memory() -> Memory:
@@ -40,8 +57,8 @@ def memory() -> Memory:
     return Memory(min(it.total for it in limited), max(0, min(it.available for it in limited)))
 
 
-def _quotas() -> Iterator[float]:
-    """Yield how many CPUs each group may use that has a quota."""
+def _quotas() -> Iterator[Quota]:
+    """Yield what each group may use that has a quota of CPUs, and what it has used."""
     for group in _groups("cpu"):
         quota, _, period = _read(group / "cpu.max").partition(" ")
         quota, period = (
@@ -49,7 +66,16 @@ def _quotas() -> Iterator[float]:
             period or _read(group / "cpu.cfs_period_us"),
         )
         if quota.isdecimal():  # and neither max nor -1
-            yield int(quota) / int(period)
+            yield Quota(int(quota) / int(period), _used(group))
+
+
+def _used(group: Path) -> float | None:
+    """Return a group's CPU seconds: version 2 tells microseconds in a list, version 1 nanoseconds."""
+    told = _read(group / "cpu.stat").split()
+    if "usage_usec" in told:
+        return int(told[told.index("usage_usec") + 1]) / 1e6
+    spent = _read(group / "cpuacct.usage")
+    return int(spent) / 1e9 if spent else None
 
 
 def _memories() -> Iterator[Memory]:

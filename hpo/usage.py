@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import time
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,10 +30,34 @@ class Use:
     total: int
 
 
+class _Meter:
+    """How busy the CPUs were since the last look: those of a quota, or all of the machine's."""
+
+    def __init__(self) -> None:
+        self._seen: tuple[float, float] | None = None
+
+    def share(self) -> float:
+        """Return it, from 0 to 1; the first look knows of no time yet."""
+        quota = limits.quota()
+        if quota is None or quota.used is None:
+            return psutil.cpu_percent() / 100
+        before, self._seen = self._seen, (time.monotonic(), quota.used)
+        if before is None or self._seen[0] <= before[0]:
+            return 0.0
+        busy = (quota.used - before[1]) / (self._seen[0] - before[0])
+        return min(busy / quota.cpus, 1.0)
+
+
+_meter: Final = _Meter()
+
+
 def processors() -> Use:
-    """Return the use of all CPUs since the last call, and of memory; the first call knows of no time yet."""
+    """Return the use of all CPUs since the last call, and of memory; the first call knows of no time yet.
+
+    Where a container or a queue has a quota of CPUs, it is the use of that.
+    """
     memory = limits.memory()
-    return Use(psutil.cpu_percent() / 100, memory.total - memory.available, memory.total)
+    return Use(_meter.share(), memory.total - memory.available, memory.total)
 
 
 def gpus() -> list[Use]:

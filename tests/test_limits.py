@@ -1,6 +1,7 @@
 """A container, a pod or a job of a queue may use less than its machine has: files as Linux writes them."""
 
 import os
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -119,6 +120,25 @@ def test_doctor_and_live_view_tell_of_the_memory_that_there_is(system):
     assert (finding.well, finding.found) == (False, "1.0 GiB available")
     use = usage.processors()
     assert (use.used, use.total) == (2 * GIB, 3 * GIB)
+
+
+@pytest.mark.parametrize(
+    ("files", "told", "form"),
+    [
+        ({CALLED: "0::/", "cpu.max": "200000 100000"}, "cpu.stat", "usage_usec {}000000\nuser_usec 1"),
+        (v1("/", 200000), "cpu/cpuacct.usage", "{}000000000"),
+    ],
+    ids=["v2", "v1"],
+)
+def test_the_live_view_tells_how_busy_the_processors_of_a_quota_are(system, files, told, form, monkeypatch):
+    """Two CPUs work three seconds in two: of 64 that is next to nothing."""
+    clock = iter([100.0, 102.0])
+    monkeypatch.setattr(usage, "time", SimpleNamespace(monotonic=lambda: next(clock)))
+    monkeypatch.setattr(usage, "_meter", usage._Meter())
+    system(files | {told: form.format(10)})
+    assert usage.processors().share == 0
+    system({told: form.format(13)})
+    assert usage.processors().share == pytest.approx(0.75)
 
 
 def test_a_single_training_takes_no_more_threads_than_processors(system, monkeypatch):
