@@ -9,6 +9,10 @@ import tempfile
 from contextlib import suppress
 from typing import Final
 
+from hpo.settings import StoreSettings
+from hpo.terminal.console import on_stderr
+from hpo.terminal.lines import tell
+
 _PATIENCE_SECONDS: Final = 60.0
 _PARTING_SECONDS: Final = 1.0
 
@@ -17,6 +21,7 @@ class Upload:
     """`python -m hpo.tracking NAME` beside a search; nobody waits for it before the search is over."""
 
     def __init__(self, name: str, store: str) -> None:
+        self._sync = " ".join(["hpo sync", name, *StoreSettings(store=store).store_words])
         self._command = [sys.executable, "-m", "hpo.tracking", name]
         self._environment = {**os.environ, "HPO_STORE": store}
         self._process: subprocess.Popen[bytes] | None = None
@@ -33,10 +38,13 @@ class Upload:
             )
 
     def wait(self) -> None:
-        """Return when MLflow has all of a search that is over, or after a while."""
+        """Return when MLflow has all of a search that is over; or after a while, and say what to do then."""
         if self._process:
-            with suppress(subprocess.TimeoutExpired):
+            try:
                 self._process.wait(_PATIENCE_SECONDS)
+            except subprocess.TimeoutExpired:
+                late = f"MLflow does not have all of it after {_PATIENCE_SECONDS:.0f} s, such as its pictures"
+                tell(on_stderr(), f"{late}. Send the rest: {self._sync}")
 
     def end(self) -> None:
         """End it; what is cut off is sent again by `hpo sync`."""

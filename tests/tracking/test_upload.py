@@ -14,6 +14,18 @@ time.sleep(60)
 """
 
 
+def test_one_that_takes_too_long_is_told_with_what_sends_the_rest(monkeypatch, capsys):
+    monkeypatch.setattr(upload, "_PATIENCE_SECONDS", 0.1)
+    made = upload.Upload("one", "sqlite:///team.db")
+    monkeypatch.setattr(made, "_command", [sys.executable, "-c", "import time; time.sleep(60)"])
+    made.start()
+    made.wait()
+    made.end()
+    told = " ".join(capsys.readouterr().err.split())
+    assert told.startswith("MLflow does not have all of it after 0 s, such as its pictures. Send the rest: ")
+    assert told.endswith("hpo sync one store=sqlite:///team.db")
+
+
 def test_what_is_killed_while_it_draws_leaves_no_files(tmp_path, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
     monkeypatch.setattr(upload, "_PARTING_SECONDS", 0.1)
