@@ -11,6 +11,7 @@ from hpo.config import Config
 from hpo.errors import LedgerError
 from hpo.job import Job
 from hpo.line import Line
+from hpo.preparation import prepare
 from hpo.protocol import Answer, Choice, DeviceLostError, Hand, Sizing
 from hpo.shelf import Shelf
 from hpo.training.words import VOCABULARY
@@ -441,8 +442,8 @@ def test_who_measures_may_use_half_of_its_own_share_of_what_is_free(share, budge
 
 def test_who_shares_a_gpu_is_fenced_before_it_loads_data_and_who_is_alone_is_not(monkeypatch):
     seen = []
-    monkeypatch.setattr("hpo.job.fence", lambda *words: seen.append(words))
-    monkeypatch.setattr("hpo.job.load_splits", lambda *_: seen.append("data"))
+    monkeypatch.setattr("hpo.preparation.fence", lambda *words: seen.append(words))
+    monkeypatch.setattr("hpo.preparation.load_splits", lambda *_: seen.append("data"))
     own = job(device="cuda", share=0.25)
     prepare.__wrapped__(own)
     assert seen == [("cuda", 0.25), "data"]
