@@ -40,7 +40,8 @@ AIMS = {"first epoch": 5.0, "help": 0.3, "refusal": 1.0}
 def hpo(checkout: Path, folder: str, *words: str) -> tuple[float, float, int]:
     """Run a command line of hpo; return when it started, how long it took, and its exit status."""
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
-    environment.pop("HPO_STORE", None)
+    for name in ("HPO_STORE", "PYTHONDONTWRITEBYTECODE"):  # modules are compiled where pip has installed them
+        environment.pop(name, None)
     command = [sys.executable, "-m", "hpo.cli", *words]
     start = time.time()
     with open(os.path.join(folder, "output.txt"), "w", encoding="utf-8") as output:

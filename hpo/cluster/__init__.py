@@ -4,6 +4,7 @@ import os
 
 # Ray reads these when it is imported or started.
 os.environ.update(
+    PL_DISABLE_FORK="1",  # as Tune has it: Lightning is not to fork a worker
     RAY_USAGE_STATS_ENABLED="0",
     RAY_AIR_NEW_OUTPUT="0",
     RAY_CHDIR_TO_TRIAL_DIR="0",  # a recipe finds its files where the search was started

@@ -57,6 +57,22 @@ def _get_node(gcs_address: str, node_id: str, _get: Callable[..., Any] = service
     return _get(gcs_address, node_id)
 
 
+@contextlib.contextmanager
+def at_hand() -> Iterator[None]:
+    """Have Tune take the processes that this Ray has started with, where it would wait for others.
+
+    By itself it gives them an environment of their own, which on this machine they have from their start.
+    """
+    from ray.tune.execution import class_cache
+
+    own = class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE
+    class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = {}, set()
+    try:
+        yield
+    finally:
+        class_cache.DEFAULT_ENV_VARS, class_cache.ENV_VARS_TO_PROPAGATE = own
+
+
 _INSTEAD: Final[tuple[tuple[Any, str, Callable[..., Any]], ...]] = (
     (Node, "start_api_server", _no_dashboard),
     (Node, "start_monitor", _nobody),

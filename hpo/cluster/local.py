@@ -15,7 +15,7 @@ from typing import Final
 import ray
 from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 
-from hpo.cluster.lean import lean
+from hpo.cluster.lean import at_hand, lean
 from hpo.cluster.manners import hushed, shut_down
 from hpo.errors import SearchError
 from hpo.hardware import gpus_here
@@ -42,7 +42,7 @@ def local(processes: int) -> Iterator[None]:
     try:
         with terminal_kept(), lean():
             _start(max(processes, cpus()), folder)
-        with hushed():
+        with hushed(), at_hand():
             yield
     finally:
         with undisturbed():
