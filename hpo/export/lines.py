@@ -65,7 +65,8 @@ def definitions_of(run: Run, *others: Call) -> Piece:
 def batches() -> Piece:
     """Return what cuts data into batches where another trainer than a search's own takes them."""
     cutting = {
-        "hpo.training.loop": {"Batches", "recut", "seed_chance"},
+        "hpo.training.batches": {"Batches", "recut"},
+        "hpo.training.loop": {"seed_chance"},
         "hpo.export.parts.batches": {"loader"},
     }
     return definitions((), cutting)

@@ -6,7 +6,9 @@ optimizer's call as it is made. On the same machine it repeats the search's curv
 
 from __future__ import annotations
 
+from functools import reduce
 from importlib.metadata import version
+from operator import add
 from typing import Final
 
 from hpo.export import lines
@@ -15,6 +17,8 @@ from hpo.export.pieces import read, used
 from hpo.export.run import Run, document, whole
 from hpo.training.calls import Call, printed
 from hpo.training.values import average_calls, gradient_call, measured_at
+
+_PARTS: Final = ("hpo.training.batches", "hpo.training.loop")
 
 _ABOUT: Final = """First the recipe, then the training loop, last the configuration.
 Written by `hpo export`: needs what the recipe imports (torch was {torch}), and no hpo."""
@@ -80,7 +84,7 @@ def script(run: Run, weights: str = "") -> str:
     )
     writing = [Call("hpo.training.checkpoint.write_checkpoint")] if weights else []
     relied_on = lines.definitions_of(run, gradient, *average_calls(run.config), *writing)
-    ours = used(configuring(run) + relied_on + whole("hpo.training.loop") + read(main))
+    ours = used(configuring(run) + relied_on + reduce(add, map(whole, _PARTS)) + read(main))
     return document(run.around(ours), run.about, _ABOUT.format(torch=version("torch")))
 
 

@@ -19,6 +19,7 @@ from hpo.training.calls import Call, Name, printed
 from hpo.training.values import average_calls, measured_at
 
 _PARTS: Final = (
+    "hpo.training.batches",
     "hpo.training.loop",
     *(f"hpo.export.parts.{name}" for name in ("precision", "together", "keeping")),
 )

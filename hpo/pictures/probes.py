@@ -21,8 +21,8 @@ from hpo.pictures.style import BLACK, COLORS, FAINT, NotDrawnError, legend, pane
 from hpo.plan import Plan
 from hpo.preparation import prepare
 from hpo.training import plain
+from hpo.training.batches import load
 from hpo.training.engine import Member, Task
-from hpo.training.loop import load
 from hpo.vocabulary import MODEL
 
 _SAMPLES: Final = 1024

@@ -21,9 +21,10 @@ from torch.utils._pytree import tree_structure
 from hpo.config import Config
 from hpo.serving.forms import run_onnx, to_onnx
 from hpo.serving.served import Served
+from hpo.training.batches import load
 from hpo.training.beginning import start_model
 from hpo.training.engine import Member
-from hpo.training.loop import load, mean_measures
+from hpo.training.loop import mean_measures
 from hpo.training.plain import train_model
 from hpo.training.transfer import Start
 

@@ -16,9 +16,9 @@ from hpo.job import Job
 from hpo.plan import Plan
 from hpo.preparation import prepare
 from hpo.shelf import Kept
+from hpo.training.batches import load
 from hpo.training.beginning import make_model
 from hpo.training.engine import Member, Task
-from hpo.training.loop import load
 from hpo.training.plain import train_model
 from hpo.training.snapshot import Snapshot
 from hpo.trial import Point, Proposal

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from torch import Tensor, nn
 
+from hpo.training.batches import count_batches
 from hpo.training.beginning import loss_limit
 from hpo.training.engine import Member, Task
-from hpo.training.loop import count_batches
 from hpo.training.memory import lacks_memory
 from hpo.training.plain import rehearse
 from hpo.trial import Divergence, Point

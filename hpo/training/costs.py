@@ -31,8 +31,8 @@ from torch.utils.data import DataLoader
 from hpo.config import Config
 from hpo.recipe import MEMORY, SECONDS
 from hpo.training import memory, plain
+from hpo.training.batches import place, step_size
 from hpo.training.engine import Member, Task
-from hpo.training.loop import place, step_size
 from hpo.training.plain import Rehearsal
 from hpo.training.values import ACCUMULATE
 

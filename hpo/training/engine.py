@@ -20,8 +20,8 @@ from hpo.trial import Divergence, Point
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from hpo.training.batches import BatchSize, Split
     from hpo.training.distributed import Team
-    from hpo.training.loop import BatchSize, Split
     from hpo.training.snapshot import Snapshot
 
 

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from hpo import limits
 from hpo.config import Config
-from hpo.training.loop import free_on_gpu
+from hpo.training.batches import free_on_gpu
 from hpo.training.optimizers import OPTIMIZERS
 from hpo.training.values import EMA
 

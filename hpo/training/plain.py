@@ -15,23 +15,14 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from hpo.config import Config
+from hpo.training.batches import BatchSize, Split, count_batches, load, place
 from hpo.training.beginning import loss_limit, start_model, start_note, warn_of_few
 from hpo.training.clipping import Clipping, gradient_moments
 from hpo.training.demands import demand_batches, demand_scalar
 from hpo.training.distributed import Alone
 from hpo.training.engine import Member, Progress, Task, unsound_metric
 from hpo.training.gradients import Batch, Gradient, Loss
-from hpo.training.loop import (
-    BatchSize,
-    Split,
-    Step,
-    count_batches,
-    epoch_seed,
-    load,
-    mean_loss,
-    place,
-    train_epoch,
-)
+from hpo.training.loop import Step, epoch_seed, mean_loss, train_epoch
 from hpo.training.memory import is_known, measure, predict
 from hpo.training.optimizers import optimizer_call
 from hpo.training.schedule_words import schedule_call
@@ -115,7 +106,7 @@ def rehearse(task: Task, member: Member) -> Rehearsal:
 def read(
     task: Task, splits: Mapping[str, Split], name: str, batch_size: BatchSize, seed: int | None = None
 ) -> Iterator[Batch]:
-    """Yield the batches of an epoch of one of the splits; see `hpo.training.loop.load`.
+    """Yield the batches of an epoch of one of the splits; see `hpo.training.batches.load`.
 
     Raises:
         RecipeError: a batch is no pair of tensors.

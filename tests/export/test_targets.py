@@ -17,9 +17,9 @@ from hpo import recipe
 from hpo.errors import InputError
 from hpo.export import TARGETS, Run
 from hpo.export.parts.batches import loader
+from hpo.training.batches import cut
 from hpo.training.engine import Member, Task
 from hpo.training.execution import execute
-from hpo.training.loop import cut
 from hpo.training.plain import _Training
 from hpo.training.schedule_words import schedule_call
 

@@ -27,7 +27,8 @@ from hpo.recipe import Objective
 from hpo.referee import Referee
 from hpo.settings import TrainSettings
 from hpo.space import read
-from hpo.training.loop import evaluate, load
+from hpo.training.batches import load
+from hpo.training.loop import evaluate
 from hpo.training.words import VOCABULARY
 from hpo.trial import COSTS, GIVEN, Attempt, Ending, Outcome, Point, Proposal
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hpo import recipe
-from hpo.training.loop import load
+from hpo.training.batches import load
 from hpo.training.words import vocabulary_of
 
 RECIPES = ("cnn", "finetune", "linear", "mlp", "rnn", "transformer")

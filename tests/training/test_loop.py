@@ -15,19 +15,10 @@ from torch.utils.data import (
     get_worker_info,
 )
 
+from hpo.training.batches import count_batches, cut, load, place, recut
 from hpo.training.clipping import Clipping
 from hpo.training.gradients import Gradient
-from hpo.training.loop import (
-    count_batches,
-    cut,
-    epoch_seed,
-    evaluate,
-    load,
-    mean_loss,
-    place,
-    recut,
-    train_epoch,
-)
+from hpo.training.loop import epoch_seed, evaluate, mean_loss, train_epoch
 from hpo.training.scheduler import Scheduler
 from hpo.training.schedules import LinearSchedule, PlateauSchedule
 

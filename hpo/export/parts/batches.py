@@ -4,7 +4,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
 
-from hpo.training.loop import Batches, BatchSize, Split, recut, step_size
+from hpo.training.batches import Batches, BatchSize, Split, recut, step_size
 
 
 def loader(split: Split, batch_size: BatchSize, *, shuffle: bool = False) -> DataLoader[Any]:

@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from hpo.training import plain
+from hpo.training.batches import count_batches, place
 from hpo.training.beginning import loss_limit, start_model, start_note, warn_of_few
 from hpo.training.engine import Member, Progress, Task
 from hpo.training.fused.allocator import keep_freed
@@ -26,7 +27,7 @@ from hpo.training.fused.record import Record, Report, Steps
 from hpo.training.fused.stack import Stack
 from hpo.training.fused.updates import Average, Updates
 from hpo.training.gradients import Batch
-from hpo.training.loop import count_batches, epoch_seed, place
+from hpo.training.loop import epoch_seed
 from hpo.training.schedule_words import schedule_call
 from hpo.training.schedules import Schedule
 from hpo.training.snapshot import STACK, Snapshot, pack, unpack

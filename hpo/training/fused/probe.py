@@ -20,11 +20,11 @@ from torch import Tensor
 from hpo.config import Config
 from hpo.protocol import Choice
 from hpo.training import memory, plain
+from hpo.training.batches import Split, load, place, step_size
 from hpo.training.beginning import make_model
 from hpo.training.engine import Engine, Member, Task
 from hpo.training.fused import engine as fused
 from hpo.training.fused.excerpt import excerpt, size_of
-from hpo.training.loop import Split, load, place, step_size
 
 _SIZES: Final = (2, 4, 8, 16, 32, 64, 128, 256, 512)
 _STEPS: Final = 4
