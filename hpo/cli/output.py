@@ -88,7 +88,7 @@ def show(
     """Print the page of a search: all of it, or what its end says."""
     from hpo.advice import advise
     from hpo.summary import describe
-    from hpo.terminal import advising, tables, training
+    from hpo.terminal import advising, overview, training
 
     advice, words = advise(found, history), chosen.store_words
     described = describe(found, history) | {"advice": [it.describe() for it in advice]}
@@ -97,7 +97,7 @@ def show(
     else:
         look = " ".join(("hpo show", found.name, *words))
         shown = advising.briefly(advice, look) if briefly else advising.fully(advice)
-        page = tables.show(found, history, words, shown)
+        page = overview.show(found, history, words, shown)
     put(page, described, as_json=as_json)
 
 

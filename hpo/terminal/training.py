@@ -14,7 +14,7 @@ from rich.text import Text
 from hpo import phrasing
 from hpo.history import History, Search, Trial
 from hpo.recipe import Objective
-from hpo.terminal import tables, wishing, wording
+from hpo.terminal import overview, wishing, wording
 from hpo.terminal.lines import say, tell
 from hpo.terminal.notices import Notices
 from hpo.trial import Point
@@ -83,14 +83,16 @@ def show(search: Search, history: History, words: Sequence[str] = ()) -> Rendera
         title.append(f"\n{phrasing.short(trial.proposal.config)}")
         parts += [curve(trial, history.objective, trial.epochs)] if trial.points else []
         parts += [Text(wording.memory(trial.memory))] if trial.memory else []
-    return Group(*(Padding(part, (0, 0, 1, 0)) for part in parts), tables.next_steps(search, history, words))
+    return Group(
+        *(Padding(part, (0, 0, 1, 0)) for part in parts), overview.next_steps(search, history, words)
+    )
 
 
 def _title(search: Search, history: History) -> list[str | tuple[str, str]]:
     epochs = f"{history.epochs} epoch{'' if history.epochs == 1 else 's'}"
-    took = f"{epochs} {tables.took(search, history)}"
+    took = f"{epochs} {overview.took(search, history)}"
     where = f"{search.settings['device']} · seed {search.settings['seed']} · {took}"
-    return [*tables.headline(search), f"\n{search.recipe} · {search.objective} · {where}"]
+    return [*overview.headline(search), f"\n{search.recipe} · {search.objective} · {where}"]
 
 
 def foretold(plan: Plan) -> str:

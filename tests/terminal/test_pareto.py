@@ -8,7 +8,7 @@ from hpo import pareto, summary
 from hpo.api import Result
 from hpo.errors import InputError
 from hpo.history import State
-from hpo.terminal import tables
+from hpo.terminal import overview
 
 
 def test_the_front_is_listed_best_first_with_the_winner_and_the_knee():
@@ -82,7 +82,7 @@ def test_the_front_is_a_table_in_python():
 
 def test_the_front_stands_on_the_page_of_a_search(capsys):
     told = search(state=State.FINISHED, objective=several_goals().objective)
-    Console(width=200).print(tables.show(told, several_goals()))
+    Console(width=200).print(overview.show(told, several_goals()))
     said = capsys.readouterr().out
     assert "hpo export cnn-1 to=train.py pick=knee" in said
     assert "2 MiB   4 ms     knee" in said

@@ -16,7 +16,7 @@ from hpo.ordering import order_training
 from hpo.plan import Plan
 from hpo.recipe import Objective
 from hpo.settings import TrainSettings
-from hpo.terminal import tables, training, wording
+from hpo.terminal import overview, training, wording
 from hpo.terminal.live import LiveView, viewer
 from hpo.trial import GIVEN, Attempt, Ending, Outcome, Point, Proposal
 
@@ -163,7 +163,7 @@ def test_a_training_that_failed_is_not_to_be_resumed():
 
 
 def test_a_search_shows_the_memory_of_its_winner():
-    found = page(tables.show(replace(SEARCH, settings={"trials": 1}), history(2, Outcome.FINISHED)))
+    found = page(overview.show(replace(SEARCH, settings={"trials": 1}), history(2, Outcome.FINISHED)))
     assert "Trial 0: memory predicted 5,008 bytes" in found
     assert summary.describe(SEARCH, history(2, Outcome.FINISHED))["best"]["memory"]["measured"] == MEMORY
 

@@ -14,7 +14,7 @@ from hpo import phrasing, summary
 from hpo.advice import Advice, Topic
 from hpo.history import History, State
 from hpo.recipe import Objective
-from hpo.terminal import advising, tables
+from hpo.terminal import advising, overview, tables
 from hpo.terminal.live import LineView, LiveView, Picture, viewer
 from hpo.trial import WARNING, Attempt, Outcome
 
@@ -46,7 +46,7 @@ def told(history: History, width: int = 80) -> str:
 
 def shown(history: History, width: int = 80, state: State = State.FINISHED) -> str:
     console = recorder(width)
-    console.print(tables.show(search(state), history))
+    console.print(overview.show(search(state), history))
     console.print(tables.searches([summary.describe_briefly(search(state), history)]))
     return text(console)
 
@@ -180,19 +180,19 @@ def test_a_view_that_nobody_can_read_fails_nothing(broken, monkeypatch):
 def test_a_color_is_no_content(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     console = Console(file=io.StringIO(), force_terminal=True, width=80)
-    console.print(tables.show(search(), typical()))
+    console.print(overview.show(search(), typical()))
     assert "\x1b[3" not in text(console)  # no color; bold and dim may stay
 
 
 def test_what_a_search_took_is_that_of_its_sessions():
     console = recorder()
-    console.print(tables.show(search(State.FINISHED, ran=38.0), typical()))
+    console.print(overview.show(search(State.FINISHED, ran=38.0), typical()))
     assert "43 epochs in 38 s " in text(console)
 
 
 def test_the_page_of_a_search():
     console = recorder()
-    console.print(tables.show(search(State.INTERRUPTED, reason="stopped by hand"), typical(), ["store=x"]))
+    console.print(overview.show(search(State.INTERRUPTED, reason="stopped by hand"), typical(), ["store=x"]))
     assert [line.rstrip() for line in text(console).splitlines()] == [
         "cnn-1  interrupted  stopped by hand",
         "cnn · minimize loss · sampler tpe · pruner halving · seed 0",
@@ -234,7 +234,7 @@ def test_a_metric_to_be_maximized_comes_first():
     objective = Objective("maximize", "accuracy")
     history = Story(objective).trial(Outcome.FINISHED, 0.9).trial(Outcome.FINISHED, 0.96).history
     console = recorder()
-    console.print(tables.show(search(objective=objective), history))
+    console.print(overview.show(search(objective=objective), history))
     assert "trial  accuracy  loss" in text(console)
     assert "Trial 1 beats the baseline (trial 0, accuracy 0.9) by 0.06 (6.7%)." in text(console)
 
@@ -270,7 +270,7 @@ ADVICE = [
 
 def test_the_end_of_a_search_has_three_pieces_of_advice_at_most():
     console = recorder()
-    console.print(tables.show(search(), typical(), (), advising.briefly(ADVICE, "hpo show cnn-1")))
+    console.print(overview.show(search(), typical(), (), advising.briefly(ADVICE, "hpo show cnn-1")))
     page = text(console)
     assert page.count("->") == 3
     assert "4 of the best 5" not in page
@@ -280,7 +280,7 @@ def test_the_end_of_a_search_has_three_pieces_of_advice_at_most():
 
 def test_the_page_of_a_search_has_all_of_them_with_their_evidence():
     console = recorder()
-    console.print(tables.show(search(), typical(), (), advising.fully(ADVICE)))
+    console.print(overview.show(search(), typical(), (), advising.fully(ADVICE)))
     assert text(console).count("4 of the best 5 lie") == 5
 
 
