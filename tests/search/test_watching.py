@@ -7,7 +7,7 @@ import pytest
 from simulation import referee, started
 from sqlalchemy import select
 
-from hpo import cluster, session
+from hpo import cluster, hardware, session
 from hpo.cluster import placement
 from hpo.errors import SearchError
 from hpo.hardware import Share
@@ -57,7 +57,9 @@ def watch(tmp_path):
         url = f"sqlite:///{tmp_path}/hpo.db"
         name = started(url)
         ledger = Restarting(url)
-        return Session(ledger, ledger.search(name), lambda plan: viewer, lambda _: None), referee(url, name)
+        return Session(
+            ledger, ledger.search(name), hardware.here(), lambda plan: viewer, lambda _: None
+        ), referee(url, name)
 
     return conductor
 

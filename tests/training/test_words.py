@@ -66,8 +66,8 @@ LBFGS = {"optimizer": "lbfgs", "batch_size": "full"}
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"batch_size": 0}, "batch_size must be a whole number in [1, inf) or full, got 0."),
-        ({"batch_size": "all"}, "batch_size must be a whole number in [1, inf) or full, got 'all'."),
+        ({"batch_size": 0}, "batch_size must be a whole number in [1, inf) or full or null, got 0."),
+        ({"batch_size": "all"}, "batch_size must be a whole number in [1, inf) or full or null, got 'all'."),
         ({"optimizer": "lbfgs"}, "lbfgs needs all data at once: batch_size full."),
         (LBFGS | {"clip_norm": 1.0}, "lbfgs needs gradients as they are: clip_norm null."),
         (LBFGS | {"clip_value": 1.0}, "lbfgs needs gradients as they are: clip_value null."),
