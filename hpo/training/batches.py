@@ -89,6 +89,11 @@ _KEPT = (
 )
 
 
+def cuts_by_size(loader: DataLoader[Any]) -> bool:
+    """Whether nothing but a size makes a loader's batches, so that another one can."""
+    return loader.batch_size is not None and type(loader).__iter__ is DataLoader.__iter__
+
+
 def recut(split: Split, batch_size: BatchSize) -> Split:
     """Return a loader that reads as this one, but in batches of this size; a data set is left as it is.
 
@@ -99,7 +104,7 @@ def recut(split: Split, batch_size: BatchSize) -> Split:
     """
     if not isinstance(split, DataLoader) or batch_size in {None, split.batch_size}:
         return split
-    if split.batch_size is None or type(split).__iter__ is not DataLoader.__iter__:
+    if not cuts_by_size(split):
         raise ValueError(
             f"batch_size={batch_size}, but the DataLoader to train on has batches of its own: give it a"
             " batch_size and a sampler in place of a batch_sampler or an __iter__, or leave batch_size out"

@@ -31,7 +31,7 @@ from torch.utils.data import DataLoader
 from hpo.config import Config
 from hpo.recipe import MEMORY, SECONDS
 from hpo.training import memory, plain
-from hpo.training.batches import place, step_size
+from hpo.training.batches import cuts_by_size, place, step_size
 from hpo.training.engine import Member, Task
 from hpo.training.plain import Rehearsal
 from hpo.training.values import ACCUMULATE
@@ -113,7 +113,7 @@ def foretell(task: Task, config: Config) -> int:
     batch, parts = Member(0, config).batch_size, cast("int", config[ACCUMULATE.name])
     low, high = (few * parts for few in _FEW)
     train = task.splits["train"]
-    if isinstance(train, DataLoader) and train.batch_size is None:
+    if isinstance(train, DataLoader) and not cuts_by_size(train):
         return 0  # its batches are not ours to cut
     if (size := step_size(train, batch)) <= high:
         return 0  # a small batch is no risk

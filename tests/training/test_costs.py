@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import pytest
 import torch
-from torch.utils.data import TensorDataset
+from torch.utils.data import DataLoader, TensorDataset
 
 from hpo.training import costs, plain
 from hpo.training.costs import foretell, measure, peak
@@ -60,6 +60,18 @@ def test_small_batches_foretell_a_large_one(linear, make_member):
     """At least what is alive on the way forward, and no more than the peak."""
     config = make_member(batch_size=64, optimizer="sgd").config
     assert 0.6 * peak(linear, config) < foretell(linear, config) <= peak(linear, config)
+
+
+class Whole(DataLoader):
+    def __iter__(self):
+        yield from super().__iter__()
+
+
+@pytest.mark.parametrize(("kind", "foretold"), [(DataLoader, True), (Whole, False)])
+def test_of_a_loader_only_batches_that_can_be_cut_foretell(linear, make_member, kind, foretold):
+    data = linear.splits["train"]
+    task = replace(linear, splits={"train": kind(data, 32), "validation": data})
+    assert bool(foretell(task, make_member(batch_size=None, optimizer="sgd").config)) == foretold
 
 
 def test_data_that_must_first_be_copied_to_a_gpu_do_not_count(linear, make_member, monkeypatch):
