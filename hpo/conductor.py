@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
 from dataclasses import replace
 from itertools import count
 from typing import Final
@@ -12,15 +11,14 @@ from hpo import depot
 from hpo.changes import FREE, changes, refusal, reorder
 from hpo.errors import InputError, Problem
 from hpo.history import FORKED_FROM, Search, State
-from hpo.ledger import Ledger, UnreachableError
+from hpo.ledger import Ledger
 from hpo.machines import decided, place_of, there_is
 from hpo.plan import Plan
 from hpo.recollection import recalling
-from hpo.reopening import demand_open, note_anew
+from hpo.reopening import demand_open, note_anew, taken_up
 from hpo.session import Result, Session, Telling, Viewing
 from hpo.settings import ResumeSettings
 from hpo.shelf import demand_start
-from hpo.stopping import undisturbed
 
 _MACHINES: Final = ("device", "held", "at_work", "beside")
 """What the machine decides anew in each session."""
@@ -89,27 +87,11 @@ def resume(
     demand_open(ledger, search, now)
     depot.demand(place_of(now))
     noted = {name: now.settings[name] for name in (*FREE, *_MACHINES) if name in now.settings}
-    with _taken_up(ledger, search) as number:
+    with taken_up(ledger, search) as number:
         if lost := note_anew(ledger, search, noted):
             hear(lost)
         session = Session(ledger, ledger.search(search.name), there, viewing, tell)
     return session.run(number, resumed=True)
-
-
-@contextmanager
-def _taken_up(ledger: Ledger, search: Search) -> Iterator[int]:
-    """Open a session before anything of a search is changed; if that fails, it stands where it stood.
-
-    Raises:
-        InputError: another process was quicker.
-    """
-    session = ledger.open_session(search)
-    try:
-        yield session
-    except BaseException:
-        with undisturbed(), suppress(UnreachableError):  # one that did not end is one whose driver has died
-            ledger.close_session(session, search.state, search.reason)
-        raise
 
 
 def _fork(ledger: Ledger, search: Search, now: Search, name: str | None) -> Search:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from hpo import outlook
@@ -11,12 +12,13 @@ from hpo.clock import Clock
 from hpo.config import Value
 from hpo.errors import InputError, Problem
 from hpo.history import History, Search, State
-from hpo.ledger import Ledger
+from hpo.ledger import Ledger, UnreachableError
 from hpo.plan import Plan
 from hpo.rounds import Rounds
 from hpo.settings import StoreSettings
 from hpo.shelf import Shelf, demand_start
 from hpo.spending import ALL, Spending
+from hpo.stopping import undisturbed
 from hpo.trial import GIVEN, Proposal
 
 
@@ -99,3 +101,19 @@ def _demand_no_less(plan: Plan, history: History) -> None:
     if history.epochs > paid:
         message = f"This pays for {paid:.0f} epochs, and {history.epochs} are trained. Give a larger budget."
         raise InputError(Problem(f"budget={budget}", message))
+
+
+@contextmanager
+def taken_up(ledger: Ledger, search: Search) -> Iterator[int]:
+    """Open a session before anything of a search is changed; if that fails, it stands where it stood.
+
+    Raises:
+        InputError: another process was quicker.
+    """
+    session = ledger.open_session(search)
+    try:
+        yield session
+    except BaseException:
+        with undisturbed(), suppress(UnreachableError):  # one that did not end is one whose driver has died
+            ledger.close_session(session, search.state, search.reason)
+        raise
