@@ -83,6 +83,16 @@ class Hosts:
             )
         )
 
+    def wait_for(self, nodes):
+        """Wait until the cluster has so many nodes."""
+        asked = self.inside(0, RAY, "status", f"--address={HEAD}:6379")
+        for _ in range(100):
+            told = subprocess.run(asked, env={**os.environ, **self.environment}, capture_output=True, text=True)
+            if told.returncode == 0 and told.stdout.partition("Pending:")[0].count(" node_") == nodes:
+                return
+            time.sleep(0.5)
+        raise TimeoutError(told.stdout + told.stderr)
+
     def end(self):
         for name in self.names:
             there = subprocess.run(["ip", "netns", "pids", name], capture_output=True, text=True)
@@ -112,8 +122,9 @@ def linked():
 @pytest.fixture
 def hosts(linked):
     linked.start(0, HEAD, "--head", "--port=6379", "--include-dashboard=false")
-    time.sleep(5)
+    linked.wait_for(1)
     linked.start(1, OTHER, f"--address={HEAD}:6379")
+    linked.wait_for(2)
     return linked
 
 
