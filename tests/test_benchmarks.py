@@ -1,6 +1,12 @@
-"""What `benchmarks/peers.py` compares is the same for all: space, first configuration, training."""
+"""What `benchmarks/peers.py` compares is the same for all: space, first configuration, training.
+
+And what `benchmarks/ablation.py` takes out of a search is missed.
+"""
 
 import importlib
+import json
+import math
+import random
 from pathlib import Path
 from types import ModuleType
 
@@ -68,3 +74,29 @@ def test_the_rivals_training_is_hpos(rivals: ModuleType) -> None:
     member = Member(0, plan.vocabulary.defaults(Config(config)))
     ours = [point.score for (point,) in plain.train(prepare(job), [member])]
     assert list(by_hand.train(task, config)) == pytest.approx(ours)
+
+
+def made_up(folder: Path) -> Path:
+    """Write 200 curves of 27 epochs that fall the deeper the nearer the rate is to 0.01."""
+    dice, runs = random.Random(0), []
+    for _ in range(200):
+        rate, beta = 10 ** dice.uniform(-5, 0), dice.uniform(0, 0.9)
+        depth = math.exp(-(math.log10(rate / 0.01) ** 2)) * (1 - beta / 4)
+        curve = [1 - depth * (1 - math.exp(-epoch / 5)) + dice.gauss(0, 0.02) for epoch in range(27)]
+        runs.append({"hp": {"learning_rate": rate, "beta1": beta}, "valid": curve})
+    (folder / "made_up.json").write_text(json.dumps(runs))
+    return folder / "made_up.json"
+
+
+def test_a_search_without_one_of_its_parts_takes_another_course(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.syspath_prepend(BENCHMARKS)
+    ablation, curves = importlib.import_module("ablation"), made_up(tmp_path)
+
+    def courses(part: str) -> list[object]:
+        return [ablation.search((part, (way, curves, 0, False))).steps for way in ("hpo", "hpo+prior")]
+
+    whole = courses("nothing")
+    same = [part for part in (*ablation.PARTS, *ablation.WORDS) if courses(part) == whole]
+    assert same == ["nothing"]

@@ -87,7 +87,8 @@ class Hosts:
         """Wait until the cluster has so many nodes."""
         asked = self.inside(0, RAY, "status", f"--address={HEAD}:6379")
         for _ in range(100):
-            told = subprocess.run(asked, env={**os.environ, **self.environment}, capture_output=True, text=True)
+            environment = {**os.environ, **self.environment}
+            told = subprocess.run(asked, env=environment, capture_output=True, text=True)
             if told.returncode == 0 and told.stdout.partition("Pending:")[0].count(" node_") == nodes:
                 return
             time.sleep(0.5)
