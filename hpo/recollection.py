@@ -14,7 +14,7 @@ from hpo import space as spaces
 from hpo.config import Value
 from hpo.errors import InputError, Problem
 from hpo.history import Search, State
-from hpo.ledger import Ledger
+from hpo.ledger import Ledger, best_configs
 from hpo.past import Past
 from hpo.plan import OPTION, Plan
 from hpo.settings import AUTO, OFF
@@ -119,7 +119,7 @@ def _located(
     """
     known: tuple[Mapping[str, Value], ...] = ({}, plan.space.locate(plan.baseline))
     for place, other in enumerate(others):
-        for rank, config in enumerate(ledger.best(other, _FOUND)):
+        for rank, config in enumerate(best_configs(ledger, other, _FOUND)):
             params = plan.space.locate(config)
             if params not in known:
                 yield rank, place, params

@@ -12,7 +12,7 @@ from hpo.clock import Clock
 from hpo.config import Value
 from hpo.errors import InputError, Problem
 from hpo.history import History, Search, State
-from hpo.ledger import Ledger, UnreachableError
+from hpo.ledger import Ledger, UnreachableError, time_used
 from hpo.plan import Plan
 from hpo.rounds import Rounds
 from hpo.settings import StoreSettings
@@ -34,7 +34,7 @@ def demand_open(ledger: Ledger, search: Search, now: Search) -> None:
         raise InputError(Problem(name, f"{message} recipe={search.recipe} …"))
     plan = Plan.of(now)
     _demand_no_less(plan, history)
-    before, own = ledger.used(search.session, of_devices=now.of_devices)
+    before, own = time_used(ledger, search.session, of_devices=now.of_devices)
     spending = Spending(plan, history, Clock(before + (own or 0.0), pace=0))
     reopened = plan.terms != Plan.of(search).terms and not spending.ended
     if search.state is State.FINISHED and not (reopened or Rounds(plan, history, spending).next):

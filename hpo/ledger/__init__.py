@@ -2,10 +2,21 @@
 
 from hpo.ledger.intake import take_in
 from hpo.ledger.ledger import Ledger
-from hpo.ledger.meter import Meter
-from hpo.ledger.outline import outline
+from hpo.ledger.meter import Meter, time_used
+from hpo.ledger.outline import best_configs, outline
 from hpo.ledger.patience import Patience, patiently
 from hpo.ledger.trouble import UnreachableError
 from hpo.ledger.writer import Writer
 
-__all__ = ["Ledger", "Meter", "Patience", "UnreachableError", "Writer", "outline", "patiently", "take_in"]
+__all__ = [
+    "Ledger",
+    "Meter",
+    "Patience",
+    "UnreachableError",
+    "Writer",
+    "best_configs",
+    "outline",
+    "patiently",
+    "take_in",
+    "time_used",
+]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import socket
 import time
@@ -17,19 +16,19 @@ from weakref import finalize
 from sqlalchemy import Connection, Row, Update, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from hpo.config import Config, Value
+from hpo.config import Value
 from hpo.errors import InputError, Problem, did_you_mean, without_password
 from hpo.history import History, Search, State
 from hpo.ledger.engine import open_engine
-from hpo.ledger.liveness import born, now, took
+from hpo.ledger.liveness import born, now
 from hpo.ledger.patience import patiently
 from hpo.ledger.place import refuse_unfit
 from hpo.ledger.revision import prepare
 from hpo.ledger.rows import columns, record, search_of, search_row, wish_of
-from hpo.ledger.schema import RECORDS, endings, proposals, searches, sessions
+from hpo.ledger.schema import RECORDS, searches, sessions
 from hpo.ledger.trouble import damage, file_of
 from hpo.settings import StoreSettings
-from hpo.trial import CONFIRMATION, PROOF, Outcome, Record
+from hpo.trial import Record
 from hpo.wish import Wish
 
 _ROWS: Final = 1000
@@ -184,29 +183,6 @@ class Ledger:
         with self.engine.connect() as connection:
             return wish_of(connection.scalar(select(sessions.c.wish).where(sessions.c.id == session)))
 
-    def used(self, session: int, *, of_devices: bool) -> tuple[float, float | None]:
-        """Return what a search used before this session, and in it; None if none was noted.
-
-        In seconds on the clock, or of each device. What an older hpo noted is in what was counted then.
-        """
-        of_search = select(sessions.c.search_id).where(sessions.c.id == session).scalar_subquery()
-        with self.engine.connect() as connection:
-            them = connection.execute(select(sessions).where(sessions.c.search_id == of_search)).all()
-        counted = {it.id: took(it, of_devices=of_devices) for it in them}
-        own = counted.pop(session, None)
-        return sum(filter(None, counted.values())), own
-
-    def since(self, session: int) -> float:
-        """Return the seconds since a session began."""
-        with self.engine.connect() as connection:
-            began = connection.scalar(select(sessions.c.started).where(sessions.c.id == session))
-        return max(time.time() - float(began or math.inf), 0.0)
-
-    def note_used(self, session: int, seconds: float, devices: float) -> None:
-        """Note what a session has used by the clock, and how many devices it had."""
-        change = update(sessions).where(sessions.c.id == session)
-        self._execute(change.values(used=seconds, devices=devices))
-
     def close_session(self, session: int, state: State, reason: str = "") -> None:
         """Note how the session ended."""
         change = update(sessions).where(sessions.c.id == session)
@@ -288,22 +264,6 @@ class Ledger:
     def history(self, search: Search) -> History:
         """Return the search's trials as its records tell them."""
         return History(search.objective, self.records(search), search.lag)
-
-    def best(self, search: Search, count: int) -> list[Config]:
-        """Return the configurations of the few trials that came to their end with the best scores."""
-        maximize = search.objective.direction == "maximize"
-        finished = (
-            proposals.c.search_id == search.id,
-            endings.c.search_id == search.id,
-            endings.c.trial == proposals.c.number,
-            endings.c.outcome == Outcome.FINISHED.value,
-            endings.c.score.is_not(None),
-            proposals.c.origin.not_in((CONFIRMATION, PROOF)),
-        )
-        cost = -endings.c.score if maximize else endings.c.score
-        query = select(proposals.c.config).where(*finished).order_by(cost, proposals.c.number).limit(count)
-        with self.engine.connect() as connection:
-            return [Config.from_json(text) for text in connection.scalars(query)]
 
     def close(self) -> None:
         """Let go of the database."""

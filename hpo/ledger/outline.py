@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, Connection, Row, func, select
 
+from hpo.config import Config
 from hpo.history import History, Outline, Search
 from hpo.ledger.ledger import Ledger
 from hpo.ledger.rows import columns, record
@@ -37,6 +38,23 @@ def outline(ledger: Ledger, search: Search) -> Outline:
         deciding = _deciding(reader, _ranked(search, own), beside)
         best = History(search.objective, reader.records(deciding)).best
     return Outline(({"running": running} if running else {}) | counts, best, seq)
+
+
+def best_configs(ledger: Ledger, search: Search, count: int) -> list[Config]:
+    """Return the configurations of the few trials that came to their end with the best scores."""
+    maximize = search.objective.direction == "maximize"
+    finished = (
+        proposals.c.search_id == search.id,
+        endings.c.search_id == search.id,
+        endings.c.trial == proposals.c.number,
+        endings.c.outcome == Outcome.FINISHED.value,
+        endings.c.score.is_not(None),
+        proposals.c.origin.not_in((CONFIRMATION, PROOF)),
+    )
+    cost = -endings.c.score if maximize else endings.c.score
+    query = select(proposals.c.config).where(*finished).order_by(cost, proposals.c.number).limit(count)
+    with ledger.engine.connect() as connection:
+        return [Config.from_json(text) for text in connection.scalars(query)]
 
 
 def _ranked(search: Search, own: Sequence[Row[Any]]) -> list[int]:

@@ -9,7 +9,7 @@ from hpo import outlook
 from hpo import space as spaces
 from hpo.errors import InputError
 from hpo.history import State
-from hpo.ledger import Ledger
+from hpo.ledger import Ledger, best_configs
 from hpo.ordering import order
 from hpo.past import Past
 from hpo.plan import Plan
@@ -59,7 +59,7 @@ def test_the_best_of_a_finished_search_is_tried_after_the_baseline(url, earlier)
     ]
     baseline, first = referee(url, later.name).ask("cohort", 2)
     assert (baseline.origin, first.origin) == ("baseline", "past")
-    best = Ledger(url).best(earlier, 2)
+    best = best_configs(Ledger(url), earlier, 2)
     ranking = Ledger(url).history(earlier).ranking
     assert best == [trial.proposal.config for trial in ranking[:2]]
     assert first.config == best[best[0] == baseline.config]

@@ -16,7 +16,8 @@ from hpo import cli, transcript
 from hpo.config import Config
 from hpo.errors import HpoError
 from hpo.history import History, Search, State
-from hpo.ledger import Ledger
+from hpo.ledger import Ledger, time_used
+from hpo.ledger.meter import note_time_used
 from hpo.recipe import Objective
 from hpo.tracking import sync
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
@@ -159,13 +160,13 @@ def test_what_it_used_of_its_time_is_used_up_here_too(uri: str) -> None:
         workers.turn(judge, 0)
     judge.flush()
     ledger = Ledger(THERE)
-    ledger.note_used(ledger.search(name).session, 900.0, devices=1)
+    note_time_used(ledger, ledger.search(name).session, 900.0, devices=1)
     ledger.close()
     send(name)
     assert fetch(name) == 0
     search, _ = known(HERE, name)
     ledger = Ledger(HERE)
-    assert ledger.used(search.session, of_devices=False) == (0.0, 900.0)
+    assert time_used(ledger, search.session, of_devices=False) == (0.0, 900.0)
     ledger.close()
 
 
