@@ -63,7 +63,7 @@ class Tally:
 
 
 def work(wire: Any, name: str, given: argparse.Namespace, tally: Tally) -> None:
-    """Work shift after shift, as hpo.cluster.placement does in a process that is not new."""
+    """Work shift after shift, as hpo.cluster.trainable does in a process that is not new."""
     from hpo.cluster.node import Place
     from hpo.cluster.shift import cohorts, length
     from hpo.line import Line

@@ -12,29 +12,23 @@ import os
 import tempfile
 from collections.abc import Callable
 from contextlib import suppress
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import ray
 from ray.exceptions import RayError, RayTaskError
 
-from hpo.cluster.allowance import Allowance, yielding
-from hpo.cluster.asking import Inquiry, asking
-from hpo.cluster.crew import Crew
+from hpo.cluster.allowance import Allowance
 from hpo.cluster.host import Host, Referee
-from hpo.cluster.last_words import give_up, leave_last_words
-from hpo.cluster.node import Place, logs_here, pinned, this_node
+from hpo.cluster.inquiry import Inquiry
+from hpo.cluster.node import pinned, this_node
 from hpo.cluster.order import Order
-from hpo.cluster.shift import cohorts, length
-from hpo.cluster.wire import Wire
 from hpo.errors import HpoError, SearchError
-from hpo.line import Line
-from hpo.protocol import DeviceLostError, Stopped
 from hpo.stopping import GRACE_SECONDS
 
-_PATIENCE_SECONDS: Final = 10.0
+if TYPE_CHECKING:
+    from hpo.cluster.trainable import Load, Work
 
-Work = Callable[[str, Line, Crew], bool]
-Load = Callable[[], None]
+_PATIENCE_SECONDS: Final = 10.0
 
 
 def train(make: Callable[[], Referee], work: Work, order: Order, load: Load) -> None:
@@ -94,18 +88,22 @@ def _flush(host: Any) -> None:
 
 
 def _fit(host: Any, task: tuple[Work, Load], order: Order, folder: str) -> None:
-    from ray import tune
+    from ray import tune  # takes seconds, in which a Ray of our own starts
+
+    from hpo.cluster.asking import Asking
+    from hpo.cluster.trainable import Shift
+    from hpo.cluster.yielding import Yielding
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what went wrong is told by its ending
     share, allowance = order.share, Allowance(order)
     inquiry = Inquiry(host, order, allowance)
     resources = tune.PlacementGroupFactory([{"CPU": share.cpus, "GPU": share.gpus}] * share.processes)
-    trainable = tune.with_parameters(_trainable(), task=task, host=host, order=order, home=os.getcwd())
+    trainable = tune.with_parameters(Shift, task=task, host=host, order=order, home=os.getcwd())
     tuner = tune.Tuner(
         tune.with_resources(trainable, resources),
         tune_config=tune.TuneConfig(
-            search_alg=asking(inquiry),
-            scheduler=yielding(allowance) if order.priority else None,
+            search_alg=Asking(inquiry),
+            scheduler=Yielding(allowance) if order.priority else None,
             num_samples=-1,
             reuse_actors=True,
         ),
@@ -123,49 +121,3 @@ def _fit(host: Any, task: tuple[Work, Load], order: Order, folder: str) -> None:
     if inquiry.gave_up:
         cause = str(results.errors[-1]).strip().splitlines()[-1]
         raise SearchError(f"Workers fail before they take up a trial: {cause}")
-
-
-def _trainable() -> type:
-    from ray import tune
-
-    class Shift(tune.Trainable):
-        """One Tune trial: a worker's shift, in one step."""
-
-        def setup(  # type: ignore[override]
-            self,
-            config: dict[str, Any],
-            task: tuple[Work, Load],
-            host: Any,
-            order: Order,
-            home: str,
-        ) -> None:
-            self.work, load = task
-            leave_last_words(logs_here())
-            with suppress(OSError):  # a machine that has no such folder stays where it is
-                os.chdir(home)
-            self.wire, self.within, self.seconds = Wire(host), order.within, length(order.workers)
-            self.wire.start("begin", config["shift"], Place.of(os.getpid()))  # what is loaded may hang
-            load()
-            self.crew = Crew(order.share)
-            self.shift: str = config["shift"]
-
-        def reset_config(self, new_config: dict[str, Any]) -> bool:
-            self.shift = new_config["shift"]
-            return True
-
-        def step(self) -> dict[str, Any]:
-            line = Line(self.wire.call, [Place.of(os.getpid())], self.wire.start, self.within)
-            try:
-                with suppress(Stopped):
-                    for cohort in cohorts(self.shift, self.seconds, line):
-                        if not self.work(cohort, line, self.crew):
-                            break
-            except DeviceLostError as error:  # a process that takes this one's place has the GPU anew
-                give_up(f"its GPU gives nothing but errors: {error}")
-            self.wire.start("leave", self.shift)
-            return {"done": True}
-
-        def cleanup(self) -> None:
-            self.crew.dismiss()
-
-    return Shift

@@ -9,7 +9,7 @@ from ray._private.node import Node
 
 from hpo import cluster
 from hpo.cluster.allowance import Allowance
-from hpo.cluster.asking import Inquiry
+from hpo.cluster.inquiry import Inquiry
 from hpo.hardware import Share
 
 
