@@ -10,6 +10,7 @@ from typing import Final
 from hpo import depot
 from hpo.changes import FREE, changes, refusal, reorder
 from hpo.errors import InputError, Problem
+from hpo.hardware import Hardware
 from hpo.history import FORKED_FROM, Search, State
 from hpo.ledger import Ledger
 from hpo.machines import decided, place_of, there_is
@@ -74,11 +75,7 @@ def resume(
     search = ledger.search(given.search)
     if search.state is State.RUNNING:
         raise InputError(Problem(search.name, f"This search is running: {search.reason}."))
-    now = reorder(search, given)
-    there = there_is(now)
-    if "device" in search.settings:
-        anew = {name: it for name, it in decided(now, there).items() if name in _MACHINES}
-        now = replace(now, settings={**now.settings, **anew})
+    now, there = _anew(search, given)
     found = changes(search, now)
     if found and given.allow_change:
         return run(_fork(ledger, search, now, given.name), given.store, viewing, tell)
@@ -92,6 +89,16 @@ def resume(
             hear(lost)
         session = Session(ledger, ledger.search(search.name), there, viewing, tell)
     return session.run(number, resumed=True)
+
+
+def _anew(search: Search, given: ResumeSettings) -> tuple[Search, Hardware]:
+    """Return a search as it is ordered now, and what there is for it to train on."""
+    now = reorder(search, given)
+    there = there_is(now)
+    if "device" in search.settings:
+        anew = {name: it for name, it in decided(now, there).items() if name in _MACHINES}
+        now = replace(now, settings={**now.settings, **anew})
+    return now, there
 
 
 def _fork(ledger: Ledger, search: Search, now: Search, name: str | None) -> Search:

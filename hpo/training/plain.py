@@ -129,6 +129,18 @@ def _optimizer(task: Task, config: Config, model: nn.Module, started: Start) -> 
     return optimizer
 
 
+def _clipping(config: Config) -> Clipping:
+    return Clipping(*(cast("float | None", config[name]) for name in ("clip_norm", "clip_value")))
+
+
+def _evaluated(config: Config, model: nn.Module, optimizer: torch.optim.Optimizer) -> nn.Module:
+    """Return what is measured: the model, or the average of its weights that is kept beside it."""
+    evaluated = model
+    for call in average_calls(config):
+        evaluated = call.build(model, optimizer)
+    return evaluated
+
+
 class _Training:
     """One member under way: its model, its optimizer and its scheduler."""
 
@@ -144,8 +156,7 @@ class _Training:
         self.splits, self.number = splits, member.number
         self.tested = member.tested and TEST in splits
         self.batch_size = member.batch_size
-        limits = (cast("float | None", config[name]) for name in ("clip_norm", "clip_value"))
-        self.clip = Clipping(*limits)
+        self.clip = _clipping(config)
         self.loss = _loss(task, config)
         self.measures = {name: demand_scalar(name, it) for name, it in task.measures.items()}
         self.team = task.team or Alone()
@@ -154,9 +165,7 @@ class _Training:
         self.optimizer = _optimizer(task, config, self.model, self.started)
         self.micro_batches = cast("int", config["accumulate"])
         self.gradient: Gradient = gradient_call(config, task.device, self.team.innermost).build()
-        self.evaluated = self.model
-        for call in average_calls(config):
-            self.evaluated = call.build(self.model, self.optimizer)
+        self.evaluated = _evaluated(config, self.model, self.optimizer)
         schedule = schedule_call(config, task.recipe.__name__).build()
         self.steps = count_batches(splits["train"], self.batch_size)
         self.scheduler = Scheduler(self.optimizer, schedule, task.epochs * self.steps)
