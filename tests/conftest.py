@@ -1,10 +1,13 @@
-"""The order of the tests, long ones first, so that no worker is alone with them at the end; databases."""
+"""What tests share: their order, long ones first so that none is alone at the end; databases; a recipe."""
 
 import signal
+from pathlib import Path
 
 import hypothesis
 import pytest
 from postgres import Server
+
+from hpo import recipe
 
 # How long an example takes says more of the machine than of the code.
 hypothesis.settings.register_profile("hpo", deadline=None)
@@ -41,3 +44,28 @@ def store(request, tmp_path):
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/hpo.db"
     return request.getfixturevalue("postgres").empty()
+
+
+@pytest.fixture(scope="session")
+def tiny():
+    """A recipe that trains in milliseconds."""
+    path = Path(__file__).parent / "training" / "tiny.py"
+    return recipe.read(path.read_text(), str(path))
+
+
+@pytest.fixture
+def own(tiny, tmp_path):
+    """The tiny recipe with words of its own, and a checkpoint that fits all but the width of its head."""
+    import torch
+
+    from hpo.training.checkpoint import write_checkpoint
+    from hpo.training.execution import execute
+
+    weights = tmp_path / "start.safetensors"
+    torch.manual_seed(7)
+    network = execute(tiny.source, tiny.path).model()
+    network(torch.randn(20, 5))
+    network[4] = torch.nn.Linear(8, 7)
+    write_checkpoint(weights, network.state_dict(), {"recipe": "other"})
+    words = Path(tiny.path).with_name("own.py").read_text().partition("import torch\n")[2]
+    return recipe.read(tiny.source + words.replace("START", str(weights)), tiny.path)

@@ -3,6 +3,7 @@
 import random
 
 import pytest
+from optuna.trial import FixedTrial
 
 from hpo import recipe
 from hpo.config import Config
@@ -23,22 +24,12 @@ start: {choice: [null, elsewhere]}
 """
 
 
-class Answers:
-    def __init__(self, drawn):
-        self.drawn = drawn
-
-    def suggest_float(self, name, *range_or_choices, **scale):
-        return self.drawn[name]
-
-    suggest_int = suggest_categorical = suggest_float
-
-
 @pytest.mark.parametrize("seed", range(4))
 def test_a_space_of_own_words_gives_configurations_that_train(seed, own, make_task):
     vocabulary = vocabulary_of(own)
     space = read(SPACE, "my.yaml", vocabulary)
     assert read(space.to_yaml(), "again", vocabulary) == space
-    config = vocabulary.defaults(space.sample(Answers(space.draw(random.Random(seed)))))
+    config = vocabulary.defaults(space.sample(FixedTrial(space.draw(random.Random(seed)))))
     assert vocabulary.check(config, "") == []
     assert config["optimizer"] in short(config)
     points = [points[0] for points in train(make_task(own.source, epochs=2), [Member(4, config)])]

@@ -3,6 +3,7 @@ import subprocess
 import sys
 
 import pytest
+from optuna.trial import FixedTrial
 
 from hpo.config import Config
 from hpo.errors import InputError
@@ -133,7 +134,7 @@ def test_the_losss_own_options_are_searched_by_name(tiny):
     vocabulary = VOCABULARY.with_options(tiny.options)
     space = read("loss: {label_smoothing: {uniform: [0, 0.2]}}", "my.yaml", vocabulary)
     assert read(space.to_yaml(), "again", vocabulary) == space
-    config = space.sample(Answers({"loss.label_smoothing": 0.1}))
+    config = space.sample(FixedTrial({"loss.label_smoothing": 0.1}))
     assert config["loss.label_smoothing"] == 0.1
     with pytest.raises(InputError, match="The recipe's loss has no 'smoothing'"):
         read("loss: {smoothing: 0.1}", "my.yaml", vocabulary)
@@ -147,23 +148,11 @@ def test_a_space_gives_configurations_that_train(seed, tiny, make_task):
     space = read(SPACE, "my.yaml", vocabulary)
     assert read(space.to_yaml(), "again", vocabulary) == space
     drawn = space.draw(random.Random(seed))
-    config = vocabulary.defaults(space.sample(Answers(drawn)))
+    config = vocabulary.defaults(space.sample(FixedTrial(drawn)))
     assert vocabulary.check(config, "") == []
     assert Config.from_json(config.to_json()) == config
     points = [points[0] for points in train(make_task(epochs=2), [Member(4, config)])]
     assert [point.epoch for point in points] == [1, 2]
-
-
-class Answers:
-    """Proposes what was drawn."""
-
-    def __init__(self, drawn):
-        self.drawn = drawn
-
-    def suggest_float(self, name, *range_or_choices, **scale):
-        return self.drawn[name]
-
-    suggest_int = suggest_categorical = suggest_float
 
 
 @pytest.mark.parametrize(
