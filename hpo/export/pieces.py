@@ -167,9 +167,19 @@ def _module_names(body: str) -> Iterator[str]:
 
 def used(piece: Piece) -> Piece:
     """Return the piece with only those imports that its body mentions, or is to be read by."""
-    names = _mentioned([ast.parse(piece.body)])
+    names = set(_looked_up(symtable.symtable(piece.body, "body", "exec")))
     kept = (item for item in piece.imports if item.bound in names or item.module == FUTURE)
     return replace(piece, imports=frozenset(kept))
+
+
+def _looked_up(scope: symtable.SymbolTable) -> Iterator[str]:
+    """Yield the names that the code of a scope, and of all scopes in it, looks up in its module."""
+    own = isinstance(scope, symtable.Function)  # what a function binds is its own
+    for symbol in scope.get_symbols():
+        if symbol.is_referenced() and (symbol.is_global() or not own):
+            yield symbol.get_name()
+    for inner in scope.get_children():
+        yield from _looked_up(inner)
 
 
 def _leading(tree: ast.Module) -> Iterator[ast.stmt]:

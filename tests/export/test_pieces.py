@@ -95,6 +95,26 @@ def test_unused_imports_are_dropped():
 
 
 @pytest.mark.parametrize(
+    ("code", "used_there"),
+    [
+        ("def go():\n    cut = 1\n    return cut", False),
+        ("def go(cut): return [it + cut for it in range(3)]", False),
+        ("def go(cut):\n    def inner(): return cut\n    return inner", False),
+        ("def go(): return [cut(it) for it in range(3)]", True),
+        ("def go(it: cut): return it", True),
+        ("def go():\n    it: cut = 1", True),
+        ("def go(it=cut): return it", True),
+        ("@cut\ndef go(cut): return cut", True),
+        ("class Go:\n    cut = cut", True),
+        ("class Go:\n    it: cut", True),
+    ],
+)
+def test_an_import_is_used_by_code_whose_own_names_are_not_called_so(code, used_there):
+    piece = read(f"from mine import cut\n\n{code}")
+    assert bool(used(piece).imports) == used_there
+
+
+@pytest.mark.parametrize(
     ("theirs", "ours", "expected"),
     [
         ("def cut(): ...", "def cut(): return x.cut, cut2, cut", "def cut_(): return x.cut, cut2, cut_"),
