@@ -29,6 +29,7 @@ from hpo.training.execution import execute
 from hpo.training.values import START
 from hpo.verdict import sentences
 
+_LOADER: Final = "DataLoader"  # a recipe that speaks of one may give one for other arguments of its data
 _START: Final = "start.safetensors"
 _IN_ONE_PROCESS: Final = """One process adds up in another order, so
 losses may differ by a ten-thousandth, and with dropout, which draws other masks, by more."""
@@ -208,6 +209,7 @@ def _run(found: Chosen) -> Run:
         threads=plan.setting("threads"),
         device=plan.setting("device"),
         data_options=plan.data_options,
+        loaders=found.trial.loaders is not False or _LOADER in plan.recipe.source,
         origin=_origin(found),
     )
 

@@ -94,8 +94,8 @@ class Fed(Trainer):
 def make_trainer(folder: str) -> Trainer:
     """Return what trains as the search did, but for the order of the samples and other chance."""
     seed_chance(0)  # by which data are split, if by chance
-{splits}    train = named(loader(splits["train"], {size}, shuffle=True))
-    validation = named(loader(splits["validation"], {measured_at}))
+{splits}    train = named({loader}(splits["train"], {size}, shuffle=True))
+    validation = named({loader}(splits["validation"], {measured_at}))
     seed_chance({seed})
     network = Network()
     optimizer, scheduler, _ = configure(network.network, {epochs} * len(train){given})
@@ -136,6 +136,7 @@ def huggingface(run: Run) -> str:
         options=lines.block(lines.criterion(run), depth=2),
         criterion=names["criterion"],
         splits=lines.block([f"splits = {lines.data(run, {})}"]),
+        loader=lines.loading(run),
         size=printed(run.config["batch_size"]),
         measured_at=printed(measured_at(run.recipe.baseline)),
         norm=printed(config["clip_norm"] or 0.0),
@@ -144,7 +145,7 @@ def huggingface(run: Run) -> str:
         bf16=config["precision"] == "bf16",
         fp16=config["precision"] == "fp16",
     )
-    ours = used(configuring(run) + lines.definitions_of(run) + lines.batches() + read(main))
+    ours = used(configuring(run) + lines.definitions_of(run) + lines.batches_elsewhere(run) + read(main))
     return document(run.around(ours), run.about, _ABOUT, *not_in_huggingface(run))
 
 

@@ -67,8 +67,8 @@ class Module(lightning.LightningModule):
 def main() -> None:
     """Train as the search did, but for the order of the samples and other chance."""
     seed_chance(0)  # by which data are split, if by chance
-{splits}    train = loader(splits["train"], {size}, shuffle=True)
-    validation = loader(splits["validation"], {measured_at})
+{splits}    train = {loader}(splits["train"], {size}, shuffle=True)
+    validation = {loader}(splits["validation"], {measured_at})
     lightning.seed_everything({seed})
     trainer = lightning.Trainer(max_epochs={epochs}, precision={precision})
     trainer.fit(Module(), train, validation)
@@ -108,6 +108,7 @@ def lightning(run: Run) -> str:
         if hears(run)
         else "",
         splits=lines.block([f"splits = {lines.data(run, {})}"]),
+        loader=lines.loading(run),
         size=printed(run.config["batch_size"]),
         measured_at=printed(measured_at(run.recipe.baseline)),
         seed=run.seed,
@@ -116,7 +117,7 @@ def lightning(run: Run) -> str:
     )
     # With float16 a fused optimizer unscales gradients itself, which is after Lightning has them clipped.
     stepping = configuring(run, fused=run.config["precision"] != "fp16")
-    ours = used(stepping + lines.definitions_of(run) + lines.batches() + read(main))
+    ours = used(stepping + lines.definitions_of(run) + lines.batches_elsewhere(run) + read(main))
     return document(run.around(ours), run.about, _ABOUT, *not_in_lightning(run))
 
 

@@ -62,14 +62,39 @@ def definitions_of(run: Run, *others: Call) -> Piece:
     return definitions(calls, reading)
 
 
-def batches() -> Piece:
-    """Return what cuts data into batches where another trainer than a search's own takes them."""
+def batches(run: Run) -> Piece:
+    """Return what reads data in batches, with the recipe's own loaders only where there may be some."""
+    reading = {"hpo.training.batches": {"place", "count_batches", "load"}}
+    if run.loaders:
+        reading["hpo.training.loaders"] = {"count_steps", "read"}
+    return definitions((), reading)
+
+
+def reading(run: Run) -> dict[str, str]:
+    """Return what `batches` calls that which counts the steps of an epoch, and that which reads one."""
+    if run.loaders:
+        return {"count": "count_steps", "read": "read"}
+    return {"count": "count_batches", "read": "load"}
+
+
+def batches_elsewhere(run: Run) -> Piece:
+    """Return the same where another trainer than a search's own takes the batches."""
     cutting = {
-        "hpo.training.batches": {"Batches", "recut"},
+        "hpo.training.batches": {"Split", "cut", "step_size"},
+        "hpo.training.loaders": {"Batches"},
         "hpo.training.loop": {"seed_chance"},
         "hpo.export.parts.batches": {"loader"},
     }
+    if run.loaders:
+        cutting["hpo.training.batches"] |= {"demand_batch"}
+        cutting["hpo.training.loaders"] |= {"recut"}
+        cutting["hpo.export.parts.loaders"] = {"loader_of"}
     return definitions((), cutting)
+
+
+def loading(run: Run) -> str:
+    """Return what `batches_elsewhere` calls that which makes a loader of a part of the data."""
+    return "loader_of" if run.loaders else "loader"
 
 
 def preparation(run: Run) -> Iterator[str]:

@@ -26,6 +26,7 @@ class Run:
     """A training: `config` is complete, `origin` says which trial it was and how good.
 
     What it starts from lies in the file `beside` the code, if that is named, else where `config` says.
+    Data that may come in `loaders` of the recipe's own need code to read these.
     """
 
     recipe: Recipe
@@ -37,6 +38,7 @@ class Run:
     data_options: Mapping[str, Value] = field(default_factory=dict)
     origin: str = ""
     beside: str = ""
+    loaders: bool = True
 
     @property
     def about(self) -> str:

@@ -6,9 +6,7 @@ optimizer's call as it is made. On the same machine it repeats the search's curv
 
 from __future__ import annotations
 
-from functools import reduce
 from importlib.metadata import version
-from operator import add
 from typing import Final
 
 from hpo.export import lines
@@ -17,8 +15,6 @@ from hpo.export.pieces import read, used
 from hpo.export.run import Run, document, whole
 from hpo.training.calls import Call, printed
 from hpo.training.values import average_calls, gradient_call, measured_at
-
-_PARTS: Final = ("hpo.training.batches", "hpo.training.loop")
 
 _ABOUT: Final = """First the recipe, then the training loop, last the configuration.
 Written by `hpo export`: needs what the recipe imports (torch was {torch}), and no hpo."""
@@ -41,15 +37,15 @@ def main() -> None:
     seed_chance(0)  # by which data are split, if by chance
 {splits}    splits = {{name: place(split, DEVICE) for name, split in splits.items()}}
     seed_chance(SEED)
-{network}    steps = count_batches(splits["train"], BATCH_SIZE)
+{network}    steps = {count}(splits["train"], BATCH_SIZE)
 {additions}    measures = {{"loss": loss{metrics}}}
     print("epoch", "train_loss", *measures, "lr", sep="  ")
     for epoch in range(1, EPOCHS + 1):
         seed = epoch_seed(SEED, epoch)
         seed_chance(seed)
-        batches = load(splits["train"], BATCH_SIZE, seed)
+        batches = {read}(splits["train"], BATCH_SIZE, seed)
         taken = list(train_epoch(network, {criterion}, optimizer, scheduler, gradient, clip, batches))
-        measured = evaluate({averaged}, measures, load(splits["validation"], MEASURED_AT))
+        measured = evaluate({averaged}, measures, {read}(splits["validation"], MEASURED_AT))
 {hearing}        print(epoch, mean_loss(taken), *measured.values(), taken[-1].lr, sep="  ", flush=True)
 {conclusion}
 
@@ -80,11 +76,13 @@ def script(run: Run, weights: str = "") -> str:
         additions=lines.block(steps),
         hearing=lines.block(lines.hearing(run), depth=2),
         conclusion=_conclusion(run) if weights else "",
+        **lines.reading(run),
         **{name: it for name, it in lines.names(run).items() if name != "kept"},
     )
     writing = [Call("hpo.training.checkpoint.write_checkpoint")] if weights else []
     relied_on = lines.definitions_of(run, gradient, *average_calls(run.config), *writing)
-    ours = used(configuring(run) + relied_on + reduce(add, map(whole, _PARTS)) + read(main))
+    loop = whole("hpo.training.loop")
+    ours = used(configuring(run) + relied_on + lines.batches(run) + loop + read(main))
     return document(run.around(ours), run.about, _ABOUT.format(torch=version("torch")))
 
 

@@ -19,7 +19,6 @@ from hpo.training.calls import Call, Name, printed
 from hpo.training.values import average_calls, measured_at
 
 _PARTS: Final = (
-    "hpo.training.batches",
     "hpo.training.loop",
     *(f"hpo.export.parts.{name}" for name in ("precision", "together", "keeping")),
 )
@@ -61,7 +60,7 @@ def train(options: argparse.Namespace, workers: Workers) -> None:
     seed_chance(0)  # by which data are split, if by chance
 {splits}    splits = {{name: place(split, workers.device) for name, split in splits.items()}}
     seed_chance(options.seed)
-{network}    steps = count_batches(splits["train"], BATCH_SIZE)
+{network}    steps = {count}(splits["train"], BATCH_SIZE)
 {additions}    spread, measures = workers.spread(network), {{"loss": loss{metrics}}}
     parts = {{
 {parts}    }}
@@ -71,9 +70,9 @@ def train(options: argparse.Namespace, workers: Workers) -> None:
     for epoch in range(done + 1, options.epochs + 1):
         seed = epoch_seed(options.seed, epoch)
         seed_chance(seed)
-        batches = load(splits["train"], BATCH_SIZE, seed)
+        batches = {read}(splits["train"], BATCH_SIZE, seed)
         taken = list(train_epoch(spread, {criterion}, optimizer, scheduler, gradient, clip, batches))
-        batches = load(splits["validation"], MEASURED_AT)
+        batches = {read}(splits["validation"], MEASURED_AT)
         measured = workers.agree(evaluate({averaged}, measures, batches))
 {hearing}        if workers.rank == 0:
             print(epoch, mean_loss(taken), *measured.values(), taken[-1].lr, sep="  ", flush=True)
@@ -103,10 +102,12 @@ def train(run: Run) -> str:
         additions=lines.block(steps),
         parts=lines.block(_parts(run), depth=2),
         hearing=lines.block(lines.hearing(run), depth=2),
+        **lines.reading(run),
         **lines.names(run),
     )
     parts = (
         lines.definitions_of(run, *_GRADIENTS, *_wrappers(run), *average_calls(run.config)),
+        lines.batches(run),
         *map(whole, _PARTS),
         read(main),
     )

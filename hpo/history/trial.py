@@ -10,6 +10,7 @@ from hpo.trial import (
     AT_MOST,
     AT_ONCE,
     COSTS,
+    LOADERS,
     SPENT,
     TEST,
     UNDECIDED,
@@ -110,6 +111,12 @@ class Trial:
         """What was measured on test data after the last epoch; nothing, unless it is a proof."""
         notes: Mapping[str, float] = self.ending.notes.get(TEST, {}) if self.ending else {}
         return notes
+
+    @property
+    def loaders(self) -> bool | None:
+        """Whether the recipe gave some of its data as DataLoaders; None if that is not known."""
+        splits = self.ending.notes.get(LOADERS) if self.ending else None
+        return None if splits is None else bool(splits)
 
     @property
     def settled(self) -> bool:

@@ -21,8 +21,8 @@ from hpo.pictures.style import BLACK, COLORS, FAINT, NotDrawnError, legend, pane
 from hpo.plan import Plan
 from hpo.preparation import prepare
 from hpo.training import plain
-from hpo.training.batches import load
 from hpo.training.engine import Member, Task
+from hpo.training.loaders import read
 from hpo.vocabulary import MODEL
 
 _SAMPLES: Final = 1024
@@ -103,7 +103,7 @@ def _look(winner: Winner) -> tuple[str, Tensor, Tensor]:
         seen.append((inputs[0].cpu(), outputs.cpu()))
 
     handle = layer.register_forward_hook(hook)
-    inputs, _ = next(iter(load(winner.task.splits["validation"], _SAMPLES)))
+    inputs, _ = next(iter(read(winner.task.splits["validation"], _SAMPLES)))
     with torch.no_grad():
         model(inputs.to(winner.task.device))
     handle.remove()

@@ -21,9 +21,9 @@ from torch.utils._pytree import tree_structure
 from hpo.config import Config
 from hpo.serving.forms import run_onnx, to_onnx
 from hpo.serving.served import Served
-from hpo.training.batches import load
 from hpo.training.beginning import start_model
 from hpo.training.engine import Member
+from hpo.training.loaders import read
 from hpo.training.loop import mean_measures
 from hpo.training.plain import train_model
 from hpo.training.transfer import Start
@@ -97,7 +97,7 @@ def _quantize_static(whole: Path, path: Path, served: Served, config: Config) ->
     """Round weights and activations to 8 bits, in ranges that training data had."""
     from onnxruntime.quantization import CalibrationDataReader, quantize_static
 
-    batches = load(served.task.splits["train"], Member(0, config).batch_size, 0)
+    batches = read(served.task.splits["train"], Member(0, config).batch_size, 0)
     seen = iter(
         [{"inputs": inputs.numpy()} for _, (inputs, _) in zip(range(_BATCHES), batches, strict=False)]
     )
@@ -177,7 +177,7 @@ def _measure(name: str, path: Path, served: Served) -> Variant:
     """Measure a file: its size, the median time of a batch in one thread, and what validation comes to."""
     run = run_onnx(path, tree_structure(served.outputs(served.inputs)))
     content = path.read_bytes()
-    batches = load(served.task.splits["validation"], served.task.measured_at)
+    batches = read(served.task.splits["validation"], served.task.measured_at)
     return Variant(
         name,
         path,

@@ -16,9 +16,9 @@ from hpo.job import Job
 from hpo.plan import Plan
 from hpo.preparation import prepare
 from hpo.shelf import Kept
-from hpo.training.batches import load
 from hpo.training.beginning import make_model
 from hpo.training.engine import Member, Task
+from hpo.training.loaders import read
 from hpo.training.plain import train_model
 from hpo.training.snapshot import Snapshot
 from hpo.trial import Point, Proposal
@@ -36,7 +36,7 @@ class Network:
     @property
     def inputs(self) -> Tensor:
         """A batch of validation inputs, shape [batch, …]."""
-        inputs, _ = next(iter(load(self.task.splits["validation"], _SAMPLES)))
+        inputs, _ = next(iter(read(self.task.splits["validation"], _SAMPLES)))
         return inputs[:_SAMPLES]
 
     @torch.no_grad()

@@ -11,9 +11,9 @@ from typing import Any, Final
 
 from torch import Tensor, nn
 
-from hpo.training.batches import count_batches
 from hpo.training.beginning import loss_limit
 from hpo.training.engine import Member, Task
+from hpo.training.loaders import count_steps
 from hpo.training.memory import lacks_memory
 from hpo.training.plain import rehearse
 from hpo.trial import Divergence, Point
@@ -39,7 +39,7 @@ def examine(
 
 
 def _where(task: Task, member: Member, found: Divergence, most: int) -> str:
-    steps = (found.epoch - 1) * count_batches(task.splits["train"], member.batch_size) + found.step + 1
+    steps = (found.epoch - 1) * count_steps(task.splits["train"], member.batch_size) + found.step + 1
     if task.team is not None or steps > most:
         return ""
     try:

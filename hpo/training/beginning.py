@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import warnings
-from typing import Final
+from typing import Any, Final
 
 from torch import nn
 from torch.nn.modules.batchnorm import _BatchNorm
+from torch.utils.data import DataLoader
 
 from hpo.config import Config
 from hpo.training.demands import demand_module
@@ -14,6 +15,7 @@ from hpo.training.engine import Task
 from hpo.training.loop import seed_chance
 from hpo.training.transfer import Start
 from hpo.training.values import freeze_calls, initialize_calls, start_calls
+from hpo.trial import LOADERS
 from hpo.vocabulary import MODEL
 
 FEW: Final = 8
@@ -43,9 +45,10 @@ def start_model(task: Task, config: Config) -> tuple[nn.Module, Start]:
     return model, started
 
 
-def start_note(started: Start) -> dict[str, str]:
-    """Say what a trial started from, if from a checkpoint."""
-    return {"start": str(started)} if started.filled else {}
+def notes_of(task: Task, started: Start) -> dict[str, Any]:
+    """Say which splits are loaders, and what a trial started from, if from a checkpoint."""
+    loaders = [name for name, split in task.splits.items() if isinstance(split, DataLoader)]
+    return {LOADERS: loaders} | ({"start": str(started)} if started.filled else {})
 
 
 def loss_limit(first: float) -> float:

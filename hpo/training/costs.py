@@ -31,8 +31,9 @@ from torch.utils.data import DataLoader
 from hpo.config import Config
 from hpo.recipe import MEMORY, SECONDS
 from hpo.training import memory, plain
-from hpo.training.batches import cuts_by_size, place, step_size
+from hpo.training.batches import place
 from hpo.training.engine import Member, Task
+from hpo.training.loaders import cuts_by_size, samples_per_step
 from hpo.training.plain import Rehearsal
 from hpo.training.values import ACCUMULATE
 
@@ -115,7 +116,7 @@ def foretell(task: Task, config: Config) -> int:
     train = task.splits["train"]
     if isinstance(train, DataLoader) and not cuts_by_size(train):
         return 0  # its batches are not ours to cut
-    if (size := step_size(train, batch)) <= high:
+    if (size := samples_per_step(train, batch)) <= high:
         return 0  # a small batch is no risk
     first, second = (_forward(task, config | {"batch_size": samples}) for samples in (low, high))
     return first + (second - first) * (size - low) // (high - low)

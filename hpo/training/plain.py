@@ -15,8 +15,9 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from hpo.config import Config
-from hpo.training.batches import BatchSize, Split, count_batches, load, place
-from hpo.training.beginning import loss_limit, start_model, start_note, warn_of_few
+from hpo.training import loaders
+from hpo.training.batches import BatchSize, Split, place
+from hpo.training.beginning import loss_limit, notes_of, start_model, warn_of_few
 from hpo.training.clipping import Clipping, gradient_moments
 from hpo.training.demands import demand_batches, demand_scalar
 from hpo.training.distributed import Alone
@@ -106,12 +107,12 @@ def rehearse(task: Task, member: Member) -> Rehearsal:
 def read(
     task: Task, splits: Mapping[str, Split], name: str, batch_size: BatchSize, seed: int | None = None
 ) -> Iterator[Batch]:
-    """Yield the batches of an epoch of one of the splits; see `hpo.training.batches.load`.
+    """Yield the batches of an epoch of one of the splits; see `hpo.training.loaders.read`.
 
     Raises:
         RecipeError: a batch is no pair of tensors.
     """
-    return demand_batches(name, load(splits[name], batch_size, seed), task.recipe)
+    return demand_batches(name, loaders.read(splits[name], batch_size, seed), task.recipe)
 
 
 def _loss(task: Task, config: Config) -> Loss:
@@ -167,7 +168,7 @@ class _Training:
         self.gradient: Gradient = gradient_call(config, task.device, self.team.innermost).build()
         self.evaluated = _evaluated(config, self.model, self.optimizer)
         schedule = schedule_call(config, task.recipe.__name__).build()
-        self.steps = count_batches(splits["train"], self.batch_size)
+        self.steps = loaders.count_steps(splits["train"], self.batch_size)
         self.scheduler = Scheduler(self.optimizer, schedule, task.epochs * self.steps)
         self.limit = math.inf
         self.predicted = predict(config, self.model) if is_known(config) else None
@@ -243,7 +244,7 @@ class _Training:
         if self.predicted:
             taken = {"predicted": self.predicted.parts, **taken}
         tested = {TEST: self._measured(TEST)} if self.tested and self.done == self.task.epochs else {}
-        return {"memory": taken, **start_note(self.started), **tested}
+        return {"memory": taken, **notes_of(self.task, self.started), **tested}
 
     def _begin(self, first: Step) -> None:
         """Note what the first step tells."""

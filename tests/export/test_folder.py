@@ -42,7 +42,14 @@ def export(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
 
     def write(recipe, values, epochs=2):
-        run = Run(recipe, complete(recipe, values), epochs, seed=3, origin="trial 7 of tiny-1: loss 0.1")
+        run = Run(
+            recipe,
+            complete(recipe, values),
+            epochs,
+            seed=3,
+            origin="trial 7 of tiny-1: loss 0.1",
+            loaders=False,
+        )
         for name, text in {"train": train(run), "optim": optim(run)}.items():
             (tmp_path / f"{name}.py").write_text(text)
             assert "import hpo" not in text

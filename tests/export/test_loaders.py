@@ -69,7 +69,9 @@ SIZED = [
 @pytest.mark.parametrize(("kind", "size"), SIZED, ids=str)
 def test_the_script_reads_and_cuts_as_the_engine_does(kind, size, tmp_path):
     config, options = complete(LOADING, {"batch_size": size}), {"kind": kind}
-    assert run(export(LOADING, config, data_options=options), tmp_path) == curve(LOADING, config, options)
+    assert run(export(LOADING, config, data_options=options, loaders=True), tmp_path) == curve(
+        LOADING, config, options
+    )
 
 
 def test_imports_that_fill_no_single_line_are_formatted(tmp_path):

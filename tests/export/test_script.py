@@ -50,7 +50,7 @@ AveragedModel = functools = dataclass = field = math = initialize = LAYERS = mat
 
 
 def export(recipe, config, weights="", **options):
-    return script(Run(recipe, config, **{"epochs": 2, "seed": 3} | options), weights)
+    return script(Run(recipe, config, **{"epochs": 2, "seed": 3, "loaders": False} | options), weights)
 
 
 def run(text, folder):
@@ -149,6 +149,12 @@ def test_a_shipped_recipe_is_repeated_to_the_last_digit(name, options, data_opti
     config = complete(shipped, {**shipped.baseline, **options})
     text = export(shipped, config, data_options=data_options)
     assert run(text, tmp_path) == curve(shipped, config, data_options)
+
+
+def test_the_script_says_nothing_of_loaders_where_there_are_none(tiny):
+    config = complete(tiny, {})
+    assert "from torch.utils.data import DataLoader, TensorDataset\n" in export(tiny, config)
+    assert "len(recut(split, batch_size))" in export(tiny, config, loaders=True)
 
 
 def test_the_script_knows_nothing_of_hpo(tiny):

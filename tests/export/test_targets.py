@@ -16,7 +16,7 @@ from torch.utils.data import TensorDataset
 from hpo import recipe
 from hpo.errors import InputError
 from hpo.export import TARGETS, Run
-from hpo.export.parts.batches import loader
+from hpo.export.parts.loaders import loader_of
 from hpo.training.batches import cut
 from hpo.training.engine import Member, Task
 from hpo.training.execution import execute
@@ -39,10 +39,9 @@ def plain(tiny):
     return recipe.read(tiny.source.replace("nn.BatchNorm1d(width)", "nn.Identity()"), tiny.path)
 
 
-def written(name, recipe, values):
-    return TARGETS[name].write(
-        Run(recipe, complete(recipe, STILL | values), EPOCHS, seed=3, origin="trial 7")
-    )
+def written(name, recipe, values, *, loaders=False):
+    config = complete(recipe, STILL | values)
+    return TARGETS[name].write(Run(recipe, config, EPOCHS, seed=3, origin="trial 7", loaders=loaders))
 
 
 def engine(recipe, values):
@@ -106,8 +105,9 @@ def fit(module, batch_size="full", **options):
         **options,
     )
     splits = module.data()
-    train = module.loader(splits["train"], batch_size, shuffle=True)
-    trainer.fit(made, train, module.loader(splits["validation"], 64))
+    make = vars(module).get("loader_of", module.loader)
+    train = make(splits["train"], batch_size, shuffle=True)
+    trainer.fit(made, train, make(splits["validation"], 64))
     return made, rates
 
 
@@ -196,7 +196,7 @@ def data():
 @pytest.mark.filterwarnings("ignore")
 def test_lightning_trains_on_the_batches_of_the_engine(loaders, load):
     values = {"batch_size": 13, "schedule": "cosine"}
-    _, rates = fit(load(written("lightning", loaders, values)), 13)
+    _, rates = fit(load(written("lightning", loaders, values, loaders=True)), 13)
     assert rates[4::5] == engine(loaders, values)[0]
 
 
@@ -204,7 +204,7 @@ def test_lightning_trains_on_the_batches_of_the_engine(loaders, load):
 @pytest.mark.filterwarnings("ignore")
 def test_huggingface_trains_on_the_batches_of_the_engine(loaders, load):
     values = {"batch_size": 13, "schedule": "cosine"}
-    trainer = load(written("huggingface", loaders, values)).make_trainer("trained")
+    trainer = load(written("huggingface", loaders, values, loaders=True)).make_trainer("trained")
     trainer.train()
     assert (trainer.state.global_step, trainer.lr_scheduler.taken) == (5 * EPOCHS, 5 * EPOCHS)
     *_, measured = (it["eval_loss"] for it in trainer.state.log_history if "eval_loss" in it)
@@ -218,12 +218,12 @@ def test_other_trainers_are_given_batches_cut_as_in_a_search(samples, size):
     rows = torch.arange(samples)
     data = TensorDataset(rows, rows)
     for shuffle in (False, True):
-        batches = loader(data, size, shuffle=shuffle)
+        batches = loader_of(data, size, shuffle=shuffle)
         found = [inputs for inputs, _ in batches]
         assert [len(it) for it in found] == [len(it) for it in cut(rows, size)]
         assert len(batches) == len(found)
         assert sorted(torch.cat(found).tolist()) == rows.tolist()
-    assert loader(batches, 2) is batches
+    assert loader_of(batches, 2) is batches
 
 
 def built(tree):

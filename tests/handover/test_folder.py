@@ -51,6 +51,23 @@ def test_a_folder_holds_the_code_the_weights_and_what_they_are(export, tmp_path,
     assert "This folder is not empty" in capsys.readouterr().err
 
 
+MADE_ELSEWHERE = """
+
+def data(make=data):
+    loader = getattr(torch.utils.data, "Data" "Loader")
+    return {name: loader(split, 16) for name, split in make().items()}
+"""
+SPEAKS_OF_ONE = "\n\ndef in_batches(split):\n    return torch.utils.data.DataLoader(split)\n"
+
+
+@pytest.mark.parametrize(("more", "read"), [("", False), (MADE_ELSEWHERE, True), (SPEAKS_OF_ONE, True)])
+def test_code_reads_loaders_where_the_data_came_in_some_or_may(more, read, export, tmp_path, monkeypatch):
+    (tmp_path / "tiny.py").write_text(TINY.read_text() + more)
+    monkeypatch.setattr("trained.TINY", tmp_path / "tiny.py")
+    assert export("to=script.py") == 0
+    assert ("class Batches" in (tmp_path / "script.py").read_text()) == read
+
+
 def test_a_curve_that_is_another_is_told(export, monkeypatch, capsys):
     monkeypatch.setattr(Trained, "added", 1.0)
     assert export("to=tiny/") == 0

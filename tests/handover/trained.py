@@ -37,6 +37,6 @@ class Trained:
         task = Task(module, module.data(), search.objective, 2, self.seed)
         points = [points[0] for points in train(task, [Member(0, plan.baseline)])]
         points[-1] = replace(points[-1], loss=points[-1].loss + self.added)
-        ending = Ending(0, Outcome.FINISHED, points[-1].score)
+        ending = Ending(0, Outcome.FINISHED, score=points[-1].score, notes=points[-1].notes)
         given = Proposal(0, plan.baseline, "baseline", notes={SEED: self.seed})
         return History(search.objective, [given, Attempt(0, "here/1"), *points, ending])

@@ -14,7 +14,8 @@ from torch.utils.data import (
     get_worker_info,
 )
 
-from hpo.training.batches import count_batches, cut, load, place, recut
+from hpo.training.batches import cut, place
+from hpo.training.loaders import count_steps, read, recut
 
 NUMBERS = TensorDataset(torch.arange(9.0).reshape(9, 1), torch.arange(9))
 
@@ -30,7 +31,7 @@ class Rows(Dataset):
 
 
 def order(split, *arguments):
-    return [targets.tolist() for _, targets in load(split, *arguments)]
+    return [targets.tolist() for _, targets in read(split, *arguments)]
 
 
 @given(rows=st.integers(1, 200), batch_size=st.integers(1, 50))
@@ -45,19 +46,19 @@ def test_every_row_is_in_one_batch_and_none_stands_alone(rows, batch_size):
 @pytest.mark.parametrize("split", [NUMBERS, Rows()], ids=["tensors", "dataset"])
 def test_batches_are_in_order_without_a_seed(split):
     assert order(split, 4) == [[0, 1, 2, 3], [4, 5, 6, 7, 8]]
-    assert count_batches(split, 4) == 2
+    assert count_steps(split, 4) == 2
 
 
 @pytest.mark.parametrize("split", [NUMBERS, Rows()], ids=["tensors", "dataset"])
 def test_full_is_a_single_batch(split):
     assert order(split, "full") == [[*range(9)]]
     assert sorted(*order(split, "full", 1)) == [*range(9)]
-    assert count_batches(split, "full") == 1
+    assert count_steps(split, "full") == 1
 
 
 def test_a_batch_may_be_one_sample():
     assert order(NUMBERS, 1) == [[row] for row in range(9)]
-    assert count_batches(NUMBERS, 1) == 9
+    assert count_steps(NUMBERS, 1) == 9
 
 
 def test_a_seed_alone_decides_the_order():
@@ -81,19 +82,19 @@ def test_a_loader_is_used_as_it_is_if_it_has_the_batches_asked_for(size):
     loader = DataLoader(NUMBERS, batch_size=5)
     assert recut(loader, size) is loader
     assert order(loader, size, 1) == [[0, 1, 2, 3, 4], [5, 6, 7, 8]]
-    assert count_batches(loader, size) == 2
+    assert count_steps(loader, size) == 2
 
 
 def test_a_loader_that_is_not_trained_with_cuts_by_itself():
     loader = DataLoader(NUMBERS, batch_size=5)
-    assert load(loader, 2) is loader
+    assert read(loader, 2) is loader
 
 
 @pytest.mark.parametrize(("size", "batches"), [(2, 4), (4, 2), (3, 3), ("full", 1), (1, 9)])
 def test_a_loader_is_cut_anew_as_data_without_one_are(size, batches):
     loader = DataLoader(NUMBERS, batch_size=5)
     assert order(loader, size, 1) == order(NUMBERS, size)
-    assert count_batches(loader, size) == batches
+    assert count_steps(loader, size) == batches
 
 
 class Stream(IterableDataset):
@@ -108,7 +109,7 @@ def test_a_stream_is_cut_anew():
     loader = DataLoader(Stream(), batch_size=5)
     assert order(loader, 4, 1) == [[0, 1, 2, 3], [4, 5, 6, 7], [8]]
     assert order(loader, "full", 1) == [[*range(9)]]
-    assert (count_batches(loader, 4), count_batches(loader, "full")) == (3, 1)
+    assert (count_steps(loader, 4), count_steps(loader, "full")) == (3, 1)
 
 
 def test_a_loader_that_is_cut_anew_reads_as_before():
@@ -118,7 +119,7 @@ def test_a_loader_that_is_cut_anew_reads_as_before():
     sampler = SubsetRandomSampler([7, 1, 3, 5, 8], generator=torch.Generator())
     loader = DataLoader(NUMBERS, 2, sampler=sampler, collate_fn=both_doubled, drop_last=True)
     assert [len(recut(loader, size)) for size in (1, 3, 4, "full")] == [5, 1, 1, 1]
-    ((inputs, _),) = load(loader, 4, 1)
+    ((inputs, _),) = read(loader, 4, 1)
     assert inputs.shape == (4, 1)
     assert {*inputs.flatten().tolist()} < {14.0, 2.0, 6.0, 10.0, 16.0}
 
@@ -135,7 +136,7 @@ def test_batches_of_a_loaders_own_are_not_cut():
     loader = DataLoader(NUMBERS, batch_sampler=own)
     assert order(loader, None, 1) == [[0, 1, 2], [3, 4, 5], [6, 7, 8]]
     with pytest.raises(ValueError, match="batch_size=4, but the DataLoader to train on has batches of its"):
-        load(loader, 4, 1)
+        read(loader, 4, 1)
 
 
 class Doubling(DataLoader):
@@ -145,9 +146,9 @@ class Doubling(DataLoader):
 
 def test_nor_are_those_of_a_loader_that_makes_something_of_them():
     loader = Doubling(NUMBERS, 3)
-    assert next(inputs.flatten().tolist() for inputs, _ in load(loader, 3, 1)) == [0, 2, 4]
+    assert next(inputs.flatten().tolist() for inputs, _ in read(loader, 3, 1)) == [0, 2, 4]
     with pytest.raises(ValueError, match="batch_size=4, but the DataLoader to train on has batches of its"):
-        load(loader, 4, 1)
+        read(loader, 4, 1)
 
 
 class Sharded(Stream):
@@ -176,13 +177,13 @@ def test_an_epoch_of_fewer_batches_than_its_length_says_is_refused():
 def test_a_loader_of_fewer_samples_than_a_batch_is_refused():
     for split in (NUMBERS, DataLoader(NUMBERS, 2), DataLoader(Stream(), 2)):
         with pytest.raises(ValueError, match="batch_size=10, but there are 9 samples to train on"):
-            count_batches(split, 10)
+            count_steps(split, 10)
 
 
 def test_where_nothing_is_said_batches_have_64_samples():
     rows = TensorDataset(torch.arange(130), torch.arange(130))
     assert [len(batch) for batch in order(rows, None)] == [64, 64, 2]
-    assert count_batches(NUMBERS, None) == 1
+    assert count_steps(NUMBERS, None) == 1
 
 
 def test_a_loaders_own_chance_is_seeded():
@@ -229,7 +230,7 @@ def test_data_that_is_mapped_from_a_file_is_not_copied(tmp_path):
     mapped = TensorDataset(*torch.load(tmp_path / "numbers.pt", mmap=True))
     placed = place(mapped, "cpu")
     assert [it.data_ptr() for it in placed.tensors] == [it.data_ptr() for it in mapped.tensors]
-    rows, numbers = next(iter(load(placed, 9)))
+    rows, numbers = next(iter(read(placed, 9)))
     assert (rows, numbers) == (pytest.approx(NUMBERS.tensors[0]), pytest.approx(NUMBERS.tensors[1]))
 
 

@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from hpo.training import plain
-from hpo.training.batches import count_batches, place
-from hpo.training.beginning import loss_limit, start_model, start_note, warn_of_few
+from hpo.training.batches import place
+from hpo.training.beginning import loss_limit, notes_of, start_model, warn_of_few
 from hpo.training.engine import Member, Progress, Task
 from hpo.training.fused.allocator import keep_freed
 from hpo.training.fused.gradients import Shaping
@@ -27,6 +27,7 @@ from hpo.training.fused.record import Record, Report, Steps
 from hpo.training.fused.stack import Stack
 from hpo.training.fused.updates import Average, Updates
 from hpo.training.gradients import Batch
+from hpo.training.loaders import count_steps
 from hpo.training.loop import epoch_seed
 from hpo.training.schedule_words import schedule_call
 from hpo.training.schedules import Schedule
@@ -115,9 +116,9 @@ class _Training:
         self.average = Average(configs, self.stack.weights)
         self.schedules = [schedule_call(member, task.recipe.__name__).build() for member in configs]
         self.measures = {name: Measure(measure) for name, measure in task.measures.items()}
-        self.steps = count_batches(self.splits["train"], self.batch_size)
+        self.steps = count_steps(self.splits["train"], self.batch_size)
         started = zip(group.members, group.starts, strict=True)
-        self.notes = {member.number: start_note(start) for member, start in started}
+        self.notes = {member.number: notes_of(task, start) for member, start in started}
         self.limits = torch.full((len(configs),), math.inf, dtype=torch.float64)
         self.scores: list[list[float]] = [[] for _ in configs]
         self._settle()

@@ -20,11 +20,12 @@ from torch import Tensor
 from hpo.config import Config
 from hpo.protocol import Choice
 from hpo.training import memory, plain
-from hpo.training.batches import Split, load, place, step_size
+from hpo.training.batches import Split, place
 from hpo.training.beginning import make_model
 from hpo.training.engine import Engine, Member, Task
 from hpo.training.fused import engine as fused
 from hpo.training.fused.excerpt import excerpt, size_of
+from hpo.training.loaders import read, samples_per_step
 
 _SIZES: Final = (2, 4, 8, 16, 32, 64, 128, 256, 512)
 _STEPS: Final = 4
@@ -120,7 +121,7 @@ def footprint(task: Task, config: Config) -> int:
     """
     model = make_model(task, config)
     kept = memory.predict(config, model)
-    batch = next(iter(load(place(task.splits["train"], task.device), Member(0, config).batch_size, 0)))
+    batch = next(iter(read(place(task.splits["train"], task.device), Member(0, config).batch_size, 0)))
     counted: dict[int, int] = {}
 
     def count(tensor: Tensor) -> Tensor:
@@ -161,7 +162,7 @@ def _few(task: Task, config: Config) -> tuple[dict[str, Split], float]:
     """Return a few steps' worth of the training data, as large a share of the validation data, and which."""
     train, validation = task.splits["train"], task.splits["validation"]
     samples = size_of(train)
-    rows = min(_STEPS * step_size(train, Member(0, config).batch_size), samples)
+    rows = min(_STEPS * samples_per_step(train, Member(0, config).batch_size), samples)
     share = rows / samples
     few = excerpt(validation, max(1, round(share * size_of(validation))))
     return {"train": excerpt(train, rows), "validation": few}, share
