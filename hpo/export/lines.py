@@ -71,10 +71,10 @@ def batches(run: Run) -> Piece:
 
 
 def reading(run: Run) -> dict[str, str]:
-    """Return what `batches` calls that which counts the steps of an epoch, and that which reads one."""
+    """Return what `batches` calls what counts the steps of an epoch and what reads one, in an order."""
     if run.loaders:
-        return {"count": "count_steps", "read": "read"}
-    return {"count": "count_batches", "read": "load"}
+        return {"count": "count_steps", "read": "read", "order": "seed, epoch"}
+    return {"count": "count_batches", "read": "load", "order": "seed"}
 
 
 def batches_elsewhere(run: Run) -> Piece:

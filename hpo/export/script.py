@@ -43,7 +43,7 @@ def main() -> None:
     for epoch in range(1, EPOCHS + 1):
         seed = epoch_seed(SEED, epoch)
         seed_chance(seed)
-        batches = {read}(splits["train"], BATCH_SIZE, seed)
+        batches = {read}(splits["train"], BATCH_SIZE, {order})
         taken = list(train_epoch(network, {criterion}, optimizer, scheduler, gradient, clip, batches))
         measured = evaluate({averaged}, measures, {read}(splits["validation"], MEASURED_AT))
 {hearing}        print(epoch, mean_loss(taken), *measured.values(), taken[-1].lr, sep="  ", flush=True)

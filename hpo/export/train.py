@@ -70,7 +70,7 @@ def train(options: argparse.Namespace, workers: Workers) -> None:
     for epoch in range(done + 1, options.epochs + 1):
         seed = epoch_seed(options.seed, epoch)
         seed_chance(seed)
-        batches = {read}(splits["train"], BATCH_SIZE, seed)
+        batches = {read}(splits["train"], BATCH_SIZE, {order})
         taken = list(train_epoch(spread, {criterion}, optimizer, scheduler, gradient, clip, batches))
         batches = {read}(splits["validation"], MEASURED_AT)
         measured = workers.agree(evaluate({averaged}, measures, batches))

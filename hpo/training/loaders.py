@@ -89,29 +89,34 @@ def count_steps(split: Split, batch_size: BatchSize) -> int:
     return count_batches(split, batch_size)
 
 
-def read(split: Split, batch_size: BatchSize, seed: int | None = None) -> Iterable[Batch]:
+def read(split: Split, batch_size: BatchSize, seed: int | None = None, epoch: int = 1) -> Iterable[Batch]:
     """Return the batches of an epoch of training, shuffled by its seed; without one all data in order.
 
-    A loader orders them by itself; where there is no seed, it also cuts them as it likes.
+    A loader orders them by itself, by the number of the epoch, from 1, if it asks for that; where there is no
+    seed, it also cuts them as it likes.
 
     Raises:
         ValueError: a loader's batches cannot be cut so; when they are read, that it gives none or too few.
     """
     if not isinstance(split, DataLoader):
         return load(split, batch_size, seed)
-    return split if seed is None else _epoch(recut(split, batch_size), seed)
+    return split if seed is None else _epoch(recut(split, batch_size), seed, epoch)
 
 
-def _epoch(loader: Any, seed: int) -> Iterator[Batch]:
+def _epoch(loader: Any, seed: int, epoch: int) -> Iterator[Batch]:
     """Yield as many batches as a loader's length says, from which schedules are laid out.
 
-    All chance begins anew: in its generators, and in its workers, which serve this epoch alone.
+    All chance begins anew: in its generators, and in its workers, which serve this epoch alone. What has a
+    `set_epoch`, such as torch's DistributedSampler, is told the epoch, from 0 as is usual there.
     """
     own = loader.batch_sampler
-    for part in (loader, loader.sampler, own, getattr(own, "sampler", None)):
+    samplers = loader.sampler, own, getattr(own, "sampler", None)
+    for part in (loader, *samplers):
         generator = getattr(part, "generator", None)
         if isinstance(generator, torch.Generator):
             generator.manual_seed(seed)
+    for part in (loader.dataset, *samplers):
+        getattr(part, "set_epoch", lambda _: None)(epoch - 1)
     lacking = steps = len(loader)
     for batch in islice(copy(loader), steps):
         lacking -= 1

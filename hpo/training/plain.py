@@ -105,14 +105,21 @@ def rehearse(task: Task, member: Member) -> Rehearsal:
 
 
 def read(
-    task: Task, splits: Mapping[str, Split], name: str, batch_size: BatchSize, seed: int | None = None
+    task: Task, splits: Mapping[str, Split], name: str, batch_size: BatchSize, *order: int
 ) -> Iterator[Batch]:
     """Yield the batches of an epoch of one of the splits; see `hpo.training.loaders.read`.
+
+    Args:
+        task: what is trained on.
+        splits: its data, as they are placed.
+        name: of the split.
+        batch_size: samples in one batch.
+        *order: the seed that it is shuffled by and the number of the epoch; without them all data in order.
 
     Raises:
         RecipeError: a batch is no pair of tensors.
     """
-    return demand_batches(name, loaders.read(splits[name], batch_size, seed), task.recipe)
+    return demand_batches(name, loaders.read(splits[name], batch_size, *order), task.recipe)
 
 
 def _loss(task: Task, config: Config) -> Loss:
@@ -255,7 +262,7 @@ class _Training:
         """Take the steps of an epoch, counted from 1."""
         seed = epoch_seed(self.task.seed, epoch)
         self.team.seed(seed)
-        batches = read(self.task, self.splits, "train", self.batch_size, seed)
+        batches = read(self.task, self.splits, "train", self.batch_size, seed, epoch)
         return train_epoch(
             self.spread, self.loss, self.optimizer, self.scheduler, self.gradient, self.clip, batches
         )

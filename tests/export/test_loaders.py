@@ -16,6 +16,7 @@ LOADING = recipe.read(
 import torch
 from torch import nn
 from torch.utils.data import BatchSampler, DataLoader, Dataset, IterableDataset, RandomSampler
+from torch.utils.data.distributed import DistributedSampler
 
 objective = "minimize loss"
 epochs = 2
@@ -49,6 +50,7 @@ def data(kind="shuffled"):
     loaders = {
         "shuffled": DataLoader(rows, 25, shuffle=True, drop_last=True),
         "seeded": DataLoader(rows, 25, shuffle=True, generator=torch.Generator()),
+        "distributed": DataLoader(rows, 25, sampler=DistributedSampler(rows, 2, 1)),
         "stream": DataLoader(Stream(inputs[:120]), 25),
         "own": DataLoader(rows, batch_sampler=own),
     }
@@ -61,7 +63,11 @@ def loss(outputs, targets):
     "loading.py",
 )
 SIZED = [
-    *((kind, size) for kind in ("shuffled", "seeded", "stream") for size in (None, 16, "full")),
+    *(
+        (kind, size)
+        for kind in ("shuffled", "seeded", "distributed", "stream")
+        for size in (None, 16, "full")
+    ),
     ("own", None),
 ]
 

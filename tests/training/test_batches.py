@@ -13,6 +13,7 @@ from torch.utils.data import (
     TensorDataset,
     get_worker_info,
 )
+from torch.utils.data.distributed import DistributedSampler
 
 from hpo.training.batches import cut, place
 from hpo.training.loaders import count_steps, read, recut
@@ -204,6 +205,26 @@ def test_so_is_that_of_its_sampler(size):
 def test_so_is_that_of_what_makes_its_batches():
     loader = DataLoader(NUMBERS, batch_sampler=BatchSampler(sampled(), 5, drop_last=False))
     assert order(loader, None, 7) == order(loader, None, 7) != order(loader, None, 8)
+
+
+@pytest.mark.parametrize("size", [5, 4])
+def test_what_orders_by_the_epoch_is_told_which_it_is_from_0(size):
+    loader = DataLoader(NUMBERS, 5, sampler=DistributedSampler(NUMBERS, num_replicas=1, rank=0))
+    orders = [order(loader, size, 7, epoch) for epoch in (1, 2, 1)]
+    assert orders[0] == orders[2] != orders[1]
+    loader.sampler.set_epoch(1)
+    assert [row for batch in orders[1] for row in batch] == [*loader.sampler]
+
+
+def test_so_is_a_stream():
+    class Growing(Stream):
+        def set_epoch(self, epoch):
+            self.first = epoch
+
+        def __iter__(self):
+            return iter([NUMBERS[(self.first + row) % 9] for row in range(9)])
+
+    assert order(DataLoader(Growing(), 9), None, 7, 3) == [[2, 3, 4, 5, 6, 7, 8, 0, 1]]
 
 
 class Chance(Dataset):

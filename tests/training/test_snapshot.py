@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 import torch
 from test_fused import small, varied
+from torch.utils.data import DataLoader
+from torch.utils.data.distributed import DistributedSampler
 
 from hpo.config import Config
 from hpo.training import fused, plain
@@ -74,6 +76,15 @@ VALUES = [
     {"batch_size": "full"},
     {"freeze": "0.*,1.*"},
 ]
+
+
+@pytest.mark.parametrize("engine", [plain.train, stacked], ids=["plain", "fused"])
+def test_a_sampler_that_orders_by_the_epoch_goes_on(engine, make_task, make_member, tmp_path):
+    own = make_task().splits
+    sampler = DistributedSampler(own["train"], num_replicas=1, rank=0)
+    task = make_task(splits={**own, "train": DataLoader(own["train"], 16, sampler=sampler)})
+    check_goes_on(engine, task, [make_member()], tmp_path)
+    assert sampler.epoch == EPOCHS - 1
 
 
 @pytest.mark.parametrize("values", VALUES, ids=str)

@@ -174,7 +174,7 @@ class _Training:
         """Train and evaluate for one epoch, counted from 1."""
         start = time.perf_counter()
         factors = self._factors(epoch)
-        steps = self._train(epoch_seed(self.task.seed, epoch), factors)
+        steps = self._train(epoch, factors)
         if epoch == 1:
             self._begin(steps)
         measured = self._evaluate()
@@ -211,12 +211,13 @@ class _Training:
         for member in self.members:
             warn_of_few(member.number, self.stack.model, int(steps.samples[0]), self.micro_batches)
 
-    def _train(self, seed: int, factors: Tensor) -> Steps:
+    def _train(self, epoch: int, factors: Tensor) -> Steps:
+        seed = epoch_seed(self.task.seed, epoch)
         self.stack.seed(seed)
         self.stack.train()
         self.updates.plan(factors)
         seen, samples, moments = [], [], (torch.empty(0), torch.empty(0))
-        for batch in plain.read(self.task, self.splits, "train", self.batch_size, seed):
+        for batch in plain.read(self.task, self.splits, "train", self.batch_size, seed, epoch):
             losses = self._look(_on(self.task.device, batch))
             seen.append((losses, *self.shaping(self.stack.weights, self.gradients)))
             samples.append(len(batch[-1]))
