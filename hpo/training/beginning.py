@@ -59,9 +59,17 @@ def loss_limit(first: float) -> float:
     return DIVERGED * max(abs(first), 1.0)
 
 
-def warn_of_few(trial: int, model: nn.Module, samples: int, micro_batches: int) -> None:
-    """Warn if batch normalization sees too few of a batch's samples at a time."""
+def warn_of_few(task: Task, model: nn.Module, samples: int, micro_batches: int) -> None:
+    """Warn, at the recipe's `model`, if batch normalization sees too few of a batch's samples at a time.
+
+    What is warned of at a line of the recipe is told wherever the trial trains.
+    """
     few = min(samples, max(2, samples // micro_batches))
     if few < FEW and any(isinstance(layer, _BatchNorm) for layer in model.modules()):
-        message = f"Trial {trial}: batch normalization trains on {few} samples at a time"
-        warnings.warn(f"{message}; fewer than {FEW} make its statistics noise.", stacklevel=1)
+        message = (
+            f"Batch normalization trains on {few} samples at a time; fewer than {FEW} make its statistics"
+        )
+        code = getattr(task.recipe.model, "__code__", None)
+        line = getattr(code, "co_firstlineno", 1)
+        message = f"{message}; fewer than {FEW} make its statistics noise"
+        warnings.warn_explicit(message, UserWarning, str(task.recipe.__file__), line)

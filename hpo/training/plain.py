@@ -256,7 +256,7 @@ class _Training:
     def _begin(self, first: Step) -> None:
         """Note what the first step tells."""
         self.limit = loss_limit(first.loss)
-        warn_of_few(self.number, self.model, first.samples, self.micro_batches)
+        warn_of_few(self.task, self.model, first.samples, self.micro_batches)
 
     def steps_of(self, epoch: int) -> Iterator[Step]:
         """Take the steps of an epoch, counted from 1."""

@@ -117,6 +117,20 @@ def test_what_is_warned_of_at_a_line_of_the_recipe_is_told_once(at_once, capsys)
     assert capsys.readouterr().err == ""
 
 
+@pytest.mark.filterwarnings("default")
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_that_batch_normalization_sees_too_few_samples_is_told_once(at_once, capsys):
+    source = RECIPE.replace("nn.ReLU()", "nn.BatchNorm1d(width)")
+    assert source != RECIPE
+    referee = Listening(*[{}] * at_once, {})
+    for name in "cd":
+        cohort.train(replace(job(at_once=at_once), source=source), name, referee)
+    [warning] = [notes[WARNING] for notes in referee.noted if WARNING in notes]
+    assert warning.startswith("UserWarning: Batch normalization trains on 4 samples at a time;")
+    assert f"({PATH}:" in warning
+    assert capsys.readouterr().err == ""
+
+
 LOADED = """
 from torch.utils.data import DataLoader
 

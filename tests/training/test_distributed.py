@@ -13,7 +13,7 @@ from hpo.trial import Divergence, Point
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.xdist_group("together"),
-    pytest.mark.filterwarnings("ignore:Trial 0. batch normalization trains on"),
+    pytest.mark.filterwarnings("ignore:Batch normalization trains on"),
 ]
 
 EXACT, SINGLE, HALF = 1e-7, 1e-4, 0.1  # how near, relative: in double, single and half precision

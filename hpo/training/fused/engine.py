@@ -208,8 +208,7 @@ class _Training:
         """Note what the first step tells."""
         limits = map(loss_limit, steps.losses[0].tolist())
         self.limits = torch.tensor([*limits], dtype=torch.float64)
-        for member in self.members:
-            warn_of_few(member.number, self.stack.model, int(steps.samples[0]), self.micro_batches)
+        warn_of_few(self.task, self.stack.model, int(steps.samples[0]), self.micro_batches)
 
     def _train(self, epoch: int, factors: Tensor) -> Steps:
         seed = epoch_seed(self.task.seed, epoch)
