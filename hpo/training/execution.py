@@ -56,4 +56,14 @@ def load_splits(module: ModuleType, options: Mapping[str, Value]) -> Mapping[str
             few = ": fewer than one batch, with drop_last" if hasattr(splits[name], "drop_last") else ""
             raise RecipeError(f"data() returned no samples in {name!r}{few}", module.data)
         demand_pairs(name, splits[name], module.data)
+    for split in splits.values():
+        _pin_if_of_use(split)
     return splits
+
+
+def _pin_if_of_use(split: Any) -> None:
+    """Let a loader pin no memory where no accelerator copies from it: torch warns of that at each epoch."""
+    import torch
+
+    if getattr(split, "pin_memory", False) and not torch.accelerator.is_available():
+        split.pin_memory = False

@@ -3,8 +3,9 @@ import pickle
 import traceback
 
 import pytest
+import torch
 
-from hpo.training.execution import execute
+from hpo.training.execution import execute, load_splits
 
 SOURCE = """from __future__ import annotations
 from dataclasses import dataclass
@@ -42,3 +43,20 @@ def test_versions_of_a_recipe_are_different_modules():
     first, second = execute("value = 1", "mine.py"), execute("value = 2", "mine.py")
     assert (first.value, second.value) == (1, 2)
     assert first.__name__ != second.__name__
+
+
+PINNED = """
+import torch
+from torch.utils.data import DataLoader, TensorDataset
+
+def data():
+    rows = TensorDataset(torch.zeros(4, 1), torch.zeros(4))
+    return {name: DataLoader(rows, 2, pin_memory=True) for name in ("train", "validation")}
+"""
+
+
+@pytest.mark.skipif(torch.accelerator.is_available(), reason="memory is pinned for it")
+def test_memory_that_is_to_be_pinned_for_no_accelerator_is_no_matter():
+    """Torch would warn of it each time that the loader is read."""
+    for split in load_splits(execute(PINNED, "pinned.py"), {}).values():
+        assert [len(targets) for _, targets in split] == [2, 2]
