@@ -5,13 +5,18 @@ Silent, but for one line if it has to give up. SIGTERM ends it after the batch t
 reaches it with the rest of the terminal's group and is ignored: when to stop is for the driver to say.
 """
 
+import gc
 import os
 import signal
 import sys
 import threading
 import warnings
+from typing import Final
 
 from hpo.tracking.following import follow
+
+_RARELY: Final = 200_000
+"""Objects made between two looks for garbage: of the million that imports make, all stay."""
 
 
 def main(name: str, uri: str = "") -> str | None:
@@ -21,9 +26,13 @@ def main(name: str, uri: str = "") -> str | None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(19)  # training goes first
     warnings.simplefilter("ignore")
+    gc.set_threshold(_RARELY)
     from hpo.ledger import Ledger  # heavy, so only once a signal does no harm
 
-    return follow(Ledger(os.environ["HPO_STORE"]), name, uri, stop=stop)
+    try:
+        return follow(Ledger(os.environ["HPO_STORE"]), name, uri, stop=stop)
+    finally:
+        gc.freeze()  # or the interpreter would take its time to clear what ends with it anyway
 
 
 if __name__ == "__main__":
