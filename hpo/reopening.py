@@ -12,7 +12,7 @@ from hpo.clock import Clock
 from hpo.config import Value
 from hpo.errors import InputError, Problem
 from hpo.history import History, Search, State
-from hpo.ledger import Ledger, UnreachableError, time_used
+from hpo.ledger import Ledger, UnreachableError, beating, time_used
 from hpo.plan import Plan
 from hpo.rounds import Rounds
 from hpo.settings import StoreSettings
@@ -112,7 +112,8 @@ def taken_up(ledger: Ledger, search: Search) -> Iterator[int]:
     """
     session = ledger.open_session(search)
     try:
-        yield session
+        with beating(ledger, session):
+            yield session
     except BaseException:
         with undisturbed(), suppress(UnreachableError):  # one that did not end is one whose driver has died
             ledger.close_session(session, search.state, search.reason)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import os
 import threading
-import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager, nullcontext, suppress
@@ -16,7 +15,7 @@ from hpo.errors import InterruptedSearch, SearchError
 from hpo.hardware import Hardware
 from hpo.history import History, Search, State
 from hpo.job import Job
-from hpo.ledger import Ledger, Patience, UnreachableError
+from hpo.ledger import Ledger, Patience, UnreachableError, beating
 from hpo.machines import cluster_of, shared_out
 from hpo.plan import Plan
 from hpo.settings import StoreSettings
@@ -27,7 +26,6 @@ from hpo.upload import Upload
 from hpo.wish import Wish
 
 _GLANCE_SECONDS: Final = 0.25
-_BEAT_SECONDS: Final = 5.0
 
 
 class Viewer(Protocol):
@@ -166,11 +164,11 @@ class Session:
 
     @contextmanager
     def _watched(self, session: int) -> Iterator[None]:
-        """Follow the ledger in the background, for the viewer and to start tracking."""
+        """Follow the ledger in the background, for the viewer and to start tracking; meanwhile it beats."""
         over = threading.Event()
         self.viewer.start(self.plan, self.history)
-        with ThreadPoolExecutor(1) as pool:
-            watching = pool.submit(self._watch, session, over)
+        with beating(self.ledger, session), ThreadPoolExecutor(1) as pool:
+            watching = pool.submit(self._watch, over)
             try:
                 yield
             finally:
@@ -179,15 +177,12 @@ class Session:
                 self.viewer.finish()
         watching.result()  # what stopped the watching is told, but first the training comes to its end
 
-    def _watch(self, session: int, over: threading.Event) -> None:
-        last, beat = False, time.monotonic()
+    def _watch(self, over: threading.Event) -> None:
+        last = False
         while not last:
             last = over.wait(_GLANCE_SECONDS)
             with suppress(UnreachableError):  # there is a next glance
                 self.patience.once(self._catch_up)
-                if time.monotonic() > beat + _BEAT_SECONDS:
-                    self.ledger.beat(session)
-                    beat = time.monotonic()
             self._pass_on(self.viewer.update(self.search, self.history))
             if self.history.epochs:
                 # Not before the first epoch is in: MLflow takes long to import, and start-up is busy.

@@ -5,6 +5,7 @@ from hpo.ledger.ledger import Ledger
 from hpo.ledger.meter import Meter, time_used
 from hpo.ledger.outline import best_configs, outline
 from hpo.ledger.patience import Patience, patiently
+from hpo.ledger.pulse import beating
 from hpo.ledger.trouble import UnreachableError
 from hpo.ledger.writer import Writer
 
@@ -14,6 +15,7 @@ __all__ = [
     "Patience",
     "UnreachableError",
     "Writer",
+    "beating",
     "best_configs",
     "outline",
     "patiently",

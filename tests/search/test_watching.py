@@ -7,12 +7,12 @@ import pytest
 from simulation import referee, started
 from sqlalchemy import select
 
-from hpo import cluster, hardware, session
-from hpo.cluster import placement
+from hpo import hardware
 from hpo.errors import SearchError
-from hpo.hardware import Share
-from hpo.ledger import Ledger, UnreachableError
+from hpo.history import State
+from hpo.ledger import Ledger, UnreachableError, pulse
 from hpo.ledger.schema import sessions
+from hpo.reopening import taken_up
 from hpo.session import Session
 
 
@@ -49,6 +49,17 @@ class Seen:
 class Broken(Seen):
     def update(self, search, history):
         raise BrokenPipeError("the terminal is gone")
+
+
+class Still(Seen):
+    """A terminal that was stopped by Ctrl-S."""
+
+    def __init__(self):
+        super().__init__()
+        self.goes_on = threading.Event()
+
+    def update(self, search, history):
+        self.goes_on.wait(40)
 
 
 @pytest.fixture
@@ -98,30 +109,45 @@ def test_what_stops_the_training_is_told_and_not_what_ails_the_view(watch):
         raise SearchError("all is lost")
 
 
-def test_the_driver_s_heart_beats_while_it_watches(watch, monkeypatch):
-    monkeypatch.setattr(session, "_BEAT_SECONDS", 0.1)
+def test_the_driver_s_heart_beats_while_it_watches(watch, heartbeats):
     driver, _ = watch(Seen())
-    before = heartbeat(driver.ledger)
     with driver._watched(1):
-        deadline = time.monotonic() + 20
-        while heartbeat(driver.ledger) == before:
+        heartbeats(driver.ledger)
+
+
+def test_its_heart_beats_on_where_the_view_is_gone(watch, heartbeats):
+    driver, _ = watch(Broken())
+    with pytest.raises(BrokenPipeError), driver._watched(1):
+        heartbeats(driver.ledger)
+
+
+def test_its_heart_beats_on_where_the_terminal_stands_still(watch, heartbeats):
+    viewer = Still()
+    driver, _ = watch(viewer)
+    with driver._watched(1):
+        heartbeats(driver.ledger)
+        viewer.goes_on.set()
+
+
+def test_its_heart_beats_while_a_search_is_taken_up(watch, heartbeats):
+    driver, _ = watch(Seen())
+    driver.ledger.close_session(1, State.INTERRUPTED)
+    with taken_up(driver.ledger, driver.ledger.search(driver.search.name)):
+        heartbeats(driver.ledger)
+
+
+@pytest.fixture
+def heartbeats(monkeypatch):
+    """Wait until the driver of a ledger's latest session was heard of twice."""
+    monkeypatch.setattr(pulse, "_BEAT_SECONDS", 0.05)
+    latest = select(sessions.c.heartbeat).order_by(sessions.c.id.desc()).limit(1)
+
+    def wait(ledger):
+        heard, deadline = set(), time.monotonic() + 20
+        while len(heard) < 3:  # the first was noted when the session was opened
             assert time.monotonic() < deadline
-            time.sleep(0.05)
+            time.sleep(0.02)
+            with ledger.engine.connect() as connection:
+                heard.add(connection.scalar(latest))
 
-
-def heartbeat(ledger):
-    with ledger.engine.connect() as connection:
-        return connection.scalar(select(sessions.c.heartbeat))
-
-
-@pytest.mark.slow
-def test_what_stops_the_training_is_told_and_not_that_the_referee_is_dead(monkeypatch):
-    def fit(*_):
-        raise SearchError("all is lost")
-
-    def dead():
-        raise OSError("no such disk")
-
-    monkeypatch.setattr(placement, "_fit", fit)
-    with cluster.local(1), pytest.raises(SearchError, match="all is lost"):
-        cluster.train(dead, print, cluster.Order(1, Share(1, 0)), print)
+    return wait
