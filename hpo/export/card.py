@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import metadata
@@ -10,7 +11,6 @@ from typing import Final
 
 from hpo.export import lines
 from hpo.export.run import Run, source
-from hpo.training.calls import printed
 
 
 @dataclass(frozen=True)
@@ -120,7 +120,9 @@ def card(run: Run, proof: Proof, figures: Mapping[str, str], verified: str) -> s
         model=lines.recipe_model(run, {}),
         beside=f"| {run.beside} | the weights that training starts from |\n" if run.beside else "",
         verified=verified,
-        config="\n".join(f"| {name} | `{printed(value)}` |" for name, value in run.config.items()),
+        config="\n".join(
+            f"| {name} | `{json.dumps(value, ensure_ascii=False)}` |" for name, value in run.config.items()
+        ),
         libraries="\n".join(_licences(requirements(run, proof.versions))),
     )
 

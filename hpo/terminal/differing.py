@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hpo.differences import Differences
+from hpo.phrasing import brief
 
 
 def page(found: Differences) -> RenderableType:
@@ -34,6 +35,6 @@ def _parts(found: Differences) -> Iterator[RenderableType]:
 
 
 def _shown(value: Any) -> Text:
-    if value is None:
-        return Text("-")
-    return Text(f"{value:.6g}" if isinstance(value, float) else str(value))
+    if isinstance(value, list | tuple):
+        return Text(", ".join(map(str, value)) or "-")
+    return Text("-" if value is None or value == "" else brief(value, digits=6))

@@ -73,6 +73,21 @@ def test_what_is_the_same_is_said_to_be(diff, capsys):
     assert "cnn-1 and cnn-1 are the same" in capsys.readouterr().out
 
 
+def test_a_person_reads_values_as_a_space_writes_them(diff, monkeypatch, capsys):
+    found, settings = Two.search, {"deterministic": True, "cluster": ""}
+    monkeypatch.setattr(
+        Two,
+        "search",
+        lambda self, name: replace(found(self, name), settings=settings if name == "cnn-2" else {}),
+    )
+    assert cli.main(["diff", "cnn-1", "cnn-2"]) == 0
+    out = capsys.readouterr().out
+    rows = {name: values for name, *values in map(str.split, filter(str.strip, out.splitlines()))}
+    assert rows["deterministic"] == ["-", "true"]
+    assert rows["cluster"] == ["-", "-"]
+    assert "True" not in out
+
+
 def test_texts_are_compared_line_by_line(diff, monkeypatch):
     found = Two.search
     monkeypatch.setattr(

@@ -42,6 +42,7 @@ def test_a_folder_holds_the_code_the_weights_and_what_they_are(export, tmp_path,
         "| seed | 0 |",
         "| data (SHA-256) | ",
         "| torch | ",
+        "| clip_norm | `null` |",
     ):
         assert told in card
     required = (tmp_path / "tiny" / "requirements.txt").read_text()
