@@ -6,6 +6,7 @@ back. What a verb needs is imported inside it, so that help and refusals take a 
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from io import TextIOWrapper
@@ -22,6 +23,7 @@ __all__ = ["VERBS", "beginning", "handing_over", "looking", "main", "searching",
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command line and return its exit status."""
     words = sys.argv[1:] if arguments is None else arguments
+    _open_what_is_closed()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="replace")  # a page with a "?" in it is better than none
@@ -34,6 +36,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SystemExit as end:  # how typer ends everything else
         return int(end.code or 0)
     return 0
+
+
+def _open_what_is_closed() -> None:
+    """Have standard streams that were closed lead nowhere, for this process and those that it starts.
+
+    Else the next file to be opened gets their number, and what is printed goes into it.
+    """
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            nowhere = open(os.devnull, mode)  # noqa: SIM115 - open to the end; it gets the lowest free number
+            os.set_inheritable(nowhere.fileno(), True)  # noqa: FBT003 - it takes no keyword
+            setattr(sys, name, nowhere)
 
 
 def _complaint(error: HpoError) -> str:

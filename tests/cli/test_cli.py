@@ -168,6 +168,16 @@ def test_a_page_that_nobody_reads_ends_quietly(monkeypatch, capsys, words):
     assert capsys.readouterr().err == ""
 
 
+def test_closed_streams_lead_nowhere_also_for_what_is_started():
+    started = "import sys; print(sys.stdin, sys.stderr)"
+    code = f"from hpo import cli; cli.main(['recipes']); import subprocess, sys; {started}; "
+    code += f"subprocess.run([sys.executable, '-c', '{started}'])"
+    closing = ["sh", "-c", '"$0" -c "$1" 0<&- 2>&-', sys.executable, code]
+    done = subprocess.run(closing, capture_output=True, text=True, timeout=60, check=True)
+    assert "cnn" in done.stdout
+    assert not [line for line in done.stdout.splitlines() if "None" in line]
+
+
 def test_a_search_prints_json_for_programs(conductor, capsys):
     assert cli.main(["search", "recipe=cnn", "--json"]) == 0
     described = json.loads(capsys.readouterr().out)
