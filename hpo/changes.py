@@ -67,10 +67,11 @@ def reorder(search: Search, given: ResumeSettings) -> Search:
 
 
 def _reorder_training(search: Search, given: ResumeSettings) -> Search:
-    if given.words_given:
-        message = "A training that goes on takes no words. With others, start another: hpo train"
-        raise InputError(Problem(next(iter(given.words_given)), f"{message} recipe={search.recipe} …"))
     recipe = _recipe(search, given)
+    another = f"start another: hpo train recipe={recipe.name} …"
+    if given.words_given:
+        message = f"A training that goes on takes no words. With others, {another}"
+        raise InputError(Problem(" ".join(given.words_typed), message))
     objective = search.objective if recipe.source == search.source else recipe.objective
     before = Plan.of(search)
     started, damaged = started_from(before.space)
@@ -79,7 +80,13 @@ def _reorder_training(search: Search, given: ResumeSettings) -> Search:
     gone = {f"{OPTION}{name}" for name in before.data_options if name not in recipe.data}
     kept = {name: it for name, it in search.settings.items() if name not in gone}
     named = replace(search, recipe=recipe.name, path=recipe.path, source=recipe.source)
-    return replace(named, objective=objective, versions=versions(), settings={**kept, **started})
+    now = replace(named, objective=objective, versions=versions(), settings={**kept, **started})
+    try:
+        Plan.of(now)
+    except InputError as error:
+        message = f"Its configuration does not fit the recipe as it is now. Put that back, or {another}"
+        raise InputError(*error.problems, Problem(search.name, message)) from None
+    return now
 
 
 def _recipe(search: Search, given: ResumeSettings) -> recipes.Recipe:

@@ -178,24 +178,37 @@ def test_a_training(folder):
     assert found(ordered) == {}
     edit("recipes/own.py", "import torch\n", "import torch  # what else\n")
     assert set(found(ordered)) == {"recipe"}
-    with pytest.raises(InputError, match="takes no words"):
-        reorder(ordered, given("trials=3"))
+    with pytest.raises(InputError, match="takes no words") as refused:
+        reorder(ordered, given("recipe.table=wine"))
+    assert str(refused.value).startswith("recipe.table=wine\n")
+
+
+def test_a_training_whose_configuration_the_recipe_takes_no_more(folder):
+    ordered = order_training(TrainSettings.from_words(["recipe=own", "epochs=1"]))
+    text = Path("recipes/own.py").read_text()
+    Path("recipes/own.py").write_text(text.replace("width", "hidden"))
+    for words in ([], ["allow_change=true"]):
+        with pytest.raises(InputError, match="has no 'width'") as refused:
+            reorder(ordered, given(*words))
+        assert "Put that back, or start another: hpo train recipe=own …" in str(refused.value)
 
 
 @pytest.mark.parametrize(
-    "ordered",
+    ("ordered", "of_model"),
     [
-        lambda: order(SearchSettings.from_words([*WORDS, "recipe.table=wine"])),
-        lambda: order_training(TrainSettings.from_words(["recipe=own", "epochs=1", "recipe.table=wine"])),
+        (lambda: order(SearchSettings.from_words([*WORDS, "recipe.table=wine"])), ""),
+        (
+            lambda: order_training(TrainSettings.from_words(["recipe=own", "epochs=1", "recipe.table=wine"])),
+            'table: str = "breast_cancer", ',
+        ),
     ],
     ids=["search", "training"],
 )
-def test_an_option_that_the_recipe_has_no_more(folder, ordered):
+def test_an_option_that_the_recipe_has_no_more(folder, ordered, of_model):
     search = ordered()
-    text = Path("recipes/own.py").read_text().replace('table: str = "breast_cancer", width', "width")
-    Path("recipes/other.py").write_text(
-        text.replace('table: str = "breast_cancer"', "").replace("(table)", '("wine")')
-    )
+    head, model = Path("recipes/own.py").read_text().split('def model(table: str = "breast_cancer", ')
+    rest = model.replace('table: str = "breast_cancer"', "").replace("(table)", '("wine")')
+    Path("recipes/other.py").write_text(f"{head}def model({of_model}{rest}")
     anew = given("recipe=other", "allow_change=true")
     assert found(search, "recipe=other")["settings"] == ("recipe.table: wine → not set",)
     assert "recipe.table" not in reorder(search, anew).settings
