@@ -1,12 +1,6 @@
-import sys
-from pathlib import Path
-
 import pytest
 from optuna import load_study
 from optuna.storages import RDBStorage
-
-sys.path.insert(0, str(Path(__file__).parent.parent / "terminal"))  # for made_up
-sys.path.insert(0, str(Path(__file__).parent))  # for trained
 
 
 @pytest.fixture
