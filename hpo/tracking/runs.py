@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from mlflow import MlflowClient
-from mlflow.entities import Run, RunTag
+from mlflow.entities import LifecycleStage, Run, RunTag
 
 from hpo.history import Search, Trial
 from hpo.past import PAST, Past
@@ -62,7 +62,10 @@ class Runs:
         self._children: dict[int, str] = {}
 
     def _find_experiment(self, name: str) -> str:
+        """Return the experiment of this name; one that was deleted still has the name, and is restored."""
         found = self._client.get_experiment_by_name(name)
+        if found and found.lifecycle_stage == LifecycleStage.DELETED:
+            self._client.restore_experiment(found.experiment_id)
         return str(found.experiment_id if found else self._client.create_experiment(name))
 
     def _find(self, key: Mapping[str, str]) -> list[Run]:

@@ -359,6 +359,15 @@ def test_a_resumed_search_is_running_again(tape: Tape, uri: str) -> None:
     assert runs(uri)["cnn-1"].data.tags["hpo.best_trial"] == "6"
 
 
+def test_an_experiment_deleted_in_mlflow_is_restored(tape: Tape, uri: str) -> None:
+    upload(tape, uri)
+    sent = runs(uri)
+    client(uri).delete_experiment(client(uri).get_experiment_by_name("cnn").experiment_id)
+    upload(tape, uri)
+    assert client(uri).get_experiment_by_name("cnn").lifecycle_stage == "active"
+    assert runs(uri).keys() == sent.keys()
+
+
 def test_runs_deleted_in_mlflow_are_made_again(tape: Tape, uri: str) -> None:
     upload(tape, uri)
     for run in runs(uri).values():
