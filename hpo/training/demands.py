@@ -6,6 +6,7 @@ Torch is imported where it is needed: who only tells of an error does without.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import wraps
 from typing import Any
 
@@ -119,6 +120,19 @@ def demand_pairs(name: str, split: Any, data: object) -> None:
             f" TensorDataset(inputs, targets) does; of its first sample torch makes {form}"
         )
         raise RecipeError(message, data)
+
+
+@contextmanager
+def told_of_data(recipe: Any) -> Iterator[None]:
+    """Tell of what data are refused for as a fault of the recipe's `data`.
+
+    Raises:
+        RecipeError: in the place of a ValueError, and with its words.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise RecipeError(str(error), recipe.data) from error
 
 
 def demand_batches(name: str, batches: Iterable[Any], recipe: Any) -> Iterator[Any]:

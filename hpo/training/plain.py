@@ -19,7 +19,7 @@ from hpo.training import loaders
 from hpo.training.batches import BatchSize, Split, place
 from hpo.training.beginning import loss_limit, notes_of, start_model, warn_of_few
 from hpo.training.clipping import Clipping, gradient_moments
-from hpo.training.demands import demand_batches, demand_scalar
+from hpo.training.demands import demand_batches, demand_scalar, told_of_data
 from hpo.training.distributed import Alone
 from hpo.training.engine import Member, Progress, Task, unsound_metric
 from hpo.training.gradients import Batch, Gradient, Loss
@@ -117,9 +117,11 @@ def read(
         *order: the seed that it is shuffled by and the number of the epoch; without them all data in order.
 
     Raises:
-        RecipeError: a batch is no pair of tensors.
+        RecipeError: they cannot be cut so; when they are read, that one is no pair of tensors.
     """
-    return demand_batches(name, loaders.read(splits[name], batch_size, *order), task.recipe)
+    with told_of_data(task.recipe):
+        batches = loaders.read(splits[name], batch_size, *order)
+    return demand_batches(name, batches, task.recipe)
 
 
 def _loss(task: Task, config: Config) -> Loss:
@@ -175,7 +177,8 @@ class _Training:
         self.gradient: Gradient = gradient_call(config, task.device, self.team.innermost).build()
         self.evaluated = _evaluated(config, self.model, self.optimizer)
         schedule = schedule_call(config, task.recipe.__name__).build()
-        self.steps = loaders.count_steps(splits["train"], self.batch_size)
+        with told_of_data(task.recipe):
+            self.steps = loaders.count_steps(splits["train"], self.batch_size)
         self.scheduler = Scheduler(self.optimizer, schedule, task.epochs * self.steps)
         self.limit = math.inf
         self.predicted = predict(config, self.model) if is_known(config) else None

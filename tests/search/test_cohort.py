@@ -162,6 +162,18 @@ def test_a_loader_whose_batches_are_no_pairs_of_tensors_is_told(collate, form, a
         assert ending.reason.endswith(f"({PATH}:29)")
 
 
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_a_loader_that_cannot_be_cut_as_asked_is_told_with_the_line_of_the_data(at_once):
+    referee = Listening(*[{}] * at_once)
+    loader = "DataLoader(split, batch_sampler=[[0, 1], [2, 3]])"
+    source = RECIPE + LOADED.replace("DataLoader(split, 4, collate_fn=COLLATE)", loader)
+    cohort.train(replace(job(at_once=at_once), source=source), "c", referee)
+    assert len(referee.told) == at_once
+    for ending in referee.told:
+        assert "batch_size=4, but the DataLoader to train on has batches of its own" in ending.reason
+        assert ending.reason.endswith(f"({PATH}:29)")
+
+
 def test_one_trial_s_error_costs_the_others_nothing():
     referee = Listening({}, {"model.width": 3}, {"model.flaw": "model"}, {"optimizer.lr": 0.1}, {})
     cohort.train(job(at_once=8), "c", referee)
