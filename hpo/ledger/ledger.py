@@ -8,7 +8,7 @@ import socket
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
-from itertools import chain
+from itertools import chain, count
 from operator import attrgetter
 from typing import Any, Final
 from weakref import finalize
@@ -27,7 +27,7 @@ from hpo.ledger.revision import prepare
 from hpo.ledger.rows import columns, record, search_of, search_row, wish_of
 from hpo.ledger.schema import RECORDS, searches, sessions
 from hpo.ledger.trouble import damage, file_of
-from hpo.settings import StoreSettings
+from hpo.settings import StoreSettings, as_name
 from hpo.trial import Record
 from hpo.wish import Wish
 
@@ -113,10 +113,8 @@ class Ledger:
     def _free_name(self, recipe: str) -> str:
         with self.engine.connect() as connection:
             taken = set(connection.scalars(select(searches.c.name)))
-        number = 1
-        while f"{recipe}-{number}" in taken:
-            number += 1
-        return f"{recipe}-{number}"
+        free = (f"{as_name(recipe)}-{number}" for number in count(1))
+        return next(name for name in free if name not in taken)
 
     def open_session(self, search: Search) -> int:
         """Note that this process now drives the search, as it was read; return the session's number.

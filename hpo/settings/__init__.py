@@ -5,7 +5,16 @@ its help, and `from_words` reads what was typed. Every mistake is found before a
 """
 
 from hpo.settings.base import Settings
-from hpo.settings.values import AUTO, OFF, PLACE_THERE, ParallelName, PrunerName, SamplerName, is_there
+from hpo.settings.values import (
+    AUTO,
+    OFF,
+    PLACE_THERE,
+    ParallelName,
+    PrunerName,
+    SamplerName,
+    as_name,
+    is_there,
+)
 from hpo.settings.verbs import (
     UNHEARD_THERE,
     ExportSettings,
@@ -72,6 +81,7 @@ __all__ = [
     "SyncSettings",
     "TrackingSettings",
     "TrainSettings",
+    "as_name",
     "is_there",
     "parse",
 ]

@@ -130,6 +130,15 @@ def _flag(value: object) -> bool:
     return str(value).lower() == "true"
 
 
+def as_name(text: str) -> str:
+    """Return a text as the first part of a search's name, with `_` for what no name may have.
+
+    >>> as_name("my net")
+    'my_net'
+    """
+    return re.sub(r"^[.-]|[^A-Za-z0-9._-]", "_", text)[:80]
+
+
 def _name(value: object) -> str:
     # It must not start with a dot or dash: names become folders and words of a command line.
     if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,99}", str(value)):

@@ -27,6 +27,7 @@ from hpo.ledger.rows import cells
 from hpo.ledger.rows import record as read
 from hpo.ledger.schema import sessions
 from hpo.recipe import Objective
+from hpo.settings import NameSettings
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal
 
 
@@ -83,6 +84,13 @@ def test_looking_into_an_empty_folder_creates_nothing(ledger, tmp_path):
 def test_a_search_without_a_name_gets_the_next_free_one(ledger):
     names = [ledger.create_search(order(name="")).name for _ in range(3)]
     assert names == ["cnn-1", "cnn-2", "cnn-3"]
+
+
+@pytest.mark.parametrize("recipe", ["my net", "Größe", "-cnn", ".cnn", "it's", "a" * 100])
+def test_a_name_after_a_recipe_is_one_that_can_be_typed(ledger, recipe):
+    for _ in range(2):
+        name = ledger.create_search(order("", recipe)).name
+        assert NameSettings.from_words([name]).name == name
 
 
 def test_a_name_can_be_taken_once(ledger, search):
