@@ -21,7 +21,7 @@ class Settings(BaseModel):
     `bare` names the key that a word without `=` means (`hpo show NAME`), `groups` the fields that gather
     dotted words (`recipe.width=64`) by what stands before the first dot. `words` names the field that
     gathers the words of a configuration (`optimizer=sgd optimizer.lr=0.1`), as they were typed. `unheard`
-    has the inherited keys that a verb does not take, and what is said to whoever types them.
+    has known keys that a verb does not take, and what is said to whoever types them.
     """
 
     model_config = ConfigDict(frozen=True, validate_default=True)

@@ -113,6 +113,10 @@ class FetchSettings(SyncSettings):
 class TrialSettings(StoreSettings):
     """How trials under way are saved."""
 
+    unheard: ClassVar[Mapping[str, str]] = {
+        "tracking": "MLFLOW_TRACKING_URI says where runs go (mlflow.db in this folder). Set that instead."
+    }
+
     checkpoint_every: Seconds = Field(default=10.0, description="Save what trains so often, after an epoch")
     checkpoints: Place = Field(
         default_factory=lambda: os.environ.get("HPO_CHECKPOINTS", ""),
@@ -180,6 +184,7 @@ class ServiceSettings(Settings):
 UNHEARD_THERE: Final = {
     "store": "The service has a ledger of its own. Leave this out.",
     "cluster": "The service is a cluster, and trains on it. Leave this out.",
+    "tracking": "The service has an MLflow of its own. Leave this out.",
     "junit": "It would be written there, where nobody looks. Leave this out, and see: hpo status.",
 }
 """What words mean nothing at a service, and why."""

@@ -116,6 +116,8 @@ REFUSALS = {  # what is typed: where the complaint points, and what it says
     SEARCH + "name=" + "a" * 300: ("name=aaaa", "…"),
     SEARCH + "–trials=20": ("–trials=20", "Character 1, –, is a typographic dash. Write trials=20."),  # noqa: RUF001
     SEARCH + "trials=“20”": ("trials=“20”", "is a typographic quote. Write trials=20."),
+    SEARCH + "tracking=http://h": ("tracking=http://h", "MLFLOW_TRACKING_URI says where runs go"),
+    "train recipe=mine tracking=x.db": ("tracking=x.db", "Set that instead."),
     SEARCH + "parallel=fsdp": ("parallel=fsdp", "write workers_per_trial=2, or more"),
     SEARCH + "fuse=8 workers_per_trial=2": ("fuse=8", "leave out fuse, or workers_per_trial"),
     SEARCH + "workers=40000": ("workers=40000", "at most."),
