@@ -16,8 +16,8 @@ from hpo.settings import DiffSettings
 from hpo.summary import measures, seconds
 
 _LINES: Final = 80
-_OWN: Final = ("name", "space_file")
-"""Settings that always differ, or whose content is compared."""
+_OWN: Final = ("name", "space_file", "lag", "beside", "held")
+"""Settings that always differ, whose content is compared, or that follow from others and the machine."""
 
 
 @dataclass(frozen=True)

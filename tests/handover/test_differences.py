@@ -18,7 +18,8 @@ class Two:
 
     def search(self, name):
         first = search()
-        return first if name == "cnn-1" else replace(first, name=name, settings={**first.settings, "seed": 5})
+        anew = {"seed": 5, "beside": 7, "held": 0.5, "lag": 3}
+        return first if name == "cnn-1" else replace(first, name=name, settings={**first.settings, **anew})
 
     def history(self, found):
         told = Story()
@@ -52,6 +53,7 @@ def test_two_trials_differ_in_score_and_configuration(diff):
 def test_two_searches_differ_in_settings_counts_and_winner(diff):
     rows, _ = diff("cnn-1", "cnn-2")
     assert rows["settings", "seed"][1] == 5
+    assert [name for part, name in rows if part == "settings"] == ["seed"]
     assert rows["search", "trials"] == (1, 2)
     assert rows["winner", "number"] == (0, 1)
 
