@@ -21,6 +21,7 @@ import sqlite3
 import sys
 import tempfile
 import threading
+import time
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -82,6 +83,10 @@ class Clock:
 
     def sleep(self, seconds: float) -> None:
         self.now += seconds
+
+    def time(self) -> float:
+        """Return the date, which sessions begin at."""
+        return time.time()
 
 
 class Storm:
