@@ -3,16 +3,17 @@
     optuna, tune, hydra  a hand-written search each: `benchmarks/rivals.py`
     hpo                  `hpo search` as it is unless told otherwise: it measures how many to train at once
     hpo alone            the same with fuse=off: each trial alone in its process
+    hpo default          the same with space=default, which has priors, five optimizers and a warm-up
 
-All search the space of `benchmarks/peers.yaml`, which has no priors, begin with the recipe's baseline, train
-two trials at a time with one thread each (`hpo`: two cohorts), with the same epochs, weights and data order,
-and are stopped at a limit. The clock runs from the start of the program, so imports, Ray and databases count.
-A target is reached when any trial has this validation loss after any epoch. What was measured when is
-written down by the rivals, and read from hpo's ledger. The ways take turns, in an order of its own each
-round; a round has a seed of its own.
+All but the last search the space of `benchmarks/peers.yaml`, which has no priors. All begin with the recipe's
+baseline, train two trials at a time with one thread each (`hpo`: two cohorts), with the same epochs, weights
+and data order, and are stopped at a limit. The clock runs from the start of the program, so imports, Ray and
+databases count. A target is reached when any trial has this validation loss after any epoch. What was
+measured when is written down by the rivals, and read from hpo's ledger. The ways take turns, in an order of
+its own each round; a round has a seed of its own.
 
     python benchmarks/peers.py --to FILE [--recipes cnn,mlp] [--rounds 3] [--limit 60]
-                               [--ways "optuna,tune,hydra,hpo,hpo alone"]
+                               [--ways "optuna,tune,hydra,hpo,hpo alone,hpo default"]
     python benchmarks/peers.py --reach 50 [--recipes cnn,mlp] [--rounds 3]
 
 Each search appends a line of JSON to FILE, and what is there is not run again; `--rounds 0` prints the table.
@@ -46,7 +47,11 @@ from races import RACES, SCORES, TRIALS, WORKERS
 HERE = Path(__file__).resolve().parent
 SPACE = HERE / "peers.yaml"
 RIVALS = ("optuna", "tune", "hydra")
-OURS = {"hpo": [], "hpo alone": ["fuse=off"]}
+OURS = {
+    "hpo": [f"space={SPACE}"],
+    "hpo alone": [f"space={SPACE}", "fuse=off"],
+    "hpo default": ["space=default"],
+}
 GRACE_SECONDS = 20
 HEAD = (
     "recipe",
@@ -85,14 +90,14 @@ class Searched(NamedTuple):
         return min((score for _, score in self.steps), default=math.inf)
 
 
-def words_of(recipe: str, seed: int) -> list[str]:
+def words_of(recipe: str, seed: int, way: str = "hpo") -> list[str]:
     """Return the words of an `hpo search`."""
     race = RACES[recipe]
     options = [f"recipe.{name}={value}" for name, value in race.options.items()]
     return [
         f"recipe={HERE.parent / 'recipes' / recipe}.py",
         *options,
-        f"space={SPACE}",
+        *OURS[way],
         f"space.batch_size={race.batch_size}",
         f"epochs={race.epochs}",
         f"trials={TRIALS}",
@@ -105,7 +110,7 @@ def words_of(recipe: str, seed: int) -> list[str]:
 def command(recipe: str, way: str, seed: int) -> list[str]:
     if way in RIVALS:
         return [sys.executable, str(HERE / "rivals.py"), way, recipe, str(seed)]
-    return [sys.executable, "-m", "hpo.cli", "search", *words_of(recipe, seed), *OURS[way]]
+    return [sys.executable, "-m", "hpo.cli", "search", *words_of(recipe, seed, way)]
 
 
 def search(recipe: str, way: str, number: int, limit: float) -> Searched:
