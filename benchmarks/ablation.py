@@ -20,7 +20,7 @@ from unittest.mock import patch
 import replay
 from curves import Table
 
-from hpo.plan import Plan
+from hpo.planning.plan import Plan
 from hpo.study import blend, pruning
 
 Part = Callable[[], list[AbstractContextManager[object]]]

@@ -66,7 +66,7 @@ def work(wire: Any, name: str, given: argparse.Namespace, tally: Tally) -> None:
     """Work shift after shift, as hpo.cluster.trainable does in a process that is not new."""
     from hpo.cluster.node import Place
     from hpo.cluster.shift import cohorts, length
-    from hpo.line import Line
+    from hpo.worker.line import Line
 
     time.sleep(random.random() * EPOCH_SECONDS)
     for count in itertools.count():
@@ -78,7 +78,7 @@ def work(wire: Any, name: str, given: argparse.Namespace, tally: Tally) -> None:
 
 
 def train(line: Any, cohort: str, given: argparse.Namespace, tally: Tally) -> None:
-    """Train a cohort, as hpo.cohort does."""
+    """Train a cohort, as hpo.worker.cohort does."""
     from hpo.trial import Ending, Outcome
 
     trials = tally.wait(partial(line.take_up, alike=True), cohort, given.at_once, "host/1", "")
@@ -156,7 +156,7 @@ class Crowd:
 def referee_of(given: argparse.Namespace) -> Callable[[], Any]:
     """Write down a search; return what makes its referee."""
     from hpo.ledger import Ledger
-    from hpo.ordering import order
+    from hpo.planning.ordering import order
     from hpo.referee import Referee
     from hpo.settings import SearchSettings
 

@@ -36,8 +36,8 @@ sys.path.insert(0, os.environ.get("PYTHONPATH") or str(Path(__file__).resolve().
 from record import curves
 
 from hpo.config import Config
-from hpo.ordering import order
-from hpo.plan import Plan
+from hpo.planning.ordering import order
+from hpo.planning.plan import Plan
 from hpo.settings import SearchSettings
 from hpo.training.engine import Member, Task
 from hpo.training.execution import execute, load_splits

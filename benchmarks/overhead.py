@@ -45,8 +45,8 @@ ROWS = ("bare", "tune", "tune fresh", "hpo", "hpo + MLflow")
 
 
 def plan_of(trials: int) -> Any:
-    from hpo.ordering import order
-    from hpo.plan import Plan
+    from hpo.planning.ordering import order
+    from hpo.planning.plan import Plan
     from hpo.settings import SearchSettings
 
     return Plan.of(order(SearchSettings.from_words([*WORDS, f"trials={trials}"])))
@@ -54,10 +54,10 @@ def plan_of(trials: int) -> Any:
 
 def training() -> Callable[[Any], Any]:
     """Return what trains a configuration: an iterator over its epochs' scores."""
-    from hpo.job import Job
-    from hpo.preparation import prepare
     from hpo.training import plain
     from hpo.training.engine import Member
+    from hpo.worker.job import Job
+    from hpo.worker.preparation import prepare
 
     plan = plan_of(START)
     search = plan.search

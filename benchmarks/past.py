@@ -32,7 +32,7 @@ import replay
 from curves import Account, Axis, Spent, Table
 from searchers import ADAM, MANY, beginning, listed, plan, trials
 
-from hpo.plan import Plan
+from hpo.planning.plan import Plan
 from hpo.study import Study
 from hpo.trial import Outcome
 

@@ -228,8 +228,8 @@ def reach(recipe: str, trainings: int, seed: int) -> float:
     from five import Drawn
     from record import curves
 
-    from hpo.ordering import order
-    from hpo.plan import Plan
+    from hpo.planning.ordering import order
+    from hpo.planning.plan import Plan
     from hpo.settings import SearchSettings
     from hpo.training.engine import Member, Task
     from hpo.training.execution import execute, load_splits

@@ -67,8 +67,8 @@ class Cohorts:
 def measure(epochs: int, given: argparse.Namespace) -> str:
     """Return a row of the table."""
     from hpo.ledger import Ledger
-    from hpo.ordering import order
-    from hpo.plan import Plan
+    from hpo.planning.ordering import order
+    from hpo.planning.plan import Plan
     from hpo.referee import Referee
     from hpo.settings import SearchSettings
 

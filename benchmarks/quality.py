@@ -32,15 +32,15 @@ from pathlib import Path
 
 sys.path.insert(0, os.environ.get("PYTHONPATH") or str(Path(__file__).resolve().parent.parent))
 
-from hpo import cohort
-from hpo.job import Job
 from hpo.ledger import Ledger
-from hpo.ordering import order
-from hpo.plan import Plan
+from hpo.planning.ordering import order
+from hpo.planning.plan import Plan
 from hpo.protocol import Answer
 from hpo.referee import Referee
 from hpo.settings import SearchSettings
 from hpo.trial import Divergence, Ending, Outcome, Point, Proposal
+from hpo.worker import cohort
+from hpo.worker.job import Job
 
 WAYS = {"default": [], "random": ["sampler=random", "pruner=none"]}
 MANY = 1_000_000  # the budget ends a search here, not the number of trials

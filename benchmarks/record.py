@@ -26,8 +26,8 @@ import torch
 
 sys.path.insert(0, os.environ.get("PYTHONPATH") or str(Path(__file__).resolve().parent.parent))
 
-from hpo.ordering import order
-from hpo.plan import Plan
+from hpo.planning.ordering import order
+from hpo.planning.plan import Plan
 from hpo.settings import SearchSettings
 from hpo.training import fused
 from hpo.training.engine import Member, Task

@@ -77,7 +77,7 @@ class Clock:
 def order(sampler: str, trials: int) -> None:
     """Write down a search."""
     from hpo.ledger import Ledger
-    from hpo.ordering import order
+    from hpo.planning.ordering import order
     from hpo.settings import SearchSettings
 
     words = ["recipe=cnn", f"trials={trials}", f"epochs={EPOCHS}", f"sampler={sampler}", f"name={NAME}"]
@@ -106,7 +106,7 @@ def made_up(search: Any, numbers: range) -> Iterator[tuple[int, Any]]:
     from optuna.distributions import distribution_to_json
     from optuna.trial import FixedTrial
 
-    from hpo.plan import Plan
+    from hpo.planning.plan import Plan
     from hpo.trial import Attempt, Ending, Outcome, Point, Proposal
 
     plan, text = Plan.of(search), lru_cache(distribution_to_json)

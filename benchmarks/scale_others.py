@@ -136,7 +136,7 @@ def show(trials: int, name: str, times: Times) -> None:
 
 def main() -> None:
     from hpo.ledger import Ledger
-    from hpo.plan import Plan
+    from hpo.planning.plan import Plan
 
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--marks", default="1000,10000")

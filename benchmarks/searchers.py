@@ -23,14 +23,14 @@ from curves import Account, Axis, Spent, Table
 from others import OTHERS, priorband
 
 from hpo.history import Trial
-from hpo.ordering import order
-from hpo.past import Past
-from hpo.plan import Plan
-from hpo.rungs import rungs as rungs_of
+from hpo.planning.ordering import order
+from hpo.planning.past import Past
+from hpo.planning.plan import Plan
+from hpo.planning.rungs import rungs as rungs_of
+from hpo.referee.undecided import Undecided
 from hpo.settings import SearchSettings
 from hpo.study import Study
 from hpo.trial import Ending, Judgment, Outcome, Point, Proposal
-from hpo.undecided import Undecided
 
 MANY = 1_000_000
 optuna.logging.set_verbosity(optuna.logging.ERROR)
@@ -286,7 +286,7 @@ SEARCHERS: dict[str, Searcher] = {
 }
 PRIORS = {"": {}, "+prior": ADAM, "+wrong": WRONG, "+lists": {}}
 LIST = Path(__file__).resolve().parent.parent / "search_spaces" / "five_adam.yaml"
-MOST = 3  # as hpo.recollection takes
+MOST = 3  # as hpo.conductor.recollection takes
 WORDS = {"learning_rate": "optimizer.lr", "beta1": "optimizer.beta1", "beta2": "optimizer.beta2"}
 TIMES = {"random x2": 2, "random x10": 10}  # random search with so many times the budget
 

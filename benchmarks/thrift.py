@@ -1,4 +1,4 @@
-"""What a search loses, and what it saves, if it ends where more is not worth it (`hpo.prospect`).
+"""What a search loses, and what it saves, if it ends where more is not worth it (`hpo.progress.prospect`).
 
 hpo's default search is replayed on recorded curves (`curves.py`) with a budget in full trainings, and stopped
 where its rule says so. Only the last loss of a full training counts. Figures, means over tasks and seeds:
@@ -26,7 +26,7 @@ from curves import Account, Spent, Table
 from searchers import plan, trials
 
 from hpo.history import Trial
-from hpo.prospect import Prospect
+from hpo.progress.prospect import Prospect
 from hpo.recipe import Objective
 from hpo.study import Study
 from hpo.trial import Outcome

@@ -10,7 +10,7 @@ from hpo.training.optimizer import Optimizer
 from hpo.training.optimizers import OPTIMIZERS
 from hpo.training.schedule_words import SAME, SCHEDULES, SEQUELS
 from hpo.training.words import VOCABULARY
-from hpo.word import Hyperparameter, Word
+from hpo.vocabulary import Hyperparameter, Word
 
 HERE = Path(__file__).parent
 NOTE = "<!-- Written by docs/reference.py from the code; change it there. -->"

@@ -8,22 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypedDict, Unpack
 
-from hpo import frames, report, summary
+from hpo import report
 from hpo.advice import Advice, advise
 from hpo.config import Config, Value
 from hpo.history import History, Search, State
 from hpo.ledger import Ledger
-from hpo.ordering import order, order_training
-from hpo.plan import Plan
-from hpo.requirement import Judgement
+from hpo.planning.ordering import order, order_training
+from hpo.planning.plan import Plan
+from hpo.results import frames, summary
+from hpo.results.requirement import Judgement
 from hpo.settings import SearchSettings, StoreSettings, TrainSettings
 from hpo.terminal.live import viewer
 
 if TYPE_CHECKING:
     import pandas as pd
 
+    from hpo.conductor.session import Telling, Viewing
     from hpo.pictures import Gallery
-    from hpo.session import Telling, Viewing
 
 
 class TrainingWords(TypedDict, total=False):
@@ -211,14 +212,14 @@ def load(name: str, store: str | None = None) -> Result:
 
 
 def run(ordered: Search, store: str, viewing: Viewing, tell: Telling = lambda _: None) -> Result:
-    """Run what was ordered (`hpo.ordering`) to its end, and `tell` its result before MLflow has all of it.
+    """Run what was ordered to its end, and `tell` its result before MLflow has all of it.
 
     Raises:
         InputError: its name is taken, or the machine lacks what it asks for.
         SearchError: no trial came to its end, or trial after trial failed.
         InterruptedSearch: Ctrl-C, SIGTERM or SIGHUP.
     """
-    from hpo.conductor import run as conduct
+    from hpo.conductor.conductor import run as conduct
 
     return Result(*conduct(ordered, store, viewing, tell))
 

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-from hpo import depot, hardware, outlook
+from hpo import depot
 from hpo import space as spaces
-from hpo.contradictions import of_other_devices
+from hpo.conductor.recollection import recalling
 from hpo.errors import InputError, Problem
 from hpo.history import History, Search
 from hpo.ledger import Ledger
-from hpo.ordering import order
-from hpo.phrasing import short
-from hpo.plan import Plan
-from hpo.recollection import recalling
+from hpo.machine import hardware
+from hpo.planning.contradictions import of_other_devices
+from hpo.planning.ordering import order
+from hpo.planning.plan import Plan
+from hpo.progress import outlook
+from hpo.progress.spending import Spending
+from hpo.results.phrasing import short
 from hpo.settings import OFF, SearchSettings
-from hpo.spending import Spending
 
 T = TypeVar("T")
 

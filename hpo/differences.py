@@ -10,10 +10,10 @@ from typing import Any, Final
 from hpo.errors import InputError, Problem
 from hpo.history import History, Search, Trial
 from hpo.ledger import Ledger
-from hpo.past import PAST, Past
+from hpo.planning.past import PAST, Past
 from hpo.recipe import COLUMNS
+from hpo.results.summary import measures, seconds
 from hpo.settings import DiffSettings
-from hpo.summary import measures, seconds
 
 _LINES: Final = 80
 _OWN: Final = ("name", "space_file", "lag", "beside", "held")

@@ -11,7 +11,7 @@ from hpo import space as spaces
 from hpo.errors import InputError, Problem
 from hpo.ledger import Ledger
 from hpo.pictures import Drawn
-from hpo.plan import Plan
+from hpo.planning.plan import Plan
 from hpo.settings import PlotSettings
 from hpo.training.words import VOCABULARY, vocabulary_of
 

@@ -14,13 +14,13 @@ import optuna
 import pytest
 
 from hpo.config import Config
-from hpo.job import Job
-from hpo.ordering import order
-from hpo.plan import Plan
-from hpo.preparation import prepare
+from hpo.planning.ordering import order
+from hpo.planning.plan import Plan
 from hpo.settings import SearchSettings
 from hpo.training import plain
 from hpo.training.engine import Member
+from hpo.worker.job import Job
+from hpo.worker.preparation import prepare
 
 BENCHMARKS = Path(__file__).resolve().parent.parent / "benchmarks"
 

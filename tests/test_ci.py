@@ -10,9 +10,10 @@ import yaml
 from made_up import confirmed, search
 from shell import Folder
 
-from hpo import api, cli, junit
+from hpo import api, cli
 from hpo.errors import SearchError
-from hpo.requirement import judge, parse
+from hpo.results import junit
+from hpo.results.requirement import judge, parse
 
 PAGE = (Path(__file__).parent.parent / "docs" / "ci.md").read_text(encoding="utf-8")
 ACTION, HOOKS = (yaml.safe_load(text) for text in re.findall(r"```yaml\n(.*?)```", PAGE, flags=re.S))

@@ -6,7 +6,7 @@ import hypothesis.strategies as st
 import pytest
 from hypothesis import given
 
-from hpo.front import Levels, crowding, dominates, front, knee
+from hpo.history.front import Levels, crowding, dominates, front, knee
 
 numbers = st.integers(0, 4).map(float) | st.just(math.inf)
 goals = st.integers(1, 3).flatmap(lambda size: st.lists(st.tuples(*[numbers] * size), max_size=20))

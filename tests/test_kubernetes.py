@@ -135,7 +135,7 @@ def test_ray_is_of_the_version_in_the_image():
 
 
 def test_the_job_runs_on_the_cluster_and_is_a_search_that_can_be_ordered():
-    from hpo.ordering import order
+    from hpo.planning.ordering import order
     from hpo.settings import SearchSettings
 
     job = of_kind("RayJob")["spec"]

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import psutil
 import pytest
 
-from hpo import hardware, inprocess, limits, usage
+from hpo.conductor import inprocess
 from hpo.doctor import machine
+from hpo.machine import hardware, limits, usage
 from hpo.training.memory import available, most
 
 GIB = 2**30

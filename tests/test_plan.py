@@ -8,8 +8,8 @@ from optuna.trial import FixedTrial
 
 from hpo import recipe
 from hpo.errors import InputError
-from hpo.ordering import order, order_training
-from hpo.plan import Plan
+from hpo.planning.ordering import order, order_training
+from hpo.planning.plan import Plan
 from hpo.settings import SearchSettings, TrainSettings
 from hpo.training.checkpoint import write_checkpoint
 

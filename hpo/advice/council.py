@@ -15,7 +15,7 @@ from hpo.advice.facts import Facts
 from hpo.advice.optimizers import optimizers
 from hpo.errors import InputError
 from hpo.history import History, Search
-from hpo.plan import Plan
+from hpo.planning.plan import Plan
 
 FEWEST: Final = 12
 """Ended trials below which a search is too small for any advice."""

@@ -10,8 +10,8 @@ from typing import Final
 from hpo.advice.advice import Advice, Topic
 from hpo.advice.facts import Facts, numbers
 from hpo.history import Trial
-from hpo.noise import steps, wobble
-from hpo.phrasing import brief
+from hpo.history.noise import steps, wobble
+from hpo.results.phrasing import brief
 from hpo.trial import Point
 
 _BEST: Final = 5

@@ -11,7 +11,7 @@ from hpo.advice.facts import Facts, numbers, path_of, spread
 from hpo.advice.regions import Condition, Region, find
 from hpo.config import Value
 from hpo.history import Trial
-from hpo.phrasing import brief
+from hpo.results.phrasing import brief
 from hpo.space import Choice, Leaf, Log, OneMinusLog, Parameter, Uniform
 from hpo.trial import METRIC, Outcome
 

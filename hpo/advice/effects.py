@@ -8,7 +8,7 @@ from typing import Final
 from hpo.advice.advice import Advice, Change, Topic
 from hpo.advice.facts import Facts, numbers, path_of
 from hpo.advice.importance import Weight, importance
-from hpo.phrasing import brief
+from hpo.results.phrasing import brief
 from hpo.space import Parameter
 
 _BETTER: Final = 0.5  # of the trials: a rate that is far off makes everything else look idle

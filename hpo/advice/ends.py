@@ -9,7 +9,7 @@ from typing import Any, Final, Protocol
 
 from hpo.advice.facts import is_number
 from hpo.config import Value
-from hpo.phrasing import brief
+from hpo.results.phrasing import brief
 from hpo.space import SPREAD, TRUST, Choice, Int, Magnitudes, OneMinusLog, Parameter, Range
 
 _OUTER: Final = 0.1

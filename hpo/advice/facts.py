@@ -11,10 +11,10 @@ from typing import Final, TypeGuard, TypeVar
 from hpo.advice.contest import contest
 from hpo.config import Value
 from hpo.history import History, Trial
-from hpo.plan import Plan
+from hpo.planning.plan import Plan
 from hpo.space import Parameter
 from hpo.trial import SPENT, Outcome
-from hpo.word import Hyperparameter
+from hpo.vocabulary import Hyperparameter
 
 T = TypeVar("T")
 

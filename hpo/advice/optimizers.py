@@ -18,8 +18,8 @@ from typing import Final
 from hpo.advice.advice import Advice, Change, Topic
 from hpo.advice.facts import Facts
 from hpo.history import Trial
-from hpo.phrasing import brief
 from hpo.recipe import Objective
+from hpo.results.phrasing import brief
 from hpo.space import OneOf
 from hpo.trial import Outcome
 

@@ -15,7 +15,7 @@ from typing import Final, NamedTuple
 
 from hpo.advice.facts import is_number
 from hpo.config import Value
-from hpo.phrasing import brief
+from hpo.results.phrasing import brief
 
 _DEPTH: Final = 3
 _BEAM: Final = 8

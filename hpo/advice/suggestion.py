@@ -8,7 +8,7 @@ from hpo import space as spaces
 from hpo.advice.advice import Advice, Change
 from hpo.errors import InputError
 from hpo.history import Search
-from hpo.plan import Plan
+from hpo.planning.plan import Plan
 
 
 def suggest(search: Search, advice: Sequence[Advice], name: str) -> str:

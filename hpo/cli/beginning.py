@@ -45,7 +45,7 @@ def copy(words: frame.Words = None) -> None:
 def space(words: frame.Words = None) -> None:
     """Suggest the space to search next."""
     chosen = settings.SpaceSettings.from_words(words or ())
-    from hpo.suggesting import suggest
+    from hpo.handover.suggesting import suggest
 
     typer.echo(suggest(chosen), nl=bool(chosen.to))
 
@@ -71,7 +71,7 @@ def doctor(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
 def recipes(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
     """List the recipes, yours and hpo's own."""
     settings.Settings.from_words(words or ())
-    from hpo.summary import describe_recipes
+    from hpo.results.summary import describe_recipes
     from hpo.terminal import tables
 
     described = describe_recipes(shipped.available("recipes", ".py"))
@@ -82,7 +82,7 @@ def recipes(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
 def spaces(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
     """List the search spaces, yours and hpo's own."""
     settings.Settings.from_words(words or ())
-    from hpo.summary import describe_spaces
+    from hpo.results.summary import describe_spaces
     from hpo.terminal import tables
 
     described = describe_spaces(shipped.available("search_spaces", ".yaml"))
@@ -93,7 +93,7 @@ def spaces(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
 def completion(words: frame.Words = None) -> None:
     """Complete words in your shell."""
     chosen = settings.CompletionSettings.from_words(words or ())
-    from hpo.completion import SCRIPTS, complete
+    from hpo.cli.completion import SCRIPTS, complete
 
     found = complete(chosen.line, frame.VERBS) if chosen.line else [SCRIPTS[chosen.shell].rstrip()]
     typer.echo("\n".join(found))

@@ -13,11 +13,11 @@ def export(words: frame.Words = None) -> None:
     """Write plain PyTorch code, tables, a study."""
     chosen = settings.ExportSettings.from_words(words or ())
     if chosen.of_search:
-        from hpo.departure import hand_over
+        from hpo.handover.departure import hand_over
 
         typer.echo(hand_over(chosen))
         return
-    from hpo.handover import export as write
+    from hpo.handover.handover import export as write
 
     typer.echo(write(chosen, lambda line: typer.echo(line, err=True)))
 
@@ -26,7 +26,7 @@ def export(words: frame.Words = None) -> None:
 def compress(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
     """Quantize and prune the winner, and compare."""
     chosen = settings.CompressSettings.from_words(words or ())
-    from hpo.compression import compress as make
+    from hpo.handover.compression import compress as make
     from hpo.terminal import compressed
 
     variants, kept = make(chosen, lambda line: typer.echo(line, err=True))
@@ -37,7 +37,7 @@ def compress(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
 def promote(words: frame.Words = None) -> None:
     """Register the winner in MLflow as champion."""
     chosen = settings.PromoteSettings.from_words(words or ())
-    from hpo.promotion import promote as crown
+    from hpo.handover.promotion import promote as crown
 
     typer.echo(crown(chosen, lambda line: typer.echo(line, err=True)))
 
@@ -46,7 +46,7 @@ def promote(words: frame.Words = None) -> None:
 def rollback(words: frame.Words = None) -> None:
     """Let the champion before serve again."""
     chosen = settings.RollbackSettings.from_words(words or ())
-    from hpo.promotion import step_back
+    from hpo.handover.promotion import step_back
 
     typer.echo(step_back(chosen))
 
@@ -66,6 +66,6 @@ def sync(words: frame.Words = None) -> None:
 def fetch(words: frame.Words = None) -> None:
     """Bring a search back from MLflow."""
     chosen = settings.FetchSettings.from_words(words or ())
-    from hpo.arrival import fetch as bring
+    from hpo.handover.arrival import fetch as bring
 
     typer.echo(bring(chosen))

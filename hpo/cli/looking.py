@@ -28,7 +28,7 @@ def show(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
 def watch(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
     """Watch a search that runs elsewhere."""
     chosen = settings.NameSettings.from_words(words or ())
-    from hpo import watching
+    from hpo.remote import watching
 
     hear = partial(typer.echo, err=True)
 
@@ -47,7 +47,7 @@ def list_(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
     """List all searches."""
     chosen = settings.StoreSettings.from_words(words or ())
     from hpo.ledger import Ledger, outline
-    from hpo.summary import describe_outline
+    from hpo.results.summary import describe_outline
     from hpo.terminal import tables
 
     ledger = Ledger(chosen.store)

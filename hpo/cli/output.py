@@ -17,8 +17,8 @@ from hpo.errors import HpoError, without_password
 if TYPE_CHECKING:
     from rich.console import RenderableType
 
+    from hpo.conductor.session import Result
     from hpo.history import History, Search
-    from hpo.session import Result
 
 
 class Finale:
@@ -59,7 +59,7 @@ class Finale:
 
     def close(self, search: Search, history: History) -> None:
         """Print the rest: what MLflow lacks, or all of it for a program."""
-        from hpo.summary import unsent
+        from hpo.results.summary import unsent
 
         self._waiting.stop()
         if self._as_json:
@@ -87,7 +87,7 @@ def show(
 ) -> None:
     """Print the page of a search: all of it, or what its end says."""
     from hpo.advice import advise
-    from hpo.summary import describe
+    from hpo.results.summary import describe
     from hpo.terminal import advising, overview, training
 
     advice, words = advise(found, history), chosen.store_words

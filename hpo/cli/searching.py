@@ -14,18 +14,18 @@ from hpo.cli import frame, output
 from hpo.errors import SearchError
 
 if TYPE_CHECKING:
-    from hpo.requirement import Judgement
+    from hpo.results.requirement import Judgement
 
 
 @frame.verb()
 def search(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
     """Search for the best configuration."""
     chosen = settings.SearchSettings.from_words(words or ())
-    from hpo.ordering import order
+    from hpo.planning.ordering import order
 
     ordered = order(chosen)  # what is wrong is said before anything heavy is imported
     from hpo.api import run
-    from hpo.last_resort import last_resort
+    from hpo.conductor.last_resort import last_resort
     from hpo.terminal.live import viewer
 
     told = _told_to_builds(chosen.junit, chosen.name or ordered.recipe)
@@ -41,11 +41,11 @@ def search(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
 def train(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
     """Train one configuration, here and now."""
     chosen = settings.TrainSettings.from_words(words or ())
-    from hpo.ordering import order_training
+    from hpo.planning.ordering import order_training
 
     ordered = order_training(chosen)
     from hpo.api import run
-    from hpo.last_resort import last_resort
+    from hpo.conductor.last_resort import last_resort
     from hpo.terminal.live import viewer
 
     ending = output.Finale(chosen, as_json=as_json)
@@ -59,14 +59,14 @@ def resume(words: frame.Words = None) -> None:
     """Go on with a search that was interrupted."""
     chosen = settings.ResumeSettings.from_words(words or ())
     if chosen.service:
-        from hpo.submission import go_on as go_on_there
+        from hpo.remote.submission import go_on as go_on_there
 
         go_on_there(chosen)
         typer.echo(f"{chosen.search} is submitted. {output.at(chosen.service, chosen.search)}")
         return
-    from hpo.conductor import resume as go_on
-    from hpo.last_resort import last_resort
-    from hpo.summary import required
+    from hpo.conductor.conductor import resume as go_on
+    from hpo.conductor.last_resort import last_resort
+    from hpo.results.summary import required
     from hpo.terminal.live import viewer
 
     told = _told_to_builds(chosen.junit, chosen.search)
@@ -82,8 +82,8 @@ def resume(words: frame.Words = None) -> None:
 def extend(words: frame.Words = None) -> None:
     """Train a trial on, to more epochs."""
     chosen = settings.ExtendSettings.from_words(words or ())
-    from hpo.extension import extend as go_further
-    from hpo.last_resort import last_resort
+    from hpo.conductor.last_resort import last_resort
+    from hpo.handover.extension import extend as go_further
     from hpo.terminal.live import viewer
 
     ending = output.Finale(chosen)
@@ -95,7 +95,7 @@ def extend(words: frame.Words = None) -> None:
 @contextmanager
 def _told_to_builds(path: str, name: str) -> Iterator[list[Judgement]]:
     """Write a JUnit file, if one is wanted, with what is judged within or why the search failed."""
-    from hpo import junit
+    from hpo.results import junit
 
     judged: list[Judgement] = []
     try:

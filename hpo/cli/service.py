@@ -12,7 +12,7 @@ from hpo.cli import frame, output
 def submit(words: frame.Words = None) -> None:
     """Have a service run a search."""
     chosen = settings.SubmitSettings.from_words(words or ())
-    from hpo.submission import submit as send
+    from hpo.remote.submission import submit as send
 
     name = send(chosen)
     typer.echo(f"{name} is submitted. {output.at(chosen.service, name)}")
@@ -22,7 +22,7 @@ def submit(words: frame.Words = None) -> None:
 def status(words: frame.Words = None, *, as_json: frame.Json = False) -> None:
     """List what a service was given to do."""
     chosen = settings.ServiceSettings.from_words(words or ())
-    from hpo.submission import status as ask
+    from hpo.remote.submission import status as ask
     from hpo.terminal import tables
 
     jobs = [job._asdict() for job in ask(chosen)]
@@ -34,8 +34,8 @@ def stop(words: frame.Words = None) -> None:
     """Stop a search in order, as Ctrl-C does."""
     chosen = settings.StopSettings.from_words(words or ())
     if chosen.here:
-        from hpo.watching import stop as end
+        from hpo.remote.watching import stop as end
     else:
-        from hpo.submission import stop as end
+        from hpo.remote.submission import stop as end
 
     typer.echo(end(chosen))

@@ -8,7 +8,7 @@ from typing import Any, Final, Literal
 import ray
 from ray.util.scheduling_strategies import PlacementGroupSchedulingStrategy
 
-from hpo.hardware import Share
+from hpo.machine.hardware import Share
 
 _GRACE_SECONDS: Final = 5.0  # that peers have to end when their trial has failed
 
@@ -17,7 +17,7 @@ class Peer:
     """A process that takes part in a trial which another one leads."""
 
     def __init__(self) -> None:
-        import hpo.peers  # noqa: F401 - torch takes its time, and the leader imports it meanwhile
+        import hpo.worker.peers  # noqa: F401 - torch takes its time, and the leader imports it meanwhile
 
     def do(self, task: Callable[[int], None], rank: int) -> None:
         """Do a peer's part of a task."""
@@ -25,7 +25,7 @@ class Peer:
 
 
 class Crew:
-    """The peers of this process: see `hpo.peers.Crew`. They go when it goes."""
+    """The peers of this process: see `hpo.worker.peers.Crew`. They go when it goes."""
 
     def __init__(self, share: Share) -> None:
         self._share, self.size = share, share.processes

@@ -47,11 +47,11 @@ class Referee(Hosted, Protocol):
 class Host:
     """The referee as a Ray actor: one thread, and commits in groups beside it.
 
-    A report is answered from memory (`hpo.line` says why nothing is lost by that), unless a trial leaves.
-    That, a taking up, an attempt, a telling or a loss is answered once it is durable; whatever arrives while
-    one commit is under way goes into the next. Beside that it watches who hangs, and ends that process; and
-    it heeds what people ask. In a pause, answers wait, and the workers with them; who does not wait for one
-    is made to.
+    A report is answered from memory (`hpo.worker.line` says why nothing is lost by that), unless a trial
+    leaves. That, a taking up, an attempt, a telling or a loss is answered once it is durable; whatever
+    arrives while one commit is under way goes into the next. Beside that it watches who hangs, and ends that
+    process; and it heeds what people ask. In a pause, answers wait, and the workers with them; who does not
+    wait for one is made to.
 
     Args:
         make: makes the referee.

@@ -15,7 +15,7 @@ from ray.util.placement_group import placement_group, remove_placement_group
 
 from hpo.cluster.manners import KEY, hushed, shut_down
 from hpo.errors import InputError, Problem
-from hpo.hardware import Hardware
+from hpo.machine.hardware import Hardware
 from hpo.stopping import stoppable, terminal_kept, undisturbed
 
 _KNOCK_SECONDS: Final = 5.0

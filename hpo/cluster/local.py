@@ -18,8 +18,8 @@ from ray._raylet import AuthenticationTokenLoader  # type: ignore[attr-defined]
 from hpo.cluster.lean import at_hand, lean
 from hpo.cluster.manners import hushed, shut_down
 from hpo.errors import SearchError
-from hpo.hardware import gpus_here
-from hpo.limits import cpus
+from hpo.machine.hardware import gpus_here
+from hpo.machine.limits import cpus
 from hpo.stopping import terminal_kept, undisturbed
 
 _OBJECT_STORE_BYTES: Final = 128 * 2**20

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from hpo.hardware import Share
+from hpo.machine.hardware import Share
 
 
 @dataclass(frozen=True)

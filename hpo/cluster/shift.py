@@ -13,7 +13,7 @@ from functools import partial
 from itertools import count, pairwise
 from typing import Final
 
-from hpo.line import Line
+from hpo.worker.line import Line
 
 _SECONDS: Final = 10.0
 _TUNE_SECONDS: Final = 0.05

@@ -15,8 +15,8 @@ from hpo.cluster.node import Place, logs_here
 from hpo.cluster.order import Order
 from hpo.cluster.shift import cohorts, length
 from hpo.cluster.wire import Wire
-from hpo.line import Line
 from hpo.protocol import DeviceLostError, Stopped
+from hpo.worker.line import Line
 
 Work = Callable[[str, Line, Crew], bool]
 Load = Callable[[], None]

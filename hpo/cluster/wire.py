@@ -8,7 +8,7 @@ import ray
 
 
 class UnderWay:
-    """A call that is not waited for; see `hpo.line.Question`."""
+    """A call that is not waited for; see `hpo.worker.line.Question`."""
 
     def __init__(self, reference: Any) -> None:
         self._reference = reference

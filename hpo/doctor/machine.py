@@ -11,8 +11,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from hpo import limits
 from hpo.doctor.finding import Finding
+from hpo.machine import limits
 
 _OLDEST: Final = (3, 11)
 _GIB: Final = 2**30

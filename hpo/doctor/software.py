@@ -8,8 +8,8 @@ from importlib import metadata
 
 from packaging.requirements import Requirement
 
-from hpo import hardware, limits
 from hpo.doctor.finding import Finding
+from hpo.machine import hardware, limits
 
 
 def versions() -> Finding:

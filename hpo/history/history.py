@@ -11,7 +11,7 @@ from operator import attrgetter
 from typing import Final
 
 from hpo.config import Config
-from hpo.front import front, knee
+from hpo.history.front import front, knee
 from hpo.history.standing import Standing, standings
 from hpo.history.trial import Trial
 from hpo.recipe import Objective

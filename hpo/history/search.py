@@ -37,7 +37,8 @@ class Search:
     `created` is in seconds since 1970, UTC; `session` is the number of its latest session; `uploaded` is the
     number of the last record that is known to be in MLflow, None for searches that are older than this note;
     `wish` is what people ask of that session. `ran` are the seconds that its sessions took, all together,
-    as far as that is known; `used` is what they took by its clock (`hpo.clock`), as its budget counts that.
+    as far as that is known; `used` is what they took by its clock (`hpo.progress.clock`), as its budget
+    counts that.
     """
 
     name: str

@@ -8,10 +8,10 @@ from typing import Final
 
 from sqlalchemy import select, update
 
-from hpo.clock import Clock
 from hpo.ledger.ledger import Ledger
 from hpo.ledger.liveness import took
 from hpo.ledger.schema import sessions
+from hpo.progress.clock import Clock
 
 _SECONDS: Final = 5.0
 """So often it is noted; what a session that is killed has used since then counts for nothing."""

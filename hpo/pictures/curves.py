@@ -10,10 +10,10 @@ from typing import Final
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from hpo import phrasing
 from hpo.history import History, Trial
 from hpo.pictures.style import COLORS, FAINT, NotDrawnError, count_epochs, legend, panels
 from hpo.report.scale import Scale, wide
+from hpo.results import phrasing
 from hpo.trial import Outcome, Point
 
 _BEST: Final = 5

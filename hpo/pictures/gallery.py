@@ -14,7 +14,7 @@ from hpo.pictures.curves import gradient_norms, losses
 from hpo.pictures.pareto import pareto
 from hpo.pictures.schedules import schedules
 from hpo.pictures.style import NotDrawnError
-from hpo.plan import Plan
+from hpo.planning.plan import Plan
 from hpo.space import Space
 from hpo.vocabulary import Vocabulary
 

@@ -8,8 +8,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from hpo.history import History
-from hpo.pareto import axis
 from hpo.pictures.style import BLACK, COLORS, FAINT, NotDrawnError, legend, panels
+from hpo.results.pareto import axis
 
 _SPREAD: Final = 10.0  # times, from which on an axis is logarithmic
 

@@ -16,14 +16,14 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from torch.utils.data import TensorDataset
 
 from hpo.config import Config
-from hpo.job import Job
 from hpo.pictures.style import BLACK, COLORS, FAINT, NotDrawnError, legend, panels
-from hpo.plan import Plan
-from hpo.preparation import prepare
+from hpo.planning.plan import Plan
 from hpo.training import plain
 from hpo.training.engine import Member, Task
 from hpo.training.loaders import read
 from hpo.vocabulary import MODEL
+from hpo.worker.job import Job
+from hpo.worker.preparation import prepare
 
 _SAMPLES: Final = 1024
 _CHANNELS: Final = 32

@@ -13,7 +13,7 @@ from hpo.config import Config, Value
 from hpo.errors import InputError, Problem, did_you_mean, nearest
 from hpo.recipe.recipe import Objective, Recipe
 from hpo.recipe.scrutiny import scrutinize
-from hpo.signature import Callee, Definition, arguments, define, is_plain, literal, says_plain
+from hpo.recipe.signature import Callee, Definition, arguments, define, is_plain, literal, says_plain
 
 _MEASURED: Final = frozenset({"epoch", "loss", "train_loss", "lr"})
 """What stands beside the metrics in each epoch's line."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Final
 
 from hpo.config import Config, Value
-from hpo.signature import Definition
+from hpo.recipe.signature import Definition
 
 DIRECTIONS: Final = ("minimize", "maximize")
 SPLITS: Final = ("train", "validation")

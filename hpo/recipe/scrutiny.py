@@ -12,7 +12,7 @@ from typing import Final
 from hpo import shipped
 from hpo.errors import Problem, nearest
 from hpo.recipe.recipe import DIRECTIONS, SPLITS
-from hpo.signature import literal
+from hpo.recipe.signature import literal
 
 BETTER: Final = {  # which way these are better, whatever the recipe
     **dict.fromkeys(("loss", "error", "perplexity", "mae", "mse", "rmse", "nll"), "minimize"),

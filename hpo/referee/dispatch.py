@@ -6,11 +6,11 @@ import math
 from collections.abc import Sequence
 from dataclasses import replace
 
-from hpo.custody import Custody
 from hpo.history import Trial
+from hpo.referee.custody import Custody
 from hpo.referee.records import Records
+from hpo.referee.undecided import Undecided
 from hpo.trial import PROOF, Outcome, Proposal
-from hpo.undecided import Undecided
 
 
 class Dispatch:

@@ -10,12 +10,12 @@ from operator import attrgetter
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from hpo.custody import Custody
 from hpo.history import Trial
 from hpo.protocol import Answer, MissingEpochError
+from hpo.referee.custody import Custody
 from hpo.referee.records import Records
+from hpo.referee.undecided import Undecided
 from hpo.trial import UNDECIDED, Divergence, Judgment, Outcome, Point
-from hpo.undecided import Undecided
 
 
 class _Verdict(NamedTuple):

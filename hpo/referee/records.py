@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
-from hpo.agenda import Agenda
 from hpo.history import History, Trial
 from hpo.ledger import Ledger, Meter, Writer
-from hpo.plan import Plan
-from hpo.single import Single
-from hpo.spending import Spending
+from hpo.planning.plan import Plan
+from hpo.progress.agenda import Agenda
+from hpo.progress.spending import Spending
+from hpo.referee.single import Single
 from hpo.trial import BUDGET, TIMEOUT, Ending, Outcome, Proposal, R
 from hpo.wish import Wish
 

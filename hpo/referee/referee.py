@@ -10,15 +10,15 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
-from hpo.custody import Custody
-from hpo.equals import Agreed
 from hpo.history import Trial
+from hpo.history.equals import Agreed
 from hpo.protocol import Answer, Hand
+from hpo.referee.custody import Custody
 from hpo.referee.dispatch import Dispatch
 from hpo.referee.judging import Judging
 from hpo.referee.records import Records
+from hpo.referee.undecided import Undecided
 from hpo.trial import AFTER, AT_MOST, AT_ONCE, COSTS, Attempt, Divergence, Ending, Outcome, Point, Proposal
-from hpo.undecided import Undecided
 from hpo.wish import Wish
 
 

@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final
 
-from hpo.changes import changed_versions
-from hpo.clock import Clock
 from hpo.history import History
 from hpo.ledger import Ledger
-from hpo.plan import Plan
+from hpo.planning.changes import changed_versions
+from hpo.planning.plan import Plan
+from hpo.progress.clock import Clock
+from hpo.progress.spending import Spending
 from hpo.referee import proposer
 from hpo.settings import ReplaySettings
-from hpo.spending import Spending
 from hpo.trial import SPENT, UNDECIDED, Attempt, Ending, Forecast, Judgment, Outcome, Point, Proposal, Record
 
 _COMPARED: Final = ("number", "origin", "config", "params", "distributions", "notes")

@@ -9,24 +9,24 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any, Final, Protocol
 
-from hpo.changes import changed_versions
-from hpo.cohort import run
 from hpo.errors import InputError, Problem
 from hpo.history import History, Search, State, Trial
-from hpo.job import Job
 from hpo.ledger import Ledger
-from hpo.plan import Plan
+from hpo.planning.changes import changed_versions
+from hpo.planning.plan import Plan
+from hpo.planning.rounding import ROUNDING, reorders
 from hpo.protocol import Answer
-from hpo.rounding import ROUNDING, reorders
 from hpo.settings import ReplaySettings
 from hpo.trial import GIVEN, Attempt, Divergence, Ending, Outcome, Point
+from hpo.worker.cohort import run
+from hpo.worker.job import Job
 
 _BROKEN: Final = (Outcome.DIVERGED, Outcome.FAILED)
 _LOSSES: Final = ("score", "train_loss", "validation_loss")
 
 
 class Viewer(Protocol):
-    """Shows a training while it runs: see `hpo.session.Viewer`."""
+    """Shows a training while it runs: see `hpo.conductor.session.Viewer`."""
 
     def start(self, plan: Plan, history: History) -> None:
         """The training begins."""

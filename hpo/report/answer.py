@@ -14,12 +14,12 @@ from typing import Final
 from hpo.advice import Facts
 from hpo.config import Config, Value
 from hpo.history import Trial
-from hpo.noise import wobble
-from hpo.phrasing import brief
-from hpo.plan import OPTION, Plan
-from hpo.summary import measures, seconds
+from hpo.history.noise import wobble
+from hpo.planning.plan import OPTION, Plan
+from hpo.results.phrasing import brief
+from hpo.results.summary import measures, seconds
+from hpo.results.verdict import sentences
 from hpo.trial import Outcome
-from hpo.verdict import sentences
 
 _CLEAR: Final = 3.0  # times what a score moves from epoch to epoch
 _EPOCHS: Final = 6

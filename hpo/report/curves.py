@@ -10,10 +10,10 @@ from typing import Final
 from hpo.advice import Facts
 from hpo.config import Config
 from hpo.history import Trial
-from hpo.phrasing import brief, short
 from hpo.report.chart import Chart, legend
 from hpo.report.figures import Figure
 from hpo.report.scale import Scale, epochs, wide
+from hpo.results.phrasing import brief, short
 from hpo.trial import Outcome, Point
 
 BEST: Final = 5

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 
-from hpo import pareto
 from hpo.advice import Facts
 from hpo.history import Trial
 from hpo.report.chart import Chart
 from hpo.report.curves import about
 from hpo.report.figures import Figure
 from hpo.report.scale import Scale, wide
+from hpo.results import pareto
 
 
 def trades(facts: Facts) -> list[Figure]:

@@ -10,13 +10,12 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from hpo import __version__, pareto, verdict
+from hpo import __version__
 from hpo.advice import Facts, advise
 from hpo.advice.facts import spread
 from hpo.errors import InputError, Problem
 from hpo.history import History, Search
-from hpo.phrasing import brief, short
-from hpo.plan import Plan
+from hpo.planning.plan import Plan
 from hpo.report.answer import answer, commands, costs
 from hpo.report.curves import best_of, learning_curves, schedules_and_gradients
 from hpo.report.goals import trades
@@ -24,7 +23,9 @@ from hpo.report.parallel import parallel
 from hpo.report.trials import history as history_figure
 from hpo.report.trials import slices
 from hpo.report.weights import weights
-from hpo.summary import measures
+from hpo.results import pareto, verdict
+from hpo.results.phrasing import brief, short
+from hpo.results.summary import measures
 
 DRAWN: Final = 2000
 """So many trials are drawn and listed."""

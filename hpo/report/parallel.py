@@ -9,11 +9,11 @@ from hpo.advice import Facts
 from hpo.advice.facts import is_number
 from hpo.config import Value
 from hpo.history import Trial
-from hpo.phrasing import brief
 from hpo.report.chart import legend, picture, polyline, text
 from hpo.report.curves import about, best_of
 from hpo.report.figures import Figure
 from hpo.report.scale import Scale
+from hpo.results.phrasing import brief
 from hpo.space import Log, Range
 
 _MOST: Final = 10

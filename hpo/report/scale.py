@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from hpo.phrasing import brief
+from hpo.results.phrasing import brief
 
 _TICKS = 5
 

@@ -12,16 +12,16 @@ from torch import Tensor, nn
 from torch.utils._pytree import KeyPath, keystr, tree_leaves_with_path
 
 from hpo.errors import HpoError
-from hpo.job import Job
-from hpo.plan import Plan
-from hpo.preparation import prepare
-from hpo.shelf import Kept
+from hpo.planning.plan import Plan
 from hpo.training.beginning import make_model
 from hpo.training.engine import Member, Task
 from hpo.training.loaders import read
 from hpo.training.plain import train_model
 from hpo.training.snapshot import Snapshot
 from hpo.trial import Point, Proposal
+from hpo.worker.job import Job
+from hpo.worker.preparation import prepare
+from hpo.worker.shelf import Kept
 
 _SAMPLES = 32
 

@@ -9,9 +9,9 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BeforeValidator
 
-from hpo import requirement
 from hpo.budget import Budget, clock_seconds
 from hpo.errors import nearest, without_password
+from hpo.results import requirement
 from hpo.settings.words import shown
 
 _HOST: Final = r"(?:[\w.-]+|\[[0-9a-fA-F:]+\])"

@@ -24,8 +24,7 @@ from hpo.errors import did_you_mean
 from hpo.space.document import Document, Path
 from hpo.space.grammar import ONE_OF, Mistake, shown
 from hpo.space.nodes import POINTS
-from hpo.vocabulary import Vocabulary
-from hpo.word import Word
+from hpo.vocabulary import Vocabulary, Word
 
 _OPTIMIZER: Final = "optimizer"
 _SCHEDULE: Final = "schedule"

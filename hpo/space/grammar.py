@@ -13,7 +13,7 @@ from hpo.config import Value
 from hpo.errors import did_you_mean
 from hpo.space.nodes import Choice, Fixed, Leaf, Option, same
 from hpo.space.ranges import Int, Log, OneMinusLog, Uniform
-from hpo.word import Hyperparameter
+from hpo.vocabulary import Hyperparameter
 
 PRIOR: Final = "prior"
 ONE_OF: Final = "one_of"

@@ -12,7 +12,7 @@ from typing import ClassVar, Final, TypeVar, final
 
 from hpo.config import Config, Value
 from hpo.space.ranges import TRUST, Int, Log, OneMinusLog, Range, Suggest, Uniform
-from hpo.word import But
+from hpo.vocabulary import But
 
 KEPT: Final = 0.8  # the share of options that stay as they are in a draw near another
 

@@ -14,8 +14,7 @@ from hpo.space.document import CALL, CALL_REFUSED, Document, Path
 from hpo.space.grammar import ONE_OF, PRIOR, Mistake, leaf, plain, shown, verb_of, weights
 from hpo.space.nodes import POINTS, Fixed, Leaf, Node, OneOf, Points, can_be
 from hpo.space.space import Space
-from hpo.vocabulary import Vocabulary, meaning
-from hpo.word import Contradiction, Hyperparameter, Word
+from hpo.vocabulary import Contradiction, Hyperparameter, Vocabulary, Word, meaning
 
 T = TypeVar("T")
 P = ParamSpec("P")

@@ -14,8 +14,8 @@ near them hardly leaves them, while by chance another word comes with numbers th
 The model takes, of some candidates near the best tenth of the trials, the one that is most like these and
 least like all others (`hpo.study.parzen`).
 
-The best of what the search begins from (`hpo.past`) is tried as it stands, right after the baseline; all
-other proposals of that source lie around that and the others.
+The best of what the search begins from (`hpo.planning.past`) is tried as it stands, right after the
+baseline; all other proposals of that source lie around that and the others.
 
 Trials are ranked by the epochs that they were let have, then by their last score. With more goals than one,
 those of as many epochs are ranked front by front, as in MOTPE (Ozaki et al. 2020, doi
@@ -32,7 +32,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from hpo.front import Levels
+from hpo.history.front import Levels
 from hpo.space import Space
 from hpo.study.parzen import Parzen
 

@@ -16,7 +16,7 @@ import optuna
 from optuna.pruners import BasePruner
 from optuna.trial import FrozenTrial
 
-from hpo.rungs import DECAYING, PASSES, ladder
+from hpo.planning.rungs import DECAYING, PASSES, ladder
 from hpo.trial import Judgment
 
 ToFall = Callable[[int, int], float]

@@ -8,7 +8,7 @@ from typing import Any, Final
 from optuna.pruners import BasePruner, HyperbandPruner, MedianPruner, NopPruner, SuccessiveHalvingPruner
 from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler
 
-from hpo.rungs import HALVING, HYPERBAND, halving_begins, median_begins
+from hpo.planning.rungs import HALVING, HYPERBAND, halving_begins, median_begins
 from hpo.study.branching import BranchingTPE, Group
 from hpo.study.ladder import Ladder, Place, ToFall
 from hpo.study.storage import Storage

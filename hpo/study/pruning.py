@@ -9,7 +9,7 @@ from typing import Any
 import optuna
 
 from hpo.config import Config
-from hpo.plan import Plan
+from hpo.planning.plan import Plan
 from hpo.study.ladder import Ladder
 from hpo.study.methods import PRUNERS
 from hpo.study.rivals import Rivals

@@ -32,7 +32,7 @@ from optuna.samplers import BaseSampler, RandomSampler
 from optuna.trial import TrialState, create_trial
 
 from hpo.config import Config
-from hpo.plan import Plan
+from hpo.planning.plan import Plan
 from hpo.study.blend import BASELINE, PRIOR, Blend
 from hpo.study.branching import groups, kinds
 from hpo.study.drawing import Drawn, Known, sobol_point

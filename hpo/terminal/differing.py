@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from hpo.differences import Differences
-from hpo.phrasing import brief
+from hpo.results.phrasing import brief
 
 
 def page(found: Differences) -> RenderableType:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Final
 from rich.console import Console, Group, RenderableType
 from rich.live import Live
 
-from hpo import outlook
 from hpo.history import History, Search, State
+from hpo.progress import outlook
 from hpo.terminal import training, wishing, wording
 from hpo.terminal.console import on_stderr
 from hpo.terminal.keys import Keys
@@ -21,7 +21,7 @@ from hpo.terminal.picture import Picture
 from hpo.wish import Wish
 
 if TYPE_CHECKING:
-    from hpo.plan import Plan
+    from hpo.planning.plan import Plan
 
 PAUSE: Final = 0.25  # seconds between two pictures; more often only flickers
 

@@ -11,11 +11,11 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hpo import pareto, phrasing, summary, verdict
 from hpo.history import FORKED_FROM, History, Search, State, Trial
-from hpo.past import Past
+from hpo.planning.past import Past
 from hpo.recipe import Objective
-from hpo.requirement import Judgement
+from hpo.results import pareto, phrasing, summary, verdict
+from hpo.results.requirement import Judgement
 from hpo.terminal import wording
 from hpo.terminal.columns import listed
 from hpo.trial import Outcome

@@ -13,15 +13,17 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from hpo import outlook, phrasing, usage
 from hpo.budget import SECONDS
 from hpo.history import History, Search, Trial
+from hpo.machine import usage
+from hpo.progress import outlook
+from hpo.results import phrasing
 from hpo.terminal import wording
 from hpo.terminal.lines import line
 from hpo.terminal.spark import Curve
 
 if TYPE_CHECKING:
-    from hpo.plan import Plan
+    from hpo.planning.plan import Plan
 
 Clock = Callable[[], float]
 

@@ -38,7 +38,7 @@ def _search_row(search: Mapping[str, Any]) -> tuple[str, ...]:
 
 
 def jobs(described: Iterable[Mapping[str, Any]]) -> RenderableType:
-    """Return what a service was given to do (`hpo.submission.status`), or how to give it something."""
+    """Return what a service was given to do (`hpo.remote.submission.status`), or how to give it something."""
     found = list(described)
     rows = [
         (job["name"], job["state"], _minute(job["submitted"]), wording.first_line(job["reason"]))

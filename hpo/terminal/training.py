@@ -11,16 +11,16 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from hpo import phrasing
 from hpo.history import History, Search, Trial
 from hpo.recipe import Objective
+from hpo.results import phrasing
 from hpo.terminal import overview, wishing, wording
 from hpo.terminal.lines import say, tell
 from hpo.terminal.notices import Notices
 from hpo.trial import Point
 
 if TYPE_CHECKING:
-    from hpo.plan import Plan
+    from hpo.planning.plan import Plan
 
 _ROWS: Final = 10
 _WIDTHS: Final = {"epoch": 5, "train_loss": 10, "loss": 9, "grad_norm": 9, "clipped": 9, "share": 5}
@@ -97,8 +97,8 @@ def _title(search: Search, history: History) -> list[str | tuple[str, str]]:
 
 def foretold(plan: Plan) -> str:
     """Say what memory the training will take."""
-    from hpo.job import Job
-    from hpo.preparation import foretell  # imports torch
+    from hpo.worker.job import Job
+    from hpo.worker.preparation import foretell  # imports torch
 
     try:
         return wording.memory({"predicted": foretell(Job.of(plan), plan.baseline).parts})

@@ -6,17 +6,18 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
-from hpo import outlook, phrasing, summary
 from hpo.history import History, Search, Trial
+from hpo.machine.usage import Use
+from hpo.progress import outlook
 from hpo.recipe import Objective
+from hpo.results import phrasing, summary
 from hpo.trial import Outcome
-from hpo.usage import Use
 
 _REASONS: Final = 3
 _GIB: Final = 2**30
 
 if TYPE_CHECKING:
-    from hpo.plan import Plan
+    from hpo.planning.plan import Plan
 
 
 def number(value: float) -> str:

@@ -7,9 +7,9 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from hpo import transcript
 from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import Search
+from hpo.results import transcript
 from hpo.tracking.following import explained
 from hpo.tracking.places import default_uri, open_to_read
 from hpo.trial import Record

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from hpo.errors import HpoError
 from hpo.history import History, Search, State
-from hpo.plan import Plan
+from hpo.planning.plan import Plan
 from hpo.tracking.runs import Runs
 
 if TYPE_CHECKING:  # matplotlib takes its time to import, and training is under way

@@ -14,7 +14,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Run, RunTag
 
 from hpo.history import Search, Trial
-from hpo.past import PAST, Past
+from hpo.planning.past import PAST, Past
 from hpo.tracking import views, wording
 from hpo.tracking.wording import Message, milliseconds
 

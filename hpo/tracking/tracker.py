@@ -8,9 +8,9 @@ from typing import Final
 
 from mlflow import MlflowClient
 
-from hpo import transcript
 from hpo.errors import HpoError
 from hpo.history import History, Search, State
+from hpo.results import transcript
 from hpo.tracking import wording
 from hpo.tracking.pictures import hang
 from hpo.tracking.places import default_uri

@@ -11,12 +11,12 @@ from typing import Final
 
 from mlflow.entities import Metric, Param
 
-from hpo import pareto, phrasing
 from hpo.config import Config, Value
 from hpo.history import History, Search, State, Trial
 from hpo.recipe import COLUMNS, Objective
+from hpo.results import pareto, phrasing
+from hpo.results.verdict import sentences
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
-from hpo.verdict import sentences
 
 STATUS: Final = {
     Outcome.FINISHED: "FINISHED",

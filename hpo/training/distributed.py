@@ -27,7 +27,7 @@ from torch import distributed as dist
 from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.nn.parallel import DistributedDataParallel
 
-from hpo.hardware import interface_to
+from hpo.machine.hardware import interface_to
 from hpo.training.calls import Call
 from hpo.training.gradients import Batch, Forward, Loss, Wrapped, weighted
 from hpo.training.joint_norm import counting, join_norms

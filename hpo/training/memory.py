@@ -16,8 +16,8 @@ from typing import Any, Final
 import torch
 from torch import Tensor, nn
 
-from hpo import limits
 from hpo.config import Config
+from hpo.machine import limits
 from hpo.training.batches import free_on_gpu
 from hpo.training.optimizers import OPTIMIZERS
 from hpo.training.values import EMA

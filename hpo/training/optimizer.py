@@ -9,7 +9,7 @@ from typing import Any, Final
 from hpo.config import Value
 from hpo.training.calls import Call
 from hpo.training.state import Rule, State, copies
-from hpo.word import Word
+from hpo.vocabulary import Word
 
 _TUPLES: Final = {
     "betas": ("beta1", "beta2"),

@@ -14,7 +14,7 @@ from hpo.config import Config
 from hpo.training.calls import Call
 from hpo.training.optimizer import Optimizer
 from hpo.training.state import adafactor, copies, lbfgs, muon, rmsprop, sgd
-from hpo.word import Contradiction, Hyperparameter
+from hpo.vocabulary import Contradiction, Hyperparameter
 
 
 def _lr(default: float) -> Hyperparameter:

@@ -26,8 +26,7 @@ from hpo.training.schedules import (
     StableDecaySchedule,
     StepSchedule,
 )
-from hpo.vocabulary import position_of, repeated
-from hpo.word import Hyperparameter, Word
+from hpo.vocabulary import Hyperparameter, Word, position_of, repeated
 
 
 @dataclass(frozen=True)

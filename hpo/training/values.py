@@ -12,8 +12,7 @@ from typing import Final
 from hpo.config import Config, Value
 from hpo.training.calls import Call
 from hpo.training.checkpoint import CHECKPOINT_SUFFIX
-from hpo.vocabulary import LOSS
-from hpo.word import Hyperparameter
+from hpo.vocabulary import LOSS, Hyperparameter
 
 _DEFAULT: Final = "default"
 FULL: Final = "full"

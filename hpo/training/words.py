@@ -9,7 +9,7 @@ from typing import Final
 from hpo import shipped
 from hpo.errors import InputError, Problem
 from hpo.recipe import Recipe
-from hpo.signature import Argument, Definition
+from hpo.recipe.signature import Argument, Definition
 from hpo.training.optimizers import OPTIMIZERS
 from hpo.training.schedule_words import SCHEDULES, SEQUELS, TAKEN, THEN, as_sequel
 from hpo.training.values import (
@@ -27,8 +27,7 @@ from hpo.training.values import (
     TRANSFER,
     WEIGHT_DECAY_ON,
 )
-from hpo.vocabulary import Vocabulary
-from hpo.word import But, Contradiction, Hyperparameter, Word
+from hpo.vocabulary import But, Contradiction, Hyperparameter, Vocabulary, Word
 
 _VALUES: Final = (
     BATCH_SIZE,

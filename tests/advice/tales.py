@@ -11,7 +11,7 @@ from hpo import recipe
 from hpo.advice import Facts
 from hpo.config import Config
 from hpo.history import History, Search, State
-from hpo.plan import Plan
+from hpo.planning.plan import Plan
 from hpo.trial import Ending, Outcome, Point, Proposal
 
 EPOCHS = 12

@@ -24,7 +24,7 @@ from hpo.advice.optimizers import optimizers
 from hpo.advice.regions import find
 from hpo.config import Config
 from hpo.history import History
-from hpo.plan import Plan
+from hpo.planning.plan import Plan
 from hpo.training.words import VOCABULARY
 from hpo.trial import CONFIRMATION, GIVEN, SEED, Outcome, Proposal
 

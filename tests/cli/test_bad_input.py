@@ -12,8 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from hpo import cli, ordering, recipe, space
+from hpo import cli, recipe, space
 from hpo.errors import InputError
+from hpo.planning import ordering
 from hpo.settings import SearchSettings, TrainSettings
 from hpo.training.words import VOCABULARY
 

@@ -23,8 +23,8 @@ def hpo(*words: str, cwd=None) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def conductor(monkeypatch):
-    """A stand-in for `hpo.conductor` that notes how it was called."""
-    module = ModuleType("hpo.conductor")
+    """A stand-in for `hpo.conductor.conductor` that notes how it was called."""
+    module = ModuleType("hpo.conductor.conductor")
     module.calls = []
 
     def note(*words, answer=RESULT):
@@ -41,8 +41,8 @@ def conductor(monkeypatch):
 
     module.run, module.resume = run, resume
     module.export = lambda it, _: note(it.name, it.store, it.trial, it.to, it.weights, answer="Written.")
-    monkeypatch.setitem(sys.modules, "hpo.conductor", module)
-    monkeypatch.setitem(sys.modules, "hpo.handover", module)
+    monkeypatch.setitem(sys.modules, "hpo.conductor.conductor", module)
+    monkeypatch.setitem(sys.modules, "hpo.handover.handover", module)
     return module
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from hpo import cli
-from hpo.completion import SCRIPTS, complete
+from hpo.cli.completion import SCRIPTS, complete
 from hpo.history import Search
 from hpo.ledger import Ledger
 from hpo.recipe import Objective

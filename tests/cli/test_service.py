@@ -4,12 +4,13 @@ from pathlib import Path
 
 import pytest
 
-from hpo import cli, shipped, submission
+from hpo import cli, shipped
 from hpo.cluster.jobs import Job
 from hpo.errors import InputError, Problem
-from hpo.ordering import order
+from hpo.planning.ordering import order
+from hpo.remote import submission
+from hpo.remote.submission import others
 from hpo.settings import UNHEARD_THERE, ResumeSettings, SearchSettings, ServiceSettings, SubmitSettings
-from hpo.submission import others
 
 
 @pytest.mark.parametrize(

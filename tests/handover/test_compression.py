@@ -24,7 +24,7 @@ FORMS = ["float32", "int8-dynamic", "int8-static", "pruned-weights", "pruned-cha
 def test_each_form_is_measured_and_kept(tmp_path, monkeypatch, capsys):
     kept = {}
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
+    monkeypatch.setattr("hpo.handover.chosen.Ledger", Trained)
     monkeypatch.setattr(
         "hpo.tracking.attach",
         lambda search, paths, values, trial: kept.update(values, paths=paths) or "Kept.",

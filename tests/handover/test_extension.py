@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from trained import TINY, Trained
 
-from hpo import cli, inprocess, upload
+from hpo import cli
+from hpo.conductor import inprocess, upload
 from hpo.ledger import Ledger
 
 HPO = Path(sys.executable).parent / "hpo"
@@ -51,7 +52,7 @@ def test_a_trial_goes_on_from_its_last_epoch_by_the_schedule_of_all(tmp_path):
 
 
 def test_fewer_epochs_are_refused(monkeypatch, capsys):
-    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
+    monkeypatch.setattr("hpo.handover.chosen.Ledger", Trained)
     assert cli.main(["extend", "tiny-1", "epochs=2"]) == 2
     assert "Trials of tiny-1 have 2 epochs: name a larger number." in capsys.readouterr().err
 

@@ -22,7 +22,7 @@ FILES = "README.md config.yaml curve.txt model.safetensors optim.py requirements
 @pytest.fixture
 def export(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
+    monkeypatch.setattr("hpo.handover.chosen.Ledger", Trained)
     return lambda *words: cli.main(["export", "tiny-1", *words])
 
 

@@ -9,8 +9,9 @@ from made_up import ADAMW, SGD, Story, search
 from optuna.distributions import FloatDistribution, distribution_to_json
 from optuna.trial import TrialState
 
-from hpo import cli, frames
+from hpo import cli
 from hpo.ledger import Ledger
+from hpo.results import frames
 from hpo.trial import Outcome
 
 LR = "optimizer.sgd.lr"
@@ -49,7 +50,7 @@ class Fake:
 @pytest.fixture
 def export(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hpo.departure.Ledger", Fake)
+    monkeypatch.setattr("hpo.handover.departure.Ledger", Fake)
     return lambda *words: cli.main(["export", "cnn-1", *words])
 
 

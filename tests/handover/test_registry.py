@@ -9,7 +9,7 @@ import torch
 from trained import Trained
 
 from hpo import cli
-from hpo.chosen import chosen, trained
+from hpo.handover.chosen import chosen, trained
 from hpo.settings import PromoteSettings
 from hpo.tracking.registry import register, roll_back
 
@@ -33,7 +33,7 @@ print(version.version, version.tags["hpo.search"], version.tags["hpo.trial"])
 def test_a_champion_is_promoted_loaded_without_hpo_and_rolled_back(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
+    monkeypatch.setattr("hpo.handover.chosen.Ledger", Trained)
     assert cli.main(["promote", "tiny-1"]) == 0
     assert "Version 1 of tiny is the champion." in capsys.readouterr().out
     environment = {**os.environ, "MLFLOW_TRACKING_URI": "sqlite:///mlflow.db"}
@@ -51,8 +51,8 @@ def test_a_champion_is_promoted_loaded_without_hpo_and_rolled_back(tmp_path, mon
 
 
 def test_nothing_is_trained_for_a_registry_that_does_not_answer(monkeypatch, capsys):
-    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
-    monkeypatch.setattr("hpo.promotion.trained", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr("hpo.handover.chosen.Ledger", Trained)
+    monkeypatch.setattr("hpo.handover.promotion.trained", lambda *_: pytest.fail("trained"))
     assert cli.main(["promote", "tiny-1", "tracking=http://127.0.0.1:9"]) == 1
     assert "MLflow: " in capsys.readouterr().err
 
@@ -64,7 +64,7 @@ def test_each_version_keeps_its_own_weights_and_a_step_back_brings_back_the_firs
     from mlflow import pytorch
 
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
+    monkeypatch.setattr("hpo.handover.chosen.Ledger", Trained)
     store = f"sqlite:///{tmp_path}/mlflow.db"
     monkeypatch.setenv("MLFLOW_TRACKING_URI", store)
     found = chosen(PromoteSettings(name="tiny-1"), None)

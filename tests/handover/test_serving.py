@@ -10,8 +10,8 @@ from torch.utils.data import TensorDataset
 from trained import TINY, Trained
 
 from hpo import cli
-from hpo.chosen import chosen, trained
 from hpo.errors import HpoError
+from hpo.handover.chosen import chosen, trained
 from hpo.recipe import Objective
 from hpo.serving import Served, forms
 from hpo.serving.forms import run_onnx, to_onnx, to_program
@@ -22,7 +22,7 @@ from hpo.training.engine import Task
 @pytest.fixture
 def export(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
+    monkeypatch.setattr("hpo.handover.chosen.Ledger", Trained)
     monkeypatch.setattr(
         "hpo.tracking.attach", lambda search, paths, trial: f"kept {paths[0]} of {search.name}"
     )
@@ -49,21 +49,21 @@ def test_onnx_gives_what_torch_gives(export, capsys):
 
 
 def test_a_model_is_trained_again_with_the_seed_of_its_trial(monkeypatch):
-    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
+    monkeypatch.setattr("hpo.handover.chosen.Ledger", Trained)
     monkeypatch.setattr(Trained, "seed", 5)
     found = chosen(NameSettings(name="tiny-1"), None)
     assert trained(found, lambda _: None).curve[-1].score == found.trial.score
 
 
 def test_only_the_winners_files_are_kept_as_the_winners(monkeypatch):
-    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
+    monkeypatch.setattr("hpo.handover.chosen.Ledger", Trained)
     found = chosen(NameSettings(name="tiny-1"), None)
     other = replace(found.trial, proposal=replace(found.trial.proposal, number=7))
     assert (found.apart, found._replace(trial=other).apart) == (None, 7)
 
 
 def test_a_model_of_a_gpu_is_trained_again_where_there_is_none(monkeypatch):
-    monkeypatch.setattr("hpo.chosen.Ledger", Trained)
+    monkeypatch.setattr("hpo.handover.chosen.Ledger", Trained)
     monkeypatch.setattr(Trained, "device", "cuda")
     where = "" if torch.cuda.is_available() else " on the CPU, since this machine has no GPU"
     found = chosen(NameSettings(name="tiny-1"), None)

@@ -6,8 +6,8 @@ from pathlib import Path
 import torch
 
 from hpo.history import History
-from hpo.ordering import order_training
-from hpo.plan import Plan
+from hpo.planning.ordering import order_training
+from hpo.planning.plan import Plan
 from hpo.settings import TrainSettings
 from hpo.training.engine import Member, Task
 from hpo.training.execution import execute

@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from sqlalchemy import event
 from sqlalchemy.exc import IntegrityError
 
-from hpo.cause import explain
 from hpo.config import Config
 from hpo.errors import HpoError, InputError
 from hpo.history import Search, State
@@ -29,6 +28,7 @@ from hpo.ledger.schema import sessions
 from hpo.recipe import Objective
 from hpo.settings import NameSettings
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal
+from hpo.worker.cause import explain
 
 
 def order(name="cnn-1", recipe="cnn"):

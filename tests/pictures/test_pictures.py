@@ -9,20 +9,18 @@ import pytest
 import torch
 from sklearn.linear_model import LinearRegression
 
-from hpo import inprocess
-from hpo.cohort import train as train_cohort
+from hpo.conductor import inprocess
 from hpo.config import Config
 from hpo.history import History
-from hpo.job import Job
 from hpo.ledger import Ledger
-from hpo.ordering import order_training
 from hpo.pictures import Gallery, draw, draw_space
 from hpo.pictures.curves import gradient_norms, losses
 from hpo.pictures.pareto import pareto
 from hpo.pictures.probes import Winner, batch_norm, fit
 from hpo.pictures.schedules import factors, schedules
 from hpo.pictures.style import NotDrawnError
-from hpo.plan import Plan
+from hpo.planning.ordering import order_training
+from hpo.planning.plan import Plan
 from hpo.recipe import Objective
 from hpo.referee import Referee
 from hpo.settings import TrainSettings
@@ -31,6 +29,8 @@ from hpo.training.batches import load
 from hpo.training.loop import evaluate
 from hpo.training.words import VOCABULARY
 from hpo.trial import COSTS, GIVEN, Attempt, Ending, Outcome, Point, Proposal
+from hpo.worker.cohort import train as train_cohort
+from hpo.worker.job import Job
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,8 @@ from tales import EPOCHS, falling, search, tale
 
 from hpo import cli
 from hpo.errors import InputError
-from hpo.ordering import order_training
-from hpo.plan import Plan
+from hpo.planning.ordering import order_training
+from hpo.planning.plan import Plan
 from hpo.report import page, write
 from hpo.report.answer import train_command
 from hpo.report.scale import Scale

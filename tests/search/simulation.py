@@ -15,13 +15,13 @@ from typing import Any
 from hpo.cluster.shift import cohorts, shift_of
 from hpo.history import History, State
 from hpo.ledger import Ledger
-from hpo.line import Line
-from hpo.ordering import order
+from hpo.planning.ordering import order
 from hpo.protocol import Answer, MissingEpochError
 from hpo.referee import Referee
 from hpo.settings import SearchSettings
 from hpo.tracking import sync
 from hpo.trial import AT_MOST, AT_ONCE, COSTS, Divergence, Ending, Outcome, Point, Proposal
+from hpo.worker.line import Line
 
 
 def started(url: str, *words: str, lag: int = 0, at_work: int = 1) -> str:

@@ -36,15 +36,18 @@ from simulation import Perils, told
 from sqlalchemy import Connection, Engine, event
 
 import hpo
-from hpo import changes, clock, conductor, hardware, ordering, session
 from hpo.audit import ledger as account
 from hpo.cluster import Order
+from hpo.conductor import conductor, session
 from hpo.errors import InputError, LedgerError, SearchError
-from hpo.hardware import Share
 from hpo.ledger import Ledger, UnreachableError, meter, patience
 from hpo.ledger import ledger as module
 from hpo.ledger.engine import open_engine
 from hpo.ledger.revision import prepare
+from hpo.machine import hardware
+from hpo.machine.hardware import Share
+from hpo.planning import changes, ordering
+from hpo.progress import clock
 from hpo.settings import ResumeSettings, SearchSettings
 
 SESSIONS = 60

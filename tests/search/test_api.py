@@ -6,8 +6,8 @@ import sys
 import pytest
 
 import hpo
-from hpo import upload
 from hpo.api import SearchWords, TrainingWords
+from hpo.conductor import upload
 from hpo.settings import SearchSettings, TrainSettings
 
 

@@ -12,21 +12,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 from simulation import Workers, history_of, in_peril, of, referee, run, run_in_sessions, started, told
 
-from hpo import conductor, outlook
 from hpo.audit import ledger as account
 from hpo.budget import CPU_HOURS, GPU_HOURS, SECONDS, TRAININGS, Budget
-from hpo.contradictions import of_other_devices
+from hpo.conductor import conductor
 from hpo.errors import InputError
 from hpo.history import History, State
 from hpo.ledger import Ledger
-from hpo.ordering import order
-from hpo.plan import Plan
-from hpo.prospect import Prospect
+from hpo.planning.contradictions import of_other_devices
+from hpo.planning.ordering import order
+from hpo.planning.plan import Plan
+from hpo.planning.rungs import Rungs, rungs
+from hpo.progress import outlook
+from hpo.progress.prospect import Prospect
+from hpo.progress.spending import ALL, GAIN, MONEY, Spending
 from hpo.recipe import Objective
 from hpo.replay import replay
-from hpo.rungs import Rungs, rungs
 from hpo.settings import ReplaySettings, ResumeSettings, SearchSettings
-from hpo.spending import ALL, GAIN, MONEY, Spending
 from hpo.trial import BUDGET, COSTS, Attempt, Ending, Outcome, Point, Proposal
 from hpo.wish import Wish
 
@@ -612,7 +613,7 @@ def test_an_altered_plan_is_found_by_replay(url, tmp_path):
 
 
 def test_it_is_told_to_programs(url):
-    from hpo.summary import describe
+    from hpo.results.summary import describe
 
     name, history = searched(url, "budget=12trainings")
     ledger = Ledger(url)

@@ -9,11 +9,11 @@ import pytest
 import torch
 from shell import Folder
 
-from hpo import conductor
-from hpo.changes import changes, reorder
+from hpo.conductor import conductor
 from hpo.errors import InputError, InterruptedSearch
 from hpo.ledger import Ledger
-from hpo.ordering import order, order_training
+from hpo.planning.changes import changes, reorder
+from hpo.planning.ordering import order, order_training
 from hpo.settings import ResumeSettings, SearchSettings, TrainSettings
 from hpo.training.checkpoint import write_checkpoint
 

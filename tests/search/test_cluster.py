@@ -12,9 +12,9 @@ from raylets import two_machines
 
 from hpo import cli
 from hpo.cluster import capacity
+from hpo.conductor.machines import decided, there_is
 from hpo.errors import InputError
-from hpo.machines import decided, there_is
-from hpo.ordering import order
+from hpo.planning.ordering import order
 from hpo.settings import SearchSettings
 
 pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("cluster")]

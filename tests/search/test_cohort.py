@@ -6,16 +6,17 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hpo import cohort, recipe, sizing
+from hpo import recipe
 from hpo.config import Config
 from hpo.errors import LedgerError
-from hpo.job import Job
-from hpo.line import Line
-from hpo.preparation import prepare
 from hpo.protocol import Answer, Choice, DeviceLostError, Hand, Sizing
-from hpo.shelf import Shelf
 from hpo.training.words import VOCABULARY
 from hpo.trial import WARNING, Outcome, Point, Proposal
+from hpo.worker import cohort, sizing
+from hpo.worker.job import Job
+from hpo.worker.line import Line
+from hpo.worker.preparation import prepare
+from hpo.worker.shelf import Shelf
 
 RECIPE = """import torch
 from torch import nn
@@ -468,8 +469,8 @@ def test_who_measures_may_use_half_of_its_own_share_of_what_is_free(share, budge
 
 def test_who_shares_a_gpu_is_fenced_before_it_loads_data_and_who_is_alone_is_not(monkeypatch):
     seen = []
-    monkeypatch.setattr("hpo.preparation.fence", lambda *words: seen.append(words))
-    monkeypatch.setattr("hpo.preparation.load_splits", lambda *_: seen.append("data"))
+    monkeypatch.setattr("hpo.worker.preparation.fence", lambda *words: seen.append(words))
+    monkeypatch.setattr("hpo.worker.preparation.load_splits", lambda *_: seen.append("data"))
     own = job(device="cuda", share=0.25)
     prepare.__wrapped__(own)
     assert seen == [("cuda", 0.25), "data"]

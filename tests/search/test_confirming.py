@@ -6,21 +6,21 @@ from dataclasses import replace
 import pytest
 from simulation import Workers, history_of, in_peril, measured, referee, run, started, told
 
-from hpo import cohort, sizing
 from hpo.audit import ledger as account
-from hpo.confirmation import interval
 from hpo.errors import InputError
-from hpo.job import Job
 from hpo.ledger import Ledger
-from hpo.ordering import order
-from hpo.plan import Plan
-from hpo.preparation import prepare
+from hpo.planning.ordering import order
+from hpo.planning.plan import Plan
 from hpo.protocol import Answer
 from hpo.replay import replay
+from hpo.results.confirmation import interval
 from hpo.settings import ReplaySettings, SearchSettings
 from hpo.training import fused, plain
 from hpo.training.engine import Member
 from hpo.trial import CONFIRMATION, PROOF, SEED, TEST, Divergence, Ending, Outcome, Proposal
+from hpo.worker import cohort, sizing
+from hpo.worker.job import Job
+from hpo.worker.preparation import prepare
 
 EPOCHS = 4
 WORDS = (f"epochs={EPOCHS}", "trials=12", "seed=5", "pruner=none", "confirm_seeds=3")

@@ -12,7 +12,7 @@ from simulation import Workers, history_of, in_peril, referee, run, started, tol
 
 from hpo.errors import InputError
 from hpo.ledger import Ledger
-from hpo.ordering import order
+from hpo.planning.ordering import order
 from hpo.replay import replay
 from hpo.settings import PrunerName, ReplaySettings, SamplerName, SearchSettings
 from hpo.trial import Ending, Outcome

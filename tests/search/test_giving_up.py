@@ -7,7 +7,8 @@ import pytest
 from simulation import measured
 
 import hpo
-from hpo import cli, cluster, upload
+from hpo import cli, cluster
+from hpo.conductor import upload
 from hpo.history import State
 from hpo.ledger import Ledger
 from hpo.trial import Ending, Outcome

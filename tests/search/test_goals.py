@@ -9,21 +9,23 @@ import pytest
 import simulation
 from simulation import Workers, history_of, run, started, told
 
-from hpo import cohort, outlook, recipe, weighing
+from hpo import recipe
 from hpo import space as spaces
 from hpo.audit import ledger as account
-from hpo.equals import shape
 from hpo.errors import InputError
-from hpo.job import Job
-from hpo.ordering import order
-from hpo.plan import Plan
+from hpo.history.equals import shape
+from hpo.planning.ordering import order
+from hpo.planning.plan import Plan
+from hpo.progress import outlook
+from hpo.progress.spending import GAIN
 from hpo.protocol import Answer
 from hpo.replay import replay
 from hpo.settings import ReplaySettings, SearchSettings
-from hpo.spending import GAIN
 from hpo.study.blend import Blend
 from hpo.training.words import vocabulary_of
 from hpo.trial import COSTS, WARNING, Attempt, Outcome, Proposal
+from hpo.worker import cohort, weighing
+from hpo.worker.job import Job
 
 EPOCHS = 4
 MIDDLE = 1e-3

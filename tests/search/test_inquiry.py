@@ -10,7 +10,7 @@ from ray._private.node import Node
 from hpo import cluster
 from hpo.cluster.allowance import Allowance
 from hpo.cluster.inquiry import Inquiry
-from hpo.hardware import Share
+from hpo.machine.hardware import Share
 
 
 class Host:

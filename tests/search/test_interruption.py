@@ -11,7 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from hpo.ordering import versions
+from hpo.planning.ordering import versions
 
 pytestmark = pytest.mark.slow
 

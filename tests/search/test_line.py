@@ -8,9 +8,9 @@ from simulation import history_of, measured, started
 from simulation import referee as new_referee
 
 from hpo.config import Config
-from hpo.line import Line
 from hpo.protocol import Answer, Hand, MissingEpochError, Stopped
 from hpo.trial import Divergence, Ending, Outcome, Point, Proposal
+from hpo.worker.line import Line
 
 
 def point(epoch, trial=0):

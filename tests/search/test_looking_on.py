@@ -7,9 +7,10 @@ import time
 
 import pytest
 
-from hpo import cli, recipe, watching
+from hpo import cli, recipe
 from hpo.history import Search, State
 from hpo.ledger import Ledger, Writer
+from hpo.remote import watching
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal
 
 

@@ -5,10 +5,10 @@ import socket
 import psutil
 import pytest
 
-from hpo import hardware
 from hpo.errors import InputError
-from hpo.hardware import Hardware, Share, company, interface_to, share_out
-from hpo.ordering import order
+from hpo.machine import hardware
+from hpo.machine.hardware import Hardware, Share, company, interface_to, share_out
+from hpo.planning.ordering import order
 from hpo.settings import SearchSettings
 
 

@@ -5,15 +5,15 @@ import sqlite3
 import pytest
 from simulation import Workers, referee, run
 
-from hpo import outlook
 from hpo import space as spaces
+from hpo.conductor.recollection import recalling
 from hpo.errors import InputError
 from hpo.history import State
 from hpo.ledger import Ledger, best_configs
-from hpo.ordering import order
-from hpo.past import Past
-from hpo.plan import Plan
-from hpo.recollection import recalling
+from hpo.planning.ordering import order
+from hpo.planning.past import Past
+from hpo.planning.plan import Plan
+from hpo.progress import outlook
 from hpo.replay import replay
 from hpo.settings import ReplaySettings, SearchSettings
 from hpo.study.blend import Blend

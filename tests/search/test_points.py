@@ -4,8 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from hpo.ordering import order
-from hpo.plan import Plan
+from hpo.planning.ordering import order
+from hpo.planning.plan import Plan
 from hpo.settings import SearchSettings
 from hpo.study import Study
 

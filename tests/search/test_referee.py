@@ -11,12 +11,12 @@ from simulation import Workers, history_of, in_peril, measured, reclaim, run, ru
 from simulation import referee as new_referee
 from sqlalchemy import func, select
 
-from hpo.custody import ATTEMPTS
 from hpo.errors import HpoError
 from hpo.ledger import Ledger
 from hpo.ledger.schema import sessions
 from hpo.protocol import MissingEpochError
 from hpo.referee import Referee
+from hpo.referee.custody import ATTEMPTS
 from hpo.settings import PrunerName, SamplerName
 from hpo.trial import Divergence, Ending, Outcome, Point
 

@@ -8,15 +8,15 @@ from types import SimpleNamespace
 import pytest
 from simulation import Workers, in_peril, referee, run, started
 
-from hpo.cohort import Job, prepare, train
 from hpo.errors import InputError
 from hpo.ledger import Ledger
-from hpo.line import Line
-from hpo.ordering import order, order_training
-from hpo.plan import Plan
+from hpo.planning.ordering import order, order_training
+from hpo.planning.plan import Plan
 from hpo.replay import replay, retrain
 from hpo.settings import ReplaySettings, SearchSettings, TrainSettings
 from hpo.terminal.replaying import page
+from hpo.worker.cohort import Job, prepare, train
+from hpo.worker.line import Line
 
 EPOCHS = 6
 QUIET = SimpleNamespace(start=lambda *_: None, update=lambda *_: None, finish=lambda: None)

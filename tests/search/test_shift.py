@@ -12,8 +12,8 @@ from hpo import cluster
 from hpo.cluster.host import Host
 from hpo.cluster.node import Place
 from hpo.cluster.shift import cohorts, length, shift_of
-from hpo.hardware import Share
 from hpo.ledger import Ledger
+from hpo.machine.hardware import Share
 from hpo.protocol import Choice, Hand, Sizing, Stopped
 from hpo.referee import Referee
 from hpo.trial import Divergence, Ending, Outcome, Point

@@ -3,12 +3,12 @@
 import pytest
 from simulation import Workers, history_of, referee, run, started
 
-from hpo import outlook
-from hpo.conductor import resume
+from hpo.conductor.conductor import resume
 from hpo.errors import InputError
 from hpo.history import State
 from hpo.ledger import Ledger
-from hpo.plan import Plan
+from hpo.planning.plan import Plan
+from hpo.progress import outlook
 from hpo.settings import ResumeSettings
 from hpo.wish import Wish
 

@@ -13,20 +13,22 @@ import fsspec
 import pytest
 import torch
 
-from hpo import cohort, conductor, depot, keeper
-from hpo.chosen import chosen, trained
+from hpo import depot
+from hpo.conductor import conductor
 from hpo.errors import InputError
+from hpo.handover.chosen import chosen, trained
 from hpo.history import State
-from hpo.job import Job
 from hpo.ledger import Ledger
-from hpo.line import Line
-from hpo.ordering import order
-from hpo.plan import Plan
+from hpo.planning.ordering import order
+from hpo.planning.plan import Plan
 from hpo.protocol import Stopped
 from hpo.referee import Referee
 from hpo.settings import NameSettings, ResumeSettings, SearchSettings
-from hpo.shelf import Shelf
 from hpo.trial import WARNING, Outcome
+from hpo.worker import cohort, keeper
+from hpo.worker.job import Job
+from hpo.worker.line import Line
+from hpo.worker.shelf import Shelf
 
 TINY = Path(__file__).parent.parent / "training" / "tiny.py"
 EPOCHS = 6

@@ -6,13 +6,15 @@ import signal
 import pytest
 from mlflow.tracking import MlflowClient
 
-from hpo import chosen, cli, upload
+from hpo import cli
+from hpo.conductor import upload
 from hpo.config import Config
 from hpo.errors import InputError
+from hpo.handover import chosen
 from hpo.history import State
 from hpo.ledger import Ledger
-from hpo.ordering import order_training
-from hpo.plan import Plan
+from hpo.planning.ordering import order_training
+from hpo.planning.plan import Plan
 from hpo.settings import NameSettings, TrainSettings
 from hpo.trial import Outcome
 

@@ -8,16 +8,16 @@ import pytest
 from simulation import Workers, history_of, reclaim, run, started, told
 from simulation import referee as new_referee
 
-from hpo import cohort, keeper
-from hpo.job import Job
 from hpo.ledger import Ledger
-from hpo.line import Line
-from hpo.ordering import order
-from hpo.plan import Plan
+from hpo.planning.ordering import order
+from hpo.planning.plan import Plan
 from hpo.referee import Referee
 from hpo.settings import SearchSettings
-from hpo.shelf import Shelf
 from hpo.trial import TIMEOUT, UNDECIDED, Ending, Outcome, Point
+from hpo.worker import cohort, keeper
+from hpo.worker.job import Job
+from hpo.worker.line import Line
+from hpo.worker.shelf import Shelf
 
 TINY = Path(__file__).parent.parent / "training" / "tiny.py"
 EPOCHS = 9

@@ -7,13 +7,13 @@ import pytest
 from simulation import referee, started
 from sqlalchemy import select
 
-from hpo import hardware
+from hpo.conductor.reopening import taken_up
+from hpo.conductor.session import Session
 from hpo.errors import SearchError
 from hpo.history import State
 from hpo.ledger import Ledger, UnreachableError, pulse
 from hpo.ledger.schema import sessions
-from hpo.reopening import taken_up
-from hpo.session import Session
+from hpo.machine import hardware
 
 
 class Restarting(Ledger):

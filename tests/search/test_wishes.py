@@ -9,14 +9,15 @@ from itertools import count
 import pytest
 from simulation import Workers, history_of, measured, referee, started
 
-from hpo import inprocess, watching
 from hpo.cluster import host
 from hpo.cluster.host import Host
 from hpo.cluster.node import Place
 from hpo.cluster.watch import Watch
+from hpo.conductor import inprocess
 from hpo.history import State
 from hpo.ledger import Ledger, meter
 from hpo.protocol import Answer
+from hpo.remote import watching
 from hpo.trial import Divergence, Ending, Outcome
 from hpo.wish import Wish
 

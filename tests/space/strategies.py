@@ -10,8 +10,7 @@ from hypothesis import strategies as st
 
 from hpo.config import Value
 from hpo.space import Choice, Fixed, Int, Leaf, Log, OneMinusLog, OneOf, Space, Uniform
-from hpo.vocabulary import Vocabulary
-from hpo.word import Contradiction, Hyperparameter, Word
+from hpo.vocabulary import Contradiction, Hyperparameter, Vocabulary, Word
 
 LR = Hyperparameter("lr", float, 0.1, "learning rate", low=0, open_low=True)
 MOMENTUM = Hyperparameter("momentum", float, 0.0, "momentum", low=0, high=1, open_high=True)

@@ -11,8 +11,8 @@ import torch
 from torch.utils.data import TensorDataset
 
 from hpo import recipe
-from hpo.ordering import order
-from hpo.plan import Plan
+from hpo.planning.ordering import order
+from hpo.planning.plan import Plan
 from hpo.settings import SearchSettings
 from hpo.space import find, names, read
 from hpo.training import plain

@@ -6,8 +6,8 @@ import pytest
 
 from hpo import cli, recipe
 from hpo import space as spaces
-from hpo.ordering import order
-from hpo.plan import Plan
+from hpo.planning.ordering import order
+from hpo.planning.plan import Plan
 from hpo.settings import SearchSettings
 from hpo.training import plain
 from hpo.training.engine import Member, Task

@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 from hpo.config import Config
 from hpo.history import History, Search, State
-from hpo.past import Past
+from hpo.planning.past import Past
 from hpo.recipe import Objective
 from hpo.trial import CONFIRMATION, COSTS, SEED, Attempt, Ending, Outcome, Point, Proposal
 

@@ -4,10 +4,10 @@ import pytest
 from made_up import search, several_goals, typical
 from rich.console import Console
 
-from hpo import pareto, summary
 from hpo.api import Result
 from hpo.errors import InputError
 from hpo.history import State
+from hpo.results import pareto, summary
 from hpo.terminal import overview
 
 

@@ -8,10 +8,10 @@ import pytest
 from made_up import Story
 from rich.console import Console
 
-from hpo import usage
 from hpo.history import History
-from hpo.ordering import order
-from hpo.plan import Plan
+from hpo.machine import usage
+from hpo.planning.ordering import order
+from hpo.planning.plan import Plan
 from hpo.settings import SearchSettings
 from hpo.terminal import spark, wording
 from hpo.terminal.picture import Picture

@@ -3,8 +3,8 @@ import json
 import pytest
 from made_up import awkward, search, typical
 
-from hpo import phrasing, summary
 from hpo.config import Config
+from hpo.results import phrasing, summary
 from hpo.terminal import wording
 
 HISTORIES = awkward()

@@ -10,11 +10,11 @@ import pytest
 from made_up import SGD
 from rich.console import Console
 
-from hpo import summary
 from hpo.history import History, Search, State
-from hpo.ordering import order_training
-from hpo.plan import Plan
+from hpo.planning.ordering import order_training
+from hpo.planning.plan import Plan
 from hpo.recipe import Objective
+from hpo.results import summary
 from hpo.settings import TrainSettings
 from hpo.terminal import overview, training, wording
 from hpo.terminal.live import LiveView, viewer

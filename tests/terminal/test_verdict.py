@@ -6,9 +6,9 @@ import pytest
 from made_up import ADAMW, Story, confirmed, plan, search
 from test_views import shown
 
-from hpo import summary, verdict
 from hpo.recipe import Objective
-from hpo.requirement import judge, parse
+from hpo.results import summary, verdict
+from hpo.results.requirement import judge, parse
 from hpo.terminal import wording
 from hpo.trial import CONFIRMATION, PROOF, TEST, Attempt, Ending, Outcome, Proposal
 

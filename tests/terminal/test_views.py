@@ -10,10 +10,10 @@ from made_up import ADAMW, OBJECTIVE, SGD, Story, awkward, plan, search, typical
 from rich.cells import cell_len
 from rich.console import Console
 
-from hpo import phrasing, summary
 from hpo.advice import Advice, Topic
 from hpo.history import History, State
 from hpo.recipe import Objective
+from hpo.results import phrasing, summary
 from hpo.terminal import advising, overview, tables
 from hpo.terminal.live import LineView, LiveView, Picture, viewer
 from hpo.trial import WARNING, Attempt, Outcome

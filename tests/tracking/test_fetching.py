@@ -12,13 +12,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulation import Workers, mirrored, referee, run, started
 
-from hpo import cli, transcript
+from hpo import cli
 from hpo.config import Config
 from hpo.errors import HpoError
 from hpo.history import History, Search, State
 from hpo.ledger import Ledger, time_used
 from hpo.ledger.meter import note_time_used
 from hpo.recipe import Objective
+from hpo.results import transcript
 from hpo.tracking import sync
 from hpo.trial import Attempt, Ending, Outcome, Point, Proposal, Record
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from hpo.history import History, State
-from hpo.past import Past
+from hpo.planning.past import Past
 from hpo.trial import CONFIRMATION, PROOF, SEED, Outcome, Point, Proposal
 
 if TYPE_CHECKING:

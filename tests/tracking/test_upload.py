@@ -4,7 +4,7 @@ import sys
 import time
 from pathlib import Path
 
-from hpo import upload
+from hpo.conductor import upload
 
 DRAWING = """
 import pathlib, signal, tempfile, time

@@ -8,7 +8,7 @@ from optuna.trial import FixedTrial
 from hpo import recipe
 from hpo.config import Config
 from hpo.errors import InputError
-from hpo.phrasing import short
+from hpo.results.phrasing import short
 from hpo.space import read
 from hpo.training.engine import Member
 from hpo.training.plain import train

@@ -1,0 +1,1 @@
+"""What leaves a search: a model, its code, tables, a study, the next space."""

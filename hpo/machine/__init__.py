@@ -1,0 +1,1 @@
+"""What there is to train on: hardware, what of it this process may use, how busy it is."""

@@ -1,0 +1,1 @@
+"""Searches that run elsewhere: submitted from here, and watched."""

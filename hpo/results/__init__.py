@@ -1,0 +1,1 @@
+"""What a search came to, in plain data and in words."""
