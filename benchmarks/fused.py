@@ -37,9 +37,9 @@ import torch
 from hpo import recipe as recipes
 from hpo.config import Config
 from hpo.training import fused, plain
-from hpo.training.batches import place
 from hpo.training.engine import Member, Task
 from hpo.training.execution import execute
+from hpo.training.loop.batches import place
 from hpo.training.words import VOCABULARY
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from textwrap import fill
 
 from hpo.config import Value
-from hpo.training.optimizer import Optimizer
-from hpo.training.optimizers import OPTIMIZERS
-from hpo.training.schedule_words import SAME, SCHEDULES, SEQUELS
 from hpo.training.words import VOCABULARY
+from hpo.training.words.optimizer import Optimizer
+from hpo.training.words.optimizers import OPTIMIZERS
+from hpo.training.words.schedule_words import SAME, SCHEDULES, SEQUELS
 from hpo.vocabulary import Hyperparameter, Word
 
 HERE = Path(__file__).parent

@@ -110,6 +110,11 @@ def test_inner_rooms_know_few_libraries(name, allowed):
     assert foreign - set(sys.stdlib_module_names) - {"hpo"} <= allowed
 
 
+def test_the_words_of_training_do_not_know_torch():
+    paths = (ROOT / "hpo" / "training" / "words").glob("*.py")
+    assert {name for path in paths for name in imports(path) if name.split(".")[0] == "torch"} == set()
+
+
 def test_an_audit_shares_no_code_with_the_writers():
     paths = [path for path in modules() if room(path) == "audit"]
     assert set.union(*(rooms_used(path) for path in paths)) == {"errors"}

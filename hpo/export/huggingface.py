@@ -9,8 +9,8 @@ from hpo.export import lines
 from hpo.export.optim import configuring, hears
 from hpo.export.pieces import read, used
 from hpo.export.run import Run, document
-from hpo.training.calls import printed
-from hpo.training.values import measured_at, slow_calls
+from hpo.training.words.calls import printed
+from hpo.training.words.values import measured_at, slow_calls
 
 _MISSING: Final = {
     "clip_value": (None, "the Trainer clips by the norm only"),

@@ -9,8 +9,8 @@ from hpo.config import Value
 from hpo.export.optim import hears
 from hpo.export.pieces import Piece
 from hpo.export.run import Run, definitions
-from hpo.training.calls import Call, Name, printed
-from hpo.training.values import (
+from hpo.training.words.calls import Call, Name, printed
+from hpo.training.words.values import (
     FULL_PRECISION,
     average_calls,
     freeze_calls,
@@ -64,9 +64,9 @@ def definitions_of(run: Run, *others: Call) -> Piece:
 
 def batches(run: Run) -> Piece:
     """Return what reads data in batches, with the recipe's own loaders only where there may be some."""
-    reading = {"hpo.training.batches": {"place", "count_batches", "load"}}
+    reading = {"hpo.training.loop.batches": {"place", "count_batches", "load"}}
     if run.loaders:
-        reading["hpo.training.loaders"] = {"count_steps", "read"}
+        reading["hpo.training.loop.loaders"] = {"count_steps", "read"}
     return definitions((), reading)
 
 
@@ -80,14 +80,14 @@ def reading(run: Run) -> dict[str, str]:
 def batches_elsewhere(run: Run) -> Piece:
     """Return the same where another trainer than a search's own takes the batches."""
     cutting = {
-        "hpo.training.batches": {"Split", "cut", "step_size"},
-        "hpo.training.loaders": {"Batches"},
-        "hpo.training.loop": {"seed_chance"},
+        "hpo.training.loop.batches": {"Split", "cut", "step_size"},
+        "hpo.training.loop.loaders": {"Batches"},
+        "hpo.training.loop.loop": {"seed_chance"},
         "hpo.export.parts.batches": {"loader"},
     }
     if run.loaders:
-        cutting["hpo.training.batches"] |= {"demand_batch"}
-        cutting["hpo.training.loaders"] |= {"recut"}
+        cutting["hpo.training.loop.batches"] |= {"demand_batch"}
+        cutting["hpo.training.loop.loaders"] |= {"recut"}
         cutting["hpo.export.parts.loaders"] = {"loader_of"}
     return definitions((), cutting)
 

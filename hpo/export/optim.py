@@ -9,14 +9,14 @@ from typing import Final
 
 from hpo.export.pieces import Piece, other_name, read, used
 from hpo.export.run import Run, definitions, document
-from hpo.training.calls import Call, printed
-from hpo.training.optimizers import OPTIMIZERS, optimizer_call
-from hpo.training.schedule_words import SEQUELS, schedule_call
-from hpo.training.values import parameters_call, slow_calls
+from hpo.training.words.calls import Call, printed
+from hpo.training.words.optimizers import OPTIMIZERS, optimizer_call
+from hpo.training.words.schedule_words import SEQUELS, schedule_call
+from hpo.training.words.values import parameters_call, slow_calls
 from hpo.vocabulary import LOSS, position_of
 
-_SCHEDULER: Final = "hpo.training.scheduler.Scheduler"
-_ALWAYS: Final = {"hpo.training.clipping": {"Clipping"}, "hpo.training.scheduler": {"Scheduler"}}
+_SCHEDULER: Final = "hpo.training.loop.scheduler.Scheduler"
+_ALWAYS: Final = {"hpo.training.loop.clipping": {"Clipping"}, "hpo.training.loop.scheduler": {"Scheduler"}}
 
 _CONFIGURE: Final = '''{imports}
 
@@ -74,7 +74,7 @@ def configuring(run: Run, *, fused: bool = True) -> Piece:
     listed = parameters.source("model")
     for call in slow:
         listed = call.source(listed, "model", "filled")
-    clip = Call("hpo.training.clipping.Clipping", _limits(run))
+    clip = Call("hpo.training.loop.clipping.Clipping", _limits(run))
     own = set(_own_words(run))
     stepping, following = other_name("optimizer", own), other_name("scheduler", own)
     lines = {

@@ -10,9 +10,9 @@ import tomlkit
 import yaml
 
 from hpo.export.run import Run
-from hpo.training.calls import Call, Name
-from hpo.training.optimizers import optimizer_call
-from hpo.training.schedule_words import schedule_call
+from hpo.training.words.calls import Call, Name
+from hpo.training.words.optimizers import optimizer_call
+from hpo.training.words.schedule_words import schedule_call
 
 _HEADER: Final = """# {about}
 # `config` has the words of hpo. `optimizer` and `schedule` are the calls that these amount to, of what is

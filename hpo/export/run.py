@@ -15,7 +15,7 @@ from hpo.export.imports import FUTURE, import_block
 from hpo.export.pieces import Drop, Piece, needed, read
 from hpo.export.text import edited, places
 from hpo.recipe import Recipe
-from hpo.training.calls import Call, printed
+from hpo.training.words.calls import Call, printed
 
 _NAME: Final = "__name__"
 _SEARCHED: Final = {"objective", "epochs", "baseline", "optimizers", "schedules", "checkpoints"}

@@ -13,8 +13,8 @@ from hpo.export import lines
 from hpo.export.optim import configuring
 from hpo.export.pieces import read, used
 from hpo.export.run import Run, document, whole
-from hpo.training.calls import Call, printed
-from hpo.training.values import average_calls, gradient_call, measured_at
+from hpo.training.words.calls import Call, printed
+from hpo.training.words.values import average_calls, gradient_call, measured_at
 
 _ABOUT: Final = """First the recipe, then the training loop, last the configuration.
 Written by `hpo export`: needs what the recipe imports (torch was {torch}), and no hpo."""
@@ -81,7 +81,7 @@ def script(run: Run, weights: str = "") -> str:
     )
     writing = [Call("hpo.training.checkpoint.write_checkpoint")] if weights else []
     relied_on = lines.definitions_of(run, gradient, *average_calls(run.config), *writing)
-    loop = whole("hpo.training.loop")
+    loop = whole("hpo.training.loop.loop")
     ours = used(configuring(run) + relied_on + lines.batches(run) + loop + read(main))
     return document(run.around(ours), run.about, _ABOUT.format(torch=version("torch")))
 

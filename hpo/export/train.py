@@ -15,14 +15,16 @@ from hpo.export.imports import Import
 from hpo.export.optim import configuring, own_words
 from hpo.export.pieces import Piece, read, used
 from hpo.export.run import Run, document, whole
-from hpo.training.calls import Call, Name, printed
-from hpo.training.values import average_calls, measured_at
+from hpo.training.words.calls import Call, Name, printed
+from hpo.training.words.values import average_calls, measured_at
 
 _PARTS: Final = (
-    "hpo.training.loop",
+    "hpo.training.loop.loop",
     *(f"hpo.export.parts.{name}" for name in ("precision", "together", "keeping")),
 )
-_GRADIENTS: Final = [Call(f"hpo.training.gradients.{name}") for name in ("Autocast", "Scaled", "weighted")]
+_GRADIENTS: Final = [
+    Call(f"hpo.training.loop.gradients.{name}") for name in ("Autocast", "Scaled", "weighted")
+]
 
 _ABOUT: Final = """    python train.py                                     repeats that training
     python train.py --epochs 50 --checkpoint run.pt     trains longer, and goes on after an interruption
@@ -162,8 +164,8 @@ def _gradient(run: Run) -> Iterator[str]:
 def _wraps(run: Run) -> tuple[list[Call], list[Call]]:
     """Return the calls that wrap the gradient, before and after its loss is scaled."""
     inner, steps, l1 = Name("gradient"), run.config["accumulate"], run.config["l1"]
-    accumulated = Call("hpo.training.gradients.Accumulated", {"inner": inner, "steps": steps})
-    penalized = Call("hpo.training.gradients.Penalized", {"inner": inner, "l1": l1})
+    accumulated = Call("hpo.training.loop.gradients.Accumulated", {"inner": inner, "steps": steps})
+    penalized = Call("hpo.training.loop.gradients.Penalized", {"inner": inner, "l1": l1})
     return [accumulated] if steps != 1 else [], [penalized] if l1 else []
 
 

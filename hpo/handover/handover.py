@@ -27,7 +27,7 @@ from hpo.results.verdict import sentences
 from hpo.settings import ExportSettings
 from hpo.training.checkpoint import CHECKPOINT_SUFFIX, CheckpointError, read_whole, split_safetensors
 from hpo.training.execution import execute
-from hpo.training.values import START
+from hpo.training.words.values import START
 
 _LOADER: Final = "DataLoader"  # a recipe that speaks of one may give one for other arguments of its data
 _START: Final = "start.safetensors"

@@ -20,7 +20,7 @@ from hpo.pictures.style import BLACK, COLORS, FAINT, NotDrawnError, legend, pane
 from hpo.planning.plan import Plan
 from hpo.training import plain
 from hpo.training.engine import Member, Task
-from hpo.training.loaders import read
+from hpo.training.loop.loaders import read
 from hpo.vocabulary import MODEL
 from hpo.worker.job import Job
 from hpo.worker.preparation import prepare

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from hpo.config import Config, Value
 from hpo.pictures.style import BLACK, COLORS, FAINT, NotDrawnError, panels
 from hpo.space import Choice, Fixed, Node, OneOf, Space
-from hpo.training.schedule_words import SCHEDULES, SEQUELS, THEN, schedule_call
+from hpo.training.words.schedule_words import SCHEDULES, SEQUELS, THEN, schedule_call
 from hpo.vocabulary import Vocabulary, position_of
 
 _STEPS: Final = 400

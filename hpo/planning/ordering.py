@@ -30,9 +30,9 @@ from hpo.results.requirement import parse
 from hpo.settings import SearchSettings, TrainSettings
 from hpo.space import Points, Space
 from hpo.training.checkpoint import CHECKPOINT_SUFFIX, CheckpointError, read_whole
-from hpo.training.schedule_words import THEN
-from hpo.training.values import START
 from hpo.training.words import demanding, taken_names, vocabulary_of
+from hpo.training.words.schedule_words import THEN
+from hpo.training.words.values import START
 from hpo.trial import GIVEN
 from hpo.vocabulary import Vocabulary, position_of
 

@@ -23,8 +23,8 @@ from hpo.serving.forms import run_onnx, to_onnx
 from hpo.serving.served import Served
 from hpo.training.beginning import start_model
 from hpo.training.engine import Member
-from hpo.training.loaders import read
-from hpo.training.loop import mean_measures
+from hpo.training.loop.loaders import read
+from hpo.training.loop.loop import mean_measures
 from hpo.training.plain import train_model
 from hpo.training.transfer import Start
 

@@ -15,7 +15,7 @@ from hpo.errors import HpoError
 from hpo.planning.plan import Plan
 from hpo.training.beginning import make_model
 from hpo.training.engine import Member, Task
-from hpo.training.loaders import read
+from hpo.training.loop.loaders import read
 from hpo.training.plain import train_model
 from hpo.training.snapshot import Snapshot
 from hpo.trial import Point, Proposal

@@ -14,7 +14,7 @@ from hpo.study.ladder import Ladder
 from hpo.study.methods import PRUNERS
 from hpo.study.rivals import Rivals
 from hpo.study.storage import Storage
-from hpo.training.decay import left_to_fall
+from hpo.training.words.decay import left_to_fall
 from hpo.trial import Judgment
 
 

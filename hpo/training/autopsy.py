@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from hpo.training.beginning import loss_limit
 from hpo.training.engine import Member, Task
-from hpo.training.loaders import count_steps
+from hpo.training.loop.loaders import count_steps
 from hpo.training.memory import lacks_memory
 from hpo.training.plain import rehearse
 from hpo.trial import Divergence, Point

@@ -12,9 +12,9 @@ from torch.utils.data import DataLoader
 from hpo.config import Config
 from hpo.training.demands import demand_module
 from hpo.training.engine import Task
-from hpo.training.loop import seed_chance
+from hpo.training.loop.loop import seed_chance
 from hpo.training.transfer import Start
-from hpo.training.values import freeze_calls, initialize_calls, start_calls
+from hpo.training.words.values import freeze_calls, initialize_calls, start_calls
 from hpo.trial import LOADERS
 from hpo.vocabulary import MODEL
 

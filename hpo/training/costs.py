@@ -31,11 +31,11 @@ from torch.utils.data import DataLoader
 from hpo.config import Config
 from hpo.recipe import MEMORY, SECONDS
 from hpo.training import memory, plain
-from hpo.training.batches import place
 from hpo.training.engine import Member, Task
-from hpo.training.loaders import cuts_by_size, samples_per_step
+from hpo.training.loop.batches import place
+from hpo.training.loop.loaders import cuts_by_size, samples_per_step
 from hpo.training.plain import Rehearsal
-from hpo.training.values import ACCUMULATE
+from hpo.training.words.values import ACCUMULATE
 
 _WARM: Final = 2
 """Steps that are not timed: the first ones fill caches."""

@@ -28,11 +28,11 @@ from torch.distributed.distributed_c10d import PrefixStore, Store
 from torch.nn.parallel import DistributedDataParallel
 
 from hpo.machine.hardware import interface_to
-from hpo.training.calls import Call
-from hpo.training.gradients import Batch, Forward, Loss, Wrapped, weighted
-from hpo.training.joint_norm import counting, join_norms
-from hpo.training.loop import evaluate, seed_chance
-from hpo.training.values import GRADIENT
+from hpo.training.loop.gradients import Batch, Forward, Loss, Wrapped, weighted
+from hpo.training.loop.joint_norm import counting, join_norms
+from hpo.training.loop.loop import evaluate, seed_chance
+from hpo.training.words.calls import Call
+from hpo.training.words.values import GRADIENT
 
 Measures = Mapping[str, Callable[[Tensor, Tensor], Tensor]]
 
@@ -57,7 +57,7 @@ class Alone:
         return model
 
     def evaluate(self, model: nn.Module, measures: Measures, batches: Iterable[Batch]) -> dict[str, float]:
-        """Return the mean of each measure over the samples; see `hpo.training.loop.evaluate`."""
+        """Return the mean of each measure over the samples; see `hpo.training.loop.loop.evaluate`."""
         return evaluate(model, measures, batches)
 
 

@@ -14,14 +14,14 @@ from typing import TYPE_CHECKING, cast
 
 from hpo.config import Config
 from hpo.recipe import Objective
-from hpo.training.values import measured_at
+from hpo.training.words.values import measured_at
 from hpo.trial import Divergence, Point
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from hpo.training.batches import BatchSize, Split
     from hpo.training.distributed import Team
+    from hpo.training.loop.batches import BatchSize, Split
     from hpo.training.snapshot import Snapshot
 
 

@@ -40,7 +40,7 @@ def load_splits(module: ModuleType, options: Mapping[str, Value]) -> Mapping[str
         RecipeError: it returns something else; a split is missing or empty, or does not hold pairs.
         Exception: whatever the recipe raises.
     """
-    from hpo.training.loop import seed_chance
+    from hpo.training.loop.loop import seed_chance
 
     seed_chance(0)  # whatever the trial's seed: all share one split, though the recipe may draw it by chance
     splits: Any = module.data(**options)

@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from hpo.config import Config
 from hpo.machine import limits
-from hpo.training.batches import free_on_gpu
-from hpo.training.optimizers import OPTIMIZERS
-from hpo.training.values import EMA
+from hpo.training.loop.batches import free_on_gpu
+from hpo.training.words.optimizers import OPTIMIZERS
+from hpo.training.words.values import EMA
 
 _CONTEXT: Final = 2**29  # CUDA's own part of a process on a GPU: the context, kernels, libraries
 _COUNTER: Final = torch.float32.itemsize

@@ -15,22 +15,22 @@ from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from hpo.config import Config
-from hpo.training import loaders
-from hpo.training.batches import BatchSize, Split, place
 from hpo.training.beginning import loss_limit, notes_of, start_model, warn_of_few
-from hpo.training.clipping import Clipping, gradient_moments
 from hpo.training.demands import demand_batches, demand_scalar, told_of_data
 from hpo.training.distributed import Alone
 from hpo.training.engine import Member, Progress, Task, unsound_metric
-from hpo.training.gradients import Batch, Gradient, Loss
-from hpo.training.loop import Step, epoch_seed, mean_loss, train_epoch
+from hpo.training.loop import loaders
+from hpo.training.loop.batches import BatchSize, Split, place
+from hpo.training.loop.clipping import Clipping, gradient_moments
+from hpo.training.loop.gradients import Batch, Gradient, Loss
+from hpo.training.loop.loop import Step, epoch_seed, mean_loss, train_epoch
+from hpo.training.loop.scheduler import Scheduler
 from hpo.training.memory import is_known, measure, predict
-from hpo.training.optimizers import optimizer_call
-from hpo.training.schedule_words import schedule_call
-from hpo.training.scheduler import Scheduler
 from hpo.training.snapshot import PLAIN, Parts, Snapshot, pack, unpack
 from hpo.training.transfer import Start
-from hpo.training.values import (
+from hpo.training.words.optimizers import optimizer_call
+from hpo.training.words.schedule_words import schedule_call
+from hpo.training.words.values import (
     average_calls,
     gradient_call,
     loss_calls,
@@ -107,7 +107,7 @@ def rehearse(task: Task, member: Member) -> Rehearsal:
 def read(
     task: Task, splits: Mapping[str, Split], name: str, batch_size: BatchSize, *order: int
 ) -> Iterator[Batch]:
-    """Yield the batches of an epoch of one of the splits; see `hpo.training.loaders.read`.
+    """Yield the batches of an epoch of one of the splits; see `hpo.training.loop.loaders.read`.
 
     Args:
         task: what is trained on.

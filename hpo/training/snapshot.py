@@ -14,7 +14,7 @@ from typing import Any, Final, Literal, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from hpo.training.gradients import Gradient
+from hpo.training.loop.gradients import Gradient
 
 PLAIN: Final = "plain"
 STACK: Final = "stack"

@@ -17,11 +17,11 @@ from hpo import recipe
 from hpo.errors import InputError
 from hpo.export import TARGETS, Run
 from hpo.export.parts.loaders import loader_of
-from hpo.training.batches import cut
 from hpo.training.engine import Member, Task
 from hpo.training.execution import execute
+from hpo.training.loop.batches import cut
 from hpo.training.plain import _Training
-from hpo.training.schedule_words import schedule_call
+from hpo.training.words.schedule_words import schedule_call
 
 EPOCHS = 4
 # Always the whole data in a batch, so that the order of samples does not matter, and nothing else of chance.

@@ -25,8 +25,8 @@ from hpo.recipe import Objective
 from hpo.referee import Referee
 from hpo.settings import TrainSettings
 from hpo.space import read
-from hpo.training.batches import load
-from hpo.training.loop import evaluate
+from hpo.training.loop.batches import load
+from hpo.training.loop.loop import evaluate
 from hpo.training.words import VOCABULARY
 from hpo.trial import COSTS, GIVEN, Attempt, Ending, Outcome, Point, Proposal
 from hpo.worker.cohort import train as train_cohort

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from hpo import recipe
-from hpo.training.batches import load
+from hpo.training.loop.batches import load
 from hpo.training.words import vocabulary_of
 
 RECIPES = ("cnn", "finetune", "linear", "mlp", "rnn", "transformer")

@@ -15,8 +15,8 @@ from torch.utils.data import (
 )
 from torch.utils.data.distributed import DistributedSampler
 
-from hpo.training.batches import cut, place
-from hpo.training.loaders import count_steps, read, recut
+from hpo.training.loop.batches import cut, place
+from hpo.training.loop.loaders import count_steps, read, recut
 
 NUMBERS = TensorDataset(torch.arange(9.0).reshape(9, 1), torch.arange(9))
 

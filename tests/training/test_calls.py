@@ -1,12 +1,12 @@
 from pathlib import Path
 
-from hpo.training import schedules
-from hpo.training.calls import Call
+from hpo.training.words import schedules
+from hpo.training.words.calls import Call
 
-COSINE = Call("hpo.training.schedules.CosineSchedule", {"end_factor": 0.1})
+COSINE = Call("hpo.training.words.schedules.CosineSchedule", {"end_factor": 0.1})
 CHAIN = Call(
-    "hpo.training.schedules.SequentialSchedule",
-    {"first": Call("hpo.training.schedules.RiseSchedule"), "second": COSINE, "switch": 0.25},
+    "hpo.training.words.schedules.SequentialSchedule",
+    {"first": Call("hpo.training.words.schedules.RiseSchedule"), "second": COSINE, "switch": 0.25},
 )
 
 
@@ -29,6 +29,6 @@ def test_a_target_with_a_dot_is_a_method_of_what_is_given():
 
 def test_definitions_of_our_own_are_told():
     assert {name for _, name in CHAIN.ours} == {"SequentialSchedule", "RiseSchedule", "CosineSchedule"}
-    assert {module for module, _ in CHAIN.ours} == {"hpo.training.schedules"}
+    assert {module for module, _ in CHAIN.ours} == {"hpo.training.words.schedules"}
     assert not list(Call("torch.optim.SGD", {"lr": 0.1}).ours)
     assert Call("torch.nn.Linear", {"in_features": 1, "out_features": 2}).build().weight.shape == (2, 1)

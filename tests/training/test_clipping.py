@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from hpo.training.clipping import Clipping, gradient_moments
+from hpo.training.loop.clipping import Clipping, gradient_moments
 
 
 def parameters(*gradients):

@@ -7,7 +7,7 @@ import torch
 from together import Case, train
 
 from hpo.training.distributed import Team
-from hpo.training.optimizers import OPTIMIZERS
+from hpo.training.words.optimizers import OPTIMIZERS
 from hpo.trial import Divergence, Point
 
 pytestmark = [

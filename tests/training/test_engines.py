@@ -10,9 +10,9 @@ from torch.utils.data import DataLoader
 
 from hpo.recipe import Objective
 from hpo.training import fused, plain
-from hpo.training.batches import load
 from hpo.training.execution import execute
-from hpo.training.loop import epoch_seed
+from hpo.training.loop.batches import load
+from hpo.training.loop.loop import epoch_seed
 from hpo.training.words import VOCABULARY
 from hpo.trial import Divergence, Point
 

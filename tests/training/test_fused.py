@@ -14,14 +14,14 @@ from torch.utils.data import TensorDataset
 from hpo import recipe, shipped
 from hpo.config import Config
 from hpo.training import fused, plain
-from hpo.training.batches import load
 from hpo.training.beginning import start_model
 from hpo.training.engine import Member, Task
 from hpo.training.execution import execute
 from hpo.training.fused import engine, grouping, probe
 from hpo.training.fused.rules import RULES
-from hpo.training.schedule_words import SCHEDULES
+from hpo.training.loop.batches import load
 from hpo.training.words import VOCABULARY, vocabulary_of
+from hpo.training.words.schedule_words import SCHEDULES
 from hpo.trial import Divergence, Point
 
 stacked = partial(fused.train, least=1)

@@ -7,9 +7,9 @@ import torch
 
 from hpo.config import Config
 from hpo.training.fused.rules import RULES, Layout
-from hpo.training.optimizers import OPTIMIZERS, optimizer_call
-from hpo.training.values import parameters_call
 from hpo.training.words import VOCABULARY
+from hpo.training.words.optimizers import OPTIMIZERS, optimizer_call
+from hpo.training.words.values import parameters_call
 
 # Matrices lie on both sides of a convolution's kernel; some are high, some wide; one vector has no dimension.
 LAYOUT = Layout(

@@ -6,13 +6,13 @@ import pytest
 import torch
 from torch import nn
 
-from hpo.training.averaging import average
-from hpo.training.clipping import Clipping
-from hpo.training.gradients import Accumulated, Autocast, Gradient, Penalized, Scaled
-from hpo.training.groups import decay_matrices
-from hpo.training.loop import evaluate, take_step, train_epoch
-from hpo.training.scheduler import Scheduler
-from hpo.training.schedules import ConstantSchedule
+from hpo.training.loop.averaging import average
+from hpo.training.loop.clipping import Clipping
+from hpo.training.loop.gradients import Accumulated, Autocast, Gradient, Penalized, Scaled
+from hpo.training.loop.groups import decay_matrices
+from hpo.training.loop.loop import evaluate, take_step, train_epoch
+from hpo.training.loop.scheduler import Scheduler
+from hpo.training.words.schedules import ConstantSchedule
 
 INPUTS, TARGETS = torch.randn(13, 5, generator=torch.Generator().manual_seed(1)), torch.arange(13) % 3
 

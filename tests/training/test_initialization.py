@@ -6,10 +6,10 @@ from torch import nn
 
 from hpo.config import Config
 from hpo.training.engine import Member
-from hpo.training.initialization import initialize
+from hpo.training.loop.initialization import initialize
 from hpo.training.plain import train
-from hpo.training.values import INIT, initialize_calls
 from hpo.training.words import VOCABULARY
+from hpo.training.words.values import INIT, initialize_calls
 
 VARIANCES = {"xavier": lambda n, m: 2 / (n + m), "kaiming": lambda n, _: 2 / n}
 

@@ -3,12 +3,12 @@ import torch
 from torch import nn
 from torch.utils.data import TensorDataset
 
-from hpo.training.batches import load
-from hpo.training.clipping import Clipping
-from hpo.training.gradients import Gradient
-from hpo.training.loop import epoch_seed, evaluate, mean_loss, train_epoch
-from hpo.training.scheduler import Scheduler
-from hpo.training.schedules import LinearSchedule, PlateauSchedule
+from hpo.training.loop.batches import load
+from hpo.training.loop.clipping import Clipping
+from hpo.training.loop.gradients import Gradient
+from hpo.training.loop.loop import epoch_seed, evaluate, mean_loss, train_epoch
+from hpo.training.loop.scheduler import Scheduler
+from hpo.training.words.schedules import LinearSchedule, PlateauSchedule
 
 NO_LIMIT = Clipping()
 NUMBERS = TensorDataset(torch.arange(9.0).reshape(9, 1), torch.arange(9))

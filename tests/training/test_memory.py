@@ -6,9 +6,9 @@ from torch import nn
 
 from hpo.config import Config
 from hpo.training.memory import Memory, available, fence, measure, most, predict
-from hpo.training.optimizers import OPTIMIZERS, optimizer_call
-from hpo.training.values import average_calls, parameters_call
 from hpo.training.words import VOCABULARY
+from hpo.training.words.optimizers import OPTIMIZERS, optimizer_call
+from hpo.training.words.values import average_calls, parameters_call
 
 VARIANTS = [
     *({"optimizer": name} for name in OPTIMIZERS if name != "lbfgs"),

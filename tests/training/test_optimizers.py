@@ -7,11 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hpo.config import Config
-from hpo.training.calls import Call
-from hpo.training.muon import MuonAdamW
-from hpo.training.optimizers import OPTIMIZERS, optimizer_call
-from hpo.training.values import parameters_call
+from hpo.training.loop.muon import MuonAdamW
 from hpo.training.words import VOCABULARY
+from hpo.training.words.calls import Call
+from hpo.training.words.optimizers import OPTIMIZERS, optimizer_call
+from hpo.training.words.values import parameters_call
 
 ADAM = {"lr": 0.1, "beta1": 0.8, "beta2": 0.9, "eps": 1e-6}
 

@@ -12,8 +12,8 @@ from hpo.results.phrasing import short
 from hpo.space import read
 from hpo.training.engine import Member
 from hpo.training.plain import train
-from hpo.training.schedule_words import schedule_call
 from hpo.training.words import demanding, vocabulary_of
+from hpo.training.words.schedule_words import schedule_call
 
 SPACE = """
 optimizer:

@@ -7,11 +7,10 @@ from hypothesis import strategies as st
 from torch.optim import lr_scheduler as torchs
 
 from hpo.config import Config
-from hpo.training import schedules
-from hpo.training.decay import left_to_fall
-from hpo.training.schedule_words import SAME, SCHEDULES, SEQUELS, schedule_call
-from hpo.training.schedules import RiseSchedule
-from hpo.training.words import VOCABULARY
+from hpo.training.words import VOCABULARY, schedules
+from hpo.training.words.decay import left_to_fall
+from hpo.training.words.schedule_words import SAME, SCHEDULES, SEQUELS, schedule_call
+from hpo.training.words.schedules import RiseSchedule
 
 STEPS = 40
 PEAK = 0.3 * STEPS - 1

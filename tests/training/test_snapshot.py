@@ -20,10 +20,10 @@ from hpo.training.checkpoint import read_checkpoint, write_checkpoint
 from hpo.training.engine import Member
 from hpo.training.fused import grouping
 from hpo.training.fused.rules import RULES
-from hpo.training.optimizers import OPTIMIZERS
-from hpo.training.schedule_words import SCHEDULES
 from hpo.training.snapshot import Snapshot, pack, unpack
 from hpo.training.words import vocabulary_of
+from hpo.training.words.optimizers import OPTIMIZERS
+from hpo.training.words.schedule_words import SCHEDULES
 from hpo.trial import ALONE, Point
 
 EPOCHS = 6

@@ -9,17 +9,17 @@ from torch import nn
 from hpo.config import Config
 from hpo.training import fused
 from hpo.training.checkpoint import CheckpointError, write_checkpoint
-from hpo.training.clipping import Clipping
 from hpo.training.engine import Member
-from hpo.training.gradients import Gradient
-from hpo.training.loop import train_epoch
-from hpo.training.optimizers import OPTIMIZERS, optimizer_call
+from hpo.training.loop.clipping import Clipping
+from hpo.training.loop.gradients import Gradient
+from hpo.training.loop.loop import train_epoch
+from hpo.training.loop.scheduler import Scheduler
 from hpo.training.plain import train
-from hpo.training.scheduler import Scheduler
-from hpo.training.schedules import ConstantSchedule
 from hpo.training.transfer import freeze, slow, start
-from hpo.training.values import parameters_call, slow_calls
 from hpo.training.words import VOCABULARY, vocabulary_of
+from hpo.training.words.optimizers import OPTIMIZERS, optimizer_call
+from hpo.training.words.schedules import ConstantSchedule
+from hpo.training.words.values import parameters_call, slow_calls
 from hpo.trial import ALONE
 
 

@@ -12,13 +12,13 @@ from test_fused import RECIPES, small, varied
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from hpo.training.batches import load, place
 from hpo.training.beginning import start_model
 from hpo.training.fused.engine import _Training
 from hpo.training.fused.grouping import Group
 from hpo.training.fused.measures import Measure
 from hpo.training.fused.rules import RULES
 from hpo.training.fused.updates import family
+from hpo.training.loop.batches import load, place
 
 AWAY = "meta"
 

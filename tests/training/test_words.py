@@ -10,8 +10,8 @@ from hpo.errors import InputError
 from hpo.space import read
 from hpo.training.engine import Member
 from hpo.training.plain import train
-from hpo.training.values import INIT
 from hpo.training.words import VOCABULARY
+from hpo.training.words.values import INIT
 
 ONLY_FULL = {"lbfgs": {"batch_size": "full"}}
 
@@ -39,7 +39,8 @@ CHOICES = [
 def test_nothing_of_torch_is_imported_to_check_words():
     code = """if True:
         import sys
-        from hpo.training import engine, execution, optimizers, schedules, words
+        from hpo.training import engine, execution, words
+        from hpo.training.words import optimizers, schedules
         assert "torch" not in sys.modules
     """
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -4,8 +4,8 @@ from typing import Any
 
 from torch.utils.data import DataLoader, RandomSampler, SequentialSampler
 
-from hpo.training.batches import BatchSize, Split, step_size
-from hpo.training.loaders import Batches
+from hpo.training.loop.batches import BatchSize, Split, step_size
+from hpo.training.loop.loaders import Batches
 
 
 def loader(split: Split, batch_size: BatchSize, *, shuffle: bool = False) -> DataLoader[Any]:

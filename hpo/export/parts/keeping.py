@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
-from hpo.training.batches import Split
+from hpo.training.loop.batches import Split
 
 
 def save(path: str, parts: Mapping[str, Any], epoch: int) -> None:

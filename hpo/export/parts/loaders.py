@@ -5,8 +5,8 @@ from typing import Any
 from torch.utils.data import DataLoader
 
 from hpo.export.parts.batches import loader
-from hpo.training.batches import BatchSize, Split
-from hpo.training.loaders import recut
+from hpo.training.loop.batches import BatchSize, Split
+from hpo.training.loop.loaders import recut
 
 
 def loader_of(split: Split, batch_size: BatchSize, *, shuffle: bool = False) -> DataLoader[Any]:

@@ -1,6 +1,6 @@
 """Half precision, if it is asked for when the program starts."""
 
-from hpo.training.gradients import Autocast, Gradient, Scaled
+from hpo.training.loop.gradients import Autocast, Gradient, Scaled
 
 DTYPES = {"bf16": "bfloat16", "fp16": "float16"}
 

@@ -9,7 +9,7 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from hpo.training.gradients import Batch, Forward, Gradient, Loss, Wrapped, weighted
+from hpo.training.loop.gradients import Batch, Forward, Gradient, Loss, Wrapped, weighted
 
 
 @dataclass(frozen=True)

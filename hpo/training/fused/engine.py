@@ -16,7 +16,6 @@ import torch
 from torch import Tensor
 
 from hpo.training import plain
-from hpo.training.batches import place
 from hpo.training.beginning import loss_limit, notes_of, start_model, warn_of_few
 from hpo.training.engine import Member, Progress, Task
 from hpo.training.fused.allocator import keep_freed
@@ -26,13 +25,14 @@ from hpo.training.fused.measures import Losses, Measure
 from hpo.training.fused.record import Record, Report, Steps
 from hpo.training.fused.stack import Stack
 from hpo.training.fused.updates import Average, Updates
-from hpo.training.gradients import Batch
-from hpo.training.loaders import count_steps
-from hpo.training.loop import epoch_seed
-from hpo.training.schedule_words import schedule_call
-from hpo.training.schedules import Schedule
+from hpo.training.loop.batches import place
+from hpo.training.loop.gradients import Batch
+from hpo.training.loop.loaders import count_steps
+from hpo.training.loop.loop import epoch_seed
 from hpo.training.snapshot import STACK, Snapshot, pack, unpack
-from hpo.training.values import ACCUMULATE
+from hpo.training.words.schedule_words import schedule_call
+from hpo.training.words.schedules import Schedule
+from hpo.training.words.values import ACCUMULATE
 from hpo.trial import ALONE, Point
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader, IterableDataset, Subset, TensorDataset
 
-from hpo.training.batches import Split
+from hpo.training.loop.batches import Split
 
 
 def size_of(split: Split) -> int:

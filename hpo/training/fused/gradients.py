@@ -1,4 +1,4 @@
-"""The penalty and the limits of K gradients, each its own: the row-wise twin of `hpo.training.clipping`."""
+"""The penalty and the limits of K gradients, row by row: the twin of `hpo.training.loop.clipping`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hpo.config import Config
 from hpo.training.fused.rules import Layout
-from hpo.training.values import L1, MATRICES, WEIGHT_DECAY_ON
+from hpo.training.words.values import L1, MATRICES, WEIGHT_DECAY_ON
 
 
 class Shaping:

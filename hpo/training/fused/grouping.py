@@ -17,11 +17,11 @@ from hpo.training.fused.measures import Losses
 from hpo.training.fused.rules import RULES
 from hpo.training.fused.stack import Stack, droppers
 from hpo.training.fused.updates import family
-from hpo.training.gradients import Batch
+from hpo.training.loop.gradients import Batch
 from hpo.training.memory import lacks_memory
 from hpo.training.snapshot import PLAIN
 from hpo.training.transfer import Start
-from hpo.training.values import ACCUMULATE, FULL_PRECISION, PRECISION
+from hpo.training.words.values import ACCUMULATE, FULL_PRECISION, PRECISION
 
 _ANY_LAYER: Final = frozenset(vars(nn.Module())) | {"_flat_weights", "_flat_weight_refs"}
 """What torch keeps in a layer, a recurrent one included, beside what makes it what it is."""

@@ -10,8 +10,8 @@ from torch import Tensor
 from torch.utils._pytree import tree_map_only
 
 from hpo.config import Config
-from hpo.training.gradients import Loss
-from hpo.training.values import loss_calls
+from hpo.training.loop.gradients import Loss
+from hpo.training.words.values import loss_calls
 from hpo.vocabulary import LOSS
 
 

@@ -20,12 +20,12 @@ from torch import Tensor
 from hpo.config import Config
 from hpo.protocol import Choice
 from hpo.training import memory, plain
-from hpo.training.batches import Split, place
 from hpo.training.beginning import make_model
 from hpo.training.engine import Engine, Member, Task
 from hpo.training.fused import engine as fused
 from hpo.training.fused.excerpt import excerpt, size_of
-from hpo.training.loaders import read, samples_per_step
+from hpo.training.loop.batches import Split, place
+from hpo.training.loop.loaders import read, samples_per_step
 
 _SIZES: Final = (2, 4, 8, 16, 32, 64, 128, 256, 512)
 _STEPS: Final = 4

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from hpo.training.fused.kernels import Chance, Kernels
 from hpo.training.fused.rules import Layout
-from hpo.training.loop import seed_chance
+from hpo.training.loop.loop import seed_chance
 
 Place = tuple[dict[str, Any], str]
 """Where a module holds a tensor: its own parameters or buffers, and the name there."""

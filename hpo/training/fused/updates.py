@@ -11,7 +11,7 @@ from torch import Tensor
 
 from hpo.config import Config
 from hpo.training.fused.rules import RULES, Layout, Rule, Slowed, slows
-from hpo.training.values import EMA
+from hpo.training.words.values import EMA
 
 
 def family(config: Config) -> str:
@@ -84,7 +84,7 @@ def _rule(
 
 
 class Average:
-    """The averages of the weights of those rows that want one: the twin of `hpo.training.averaging`."""
+    """The averages of the weights of those rows that want one: the twin of `hpo.training.loop.averaging`."""
 
     def __init__(self, configs: Sequence[Config], weights: Tensor) -> None:
         decays = [[cast("float", config[EMA.name] or 0.0)] for config in configs]

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from hpo.config import Config
-from hpo.training.values import MATRICES, WEIGHT_DECAY_ON
+from hpo.training.words.values import MATRICES, WEIGHT_DECAY_ON
 
 KEPT: Final = "kept"
 ADDED: Final = "added"

@@ -1,4 +1,4 @@
-"""Muon for matrices, AdamW for all else, as `hpo.training.muon.MuonAdamW` has it."""
+"""Muon for matrices, AdamW for all else, as `hpo.training.loop.muon.MuonAdamW` has it."""
 
 from __future__ import annotations
 

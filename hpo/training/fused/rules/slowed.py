@@ -10,7 +10,7 @@ from torch import Tensor
 from hpo.config import Config
 from hpo.training.fused.rules.layout import Layout
 from hpo.training.fused.rules.rule import Rule
-from hpo.training.values import BODY_LR, START
+from hpo.training.words.values import BODY_LR, START
 
 _RATES: Final = ("optimizer.lr", "optimizer.adamw_lr")
 

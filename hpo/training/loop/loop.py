@@ -11,9 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from hpo.training.clipping import Clipping
-from hpo.training.gradients import Batch, Gradient, Loss
-from hpo.training.scheduler import Scheduler
+from hpo.training.loop.clipping import Clipping
+from hpo.training.loop.gradients import Batch, Gradient, Loss
+from hpo.training.loop.scheduler import Scheduler
 
 
 class Step(NamedTuple):

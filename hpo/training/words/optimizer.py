@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from hpo.config import Value
-from hpo.training.calls import Call
-from hpo.training.state import Rule, State, copies
+from hpo.training.words.calls import Call
+from hpo.training.words.state import Rule, State, copies
 from hpo.vocabulary import Word
 
 _TUPLES: Final = {

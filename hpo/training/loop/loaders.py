@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 from torch.utils.data import BatchSampler, DataLoader, IterableDataset
 
-from hpo.training.batches import BatchSize, Split, count_batches, cut, demand_batch, load, step_size
-from hpo.training.gradients import Batch
+from hpo.training.loop.batches import BatchSize, Split, count_batches, cut, demand_batch, load, step_size
+from hpo.training.loop.gradients import Batch
 
 
 def count_samples(split: Split) -> int:

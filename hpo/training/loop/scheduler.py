@@ -4,7 +4,7 @@ from typing import Any
 
 import torch
 
-from hpo.training.schedules import Schedule
+from hpo.training.words.schedules import Schedule
 
 
 class Scheduler:

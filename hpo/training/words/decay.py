@@ -7,8 +7,8 @@ from itertools import accumulate
 from typing import Final
 
 from hpo.config import Config, Value
-from hpo.training.schedule_words import THEN, schedule_call
-from hpo.training.schedules import OwnSchedule
+from hpo.training.words.schedule_words import THEN, schedule_call
+from hpo.training.words.schedules import OwnSchedule
 
 _STEPS: Final = 8  # of an epoch: schedules mean the same whatever the number
 _HEADS: Final = ("schedule", "warmup", THEN)  # with what the keys of a schedule begin

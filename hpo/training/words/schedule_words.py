@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from hpo.config import Config, Value
-from hpo.training.calls import Call, Name
-from hpo.training.schedules import (
+from hpo.training.words.calls import Call, Name
+from hpo.training.words.schedules import (
     ConstantSchedule,
     CosineRestartsSchedule,
     CosineSchedule,

@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from hpo.training.clipping import total_norm
+from hpo.training.loop.clipping import total_norm
 
 Batch = tuple[Tensor, ...]
 Forward = Callable[[Tensor], Tensor]

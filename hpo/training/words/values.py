@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from typing import Final
 
 from hpo.config import Config, Value
-from hpo.training.calls import Call
 from hpo.training.checkpoint import CHECKPOINT_SUFFIX
+from hpo.training.words.calls import Call
 from hpo.vocabulary import LOSS, Hyperparameter
 
 _DEFAULT: Final = "default"
@@ -44,7 +44,7 @@ INIT: Final = Hyperparameter(
 MATRICES: Final = "matrices"
 _PARAMETERS: Final = {
     "all": Call(".parameters"),
-    MATRICES: Call("hpo.training.groups.decay_matrices"),
+    MATRICES: Call("hpo.training.loop.groups.decay_matrices"),
 }
 WEIGHT_DECAY_ON: Final = Hyperparameter(
     "weight_decay_on",
@@ -113,7 +113,7 @@ BODY_LR: Final = Hyperparameter(
     open_low=True,
 )
 TRANSFER: Final = (START, FREEZE, BODY_LR)
-GRADIENT: Final = Call("hpo.training.gradients.Gradient")
+GRADIENT: Final = Call("hpo.training.loop.gradients.Gradient")
 
 
 def parameters_call(config: Config) -> Call:
@@ -154,7 +154,8 @@ def slow_calls(config: Config) -> list[Call]:
 def initialize_calls(config: Config) -> list[Call]:
     """Return the call that takes a model and gives it with its weights drawn anew."""
     scheme = config[INIT.name]
-    return [Call("hpo.training.initialization.initialize", {"scheme": scheme})] if scheme != _DEFAULT else []
+    call = Call("hpo.training.loop.initialization.initialize", {"scheme": scheme})
+    return [call] if scheme != _DEFAULT else []
 
 
 def loss_calls(config: Config) -> list[Call]:
@@ -180,10 +181,10 @@ def gradient_call(config: Config, device: str, innermost: Call = GRADIENT) -> Ca
 
 
 def _wrap(name: str, **arguments: object) -> Call:
-    return Call(f"hpo.training.gradients.{name}", arguments)
+    return Call(f"hpo.training.loop.gradients.{name}", arguments)
 
 
 def average_calls(config: Config) -> list[Call]:
     """Return the call that takes a model and its optimizer and gives the average of the weights."""
     decay = config[EMA.name]
-    return [Call("hpo.training.averaging.average", {"decay": decay})] if decay is not None else []
+    return [Call("hpo.training.loop.averaging.average", {"decay": decay})] if decay is not None else []

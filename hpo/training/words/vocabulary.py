@@ -10,9 +10,9 @@ from hpo import shipped
 from hpo.errors import InputError, Problem
 from hpo.recipe import Recipe
 from hpo.recipe.signature import Argument, Definition
-from hpo.training.optimizers import OPTIMIZERS
-from hpo.training.schedule_words import SCHEDULES, SEQUELS, TAKEN, THEN, as_sequel
-from hpo.training.values import (
+from hpo.training.words.optimizers import OPTIMIZERS
+from hpo.training.words.schedule_words import SCHEDULES, SEQUELS, TAKEN, THEN, as_sequel
+from hpo.training.words.values import (
     ACCUMULATE,
     BATCH_SIZE,
     BODY_LR,

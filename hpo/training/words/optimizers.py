@@ -11,9 +11,9 @@ from collections.abc import Mapping
 from typing import Final
 
 from hpo.config import Config
-from hpo.training.calls import Call
-from hpo.training.optimizer import Optimizer
-from hpo.training.state import adafactor, copies, lbfgs, muon, rmsprop, sgd
+from hpo.training.words.calls import Call
+from hpo.training.words.optimizer import Optimizer
+from hpo.training.words.state import adafactor, copies, lbfgs, muon, rmsprop, sgd
 from hpo.vocabulary import Contradiction, Hyperparameter
 
 
@@ -227,7 +227,7 @@ _WORDS: Final = (
             *_ADAMW,
         ),
         reference="Jordan et al. 2024, kellerjordan.github.io/posts/muon; arXiv:2502.16982",
-        target="hpo.training.muon.MuonAdamW",
+        target="hpo.training.loop.muon.MuonAdamW",
         state=muon,
         entrywise=False,
     ),

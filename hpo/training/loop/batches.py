@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, TensorDataset
 
-from hpo.training.gradients import Batch
+from hpo.training.loop.gradients import Batch
 
 BatchSize = int | Literal["full"] | None  # None: as a DataLoader cuts, and else USUAL
 USUAL = 64
