@@ -34,7 +34,7 @@ print("survived")
 
 HANGING = """
 import os, signal, time
-from hpo import last_resort
+from hpo.conductor import last_resort
 
 last_resort.LIMIT_SECONDS = 0.1
 signal.signal(signal.SIGTERM, lambda *_: None)
@@ -51,7 +51,7 @@ def test_what_hangs_before_there_is_a_search_is_not_told_to_go_on():
 
 FORKING = """
 import multiprocessing, time
-from hpo import last_resort
+from hpo.conductor import last_resort
 
 with last_resort.last_resort(print, []):
     worker = multiprocessing.get_context("fork").Process(target=time.sleep, args=(60,))
