@@ -12,6 +12,7 @@ from typing import Final
 
 from mlflow import MlflowClient
 from mlflow.entities import LifecycleStage, Run, RunTag
+from mlflow.exceptions import MlflowException
 
 from hpo.history import Search, Trial
 from hpo.planning.past import PAST, Past
@@ -124,7 +125,10 @@ class Runs:
         if NOTE not in self._client.get_experiment(self._experiment).tags:
             tags[NOTE] = views.links(self._experiment)
         for name, text in tags.items():
-            self._client.set_experiment_tag(self._experiment, name, text)
+            try:
+                self._client.set_experiment_tag(self._experiment, name, text)
+            except MlflowException:  # another uploader made it just now
+                self._client.set_experiment_tag(self._experiment, name, text)
 
     def child(self, trial: Trial) -> str:
         """Return the run of a trial; the first call for it makes it, if the store has none."""

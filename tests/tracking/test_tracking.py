@@ -442,6 +442,31 @@ def test_of_two_that_made_a_run_nobody_takes_one_that_is_about_to_go(
     assert [it.result().parent for it in made] == [runs(uri)["cnn-1"].info.run_id] * 2
 
 
+def test_searches_that_begin_together_describe_their_experiment_together(
+    new_tape: type[Tape], uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each sees no tag yet and makes it, of which a database refuses the second."""
+    from sqlalchemy.orm import Session
+
+    from hpo.tracking.runs import Runs
+
+    client(uri).create_experiment("cnn")
+    searches = [new_tape(f"cnn-{number}", 1.7e9 + number).search("") for number in range(2)]
+    together, merge = Barrier(2), Session.merge
+
+    def merge_together(self: Session, row: Any, **named: Any) -> Any:
+        merged = merge(self, row, **named)
+        if type(row).__name__ == "SqlExperimentTag":
+            with suppress(BrokenBarrierError):
+                together.wait(2)
+        return merged
+
+    monkeypatch.setattr(Session, "merge", merge_together)
+    with ThreadPoolExecutor(2) as pool:
+        made = [pool.submit(Runs, client(uri), search) for search in searches]
+    assert [it.exception() for it in made] == [None, None]
+
+
 def test_a_tracker_leaves_a_search_to_that_of_its_next_session(tape: Tape, uri: str) -> None:
     """Its driver was killed while it was busy, and another one has taken over."""
     from hpo.tracking.tracker import Tracker
