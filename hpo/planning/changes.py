@@ -13,9 +13,10 @@ from hpo import recipe as recipes
 from hpo.config import Value
 from hpo.errors import InputError, Problem
 from hpo.history import FORKED_FROM, Search
-from hpo.planning.ordering import STARTED, order, started_from, versions
+from hpo.planning.ordering import order, versions
 from hpo.planning.past import PAST
 from hpo.planning.plan import OPTION, OVERRIDE, SPACE_FILE, Plan
+from hpo.planning.started import STARTED, started_from
 from hpo.settings import ResumeSettings, SearchSettings
 
 FREE: Final = (

@@ -7,14 +7,11 @@ is a search whose space holds one configuration.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.metadata
-import json
-import os
 import platform
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final, TypeVar
+from typing import Final
 
 from hpo import depot, shipped
 from hpo import recipe as recipes
@@ -24,22 +21,17 @@ from hpo.errors import InputError, Problem, did_you_mean
 from hpo.history import Search
 from hpo.planning import goals
 from hpo.planning.contradictions import contradictions
+from hpo.planning.options import of_model_or_loss, plain_value, read_options
 from hpo.planning.plan import OPTION, OVERRIDE, SPACE_FILE, TRIALS
+from hpo.planning.started import started_from, untold
 from hpo.recipe import Recipe
 from hpo.results.requirement import parse
 from hpo.settings import SearchSettings, TrainSettings
 from hpo.space import Points, Space
-from hpo.training.checkpoint import CHECKPOINT_SUFFIX, CheckpointError, read_whole
 from hpo.training.words import demanding, taken_names, vocabulary_of
 from hpo.training.words.schedule_words import THEN
-from hpo.training.words.values import START
 from hpo.trial import GIVEN
 from hpo.vocabulary import Vocabulary, position_of
-
-Given = TypeVar("Given", bound=Value)
-
-STARTED: Final = "start_sha256"
-"""The setting that tells the weights from which training may start from others in the same files."""
 
 _LIBRARIES: Final = ("hpo", "torch", "optuna", "ray", "scikit-learn", "numpy")
 
@@ -59,12 +51,12 @@ def order(
         InputError: with every mistake in recipe, options, space and baseline.
     """
     recipe = recipe or recipes.find(settings.recipe)
-    options, problems = _options(recipe, settings.recipe_options)
+    options, problems = read_options(recipe, settings.recipe_options)
     objective, misread = goals.read(settings.objective, recipe)
     problems += misread + contradictions(settings) + _not_measured(recipe, settings.require)
     problems += taken_names(recipe)
     vocabulary = demanding(vocabulary_of(recipe, settings.parallel))
-    fixed = _of_model_or_loss(recipe, {name: settings.recipe_options[name] for name in options})
+    fixed = of_model_or_loss(recipe, {name: settings.recipe_options[name] for name in options})
     problems += vocabulary.check(recipe.baseline, f"{shipped.near(recipe.path)}  baseline")
     problems += _said_twice(fixed, settings.space_overrides, OVERRIDE)
     try:
@@ -106,12 +98,12 @@ def order_training(settings: TrainSettings, recipe: Recipe | None = None) -> Sea
         InputError: with every mistake in recipe, options and configuration.
     """
     recipe = recipe or recipes.find(settings.recipe)
-    options, problems = _options(recipe, settings.recipe_options)
+    options, problems = read_options(recipe, settings.recipe_options)
     problems += taken_names(recipe)
     vocabulary = demanding(vocabulary_of(recipe)).saying([*recipe.baseline, *settings.config])
-    fixed = _of_model_or_loss(recipe, options)
+    fixed = of_model_or_loss(recipe, options)
     problems += _said_twice(fixed, settings.config)
-    given = {name: _plain_value(text) for name, text in settings.config.items()}
+    given = {name: plain_value(text) for name, text in settings.config.items()}
     config = _reconfigured(recipe.baseline, vocabulary, {**given, **fixed})
     problems += vocabulary.check(recipe.baseline, f"{shipped.near(recipe.path)}  baseline") or [
         _as_typed(problem, settings.config) for problem in vocabulary.check(config, "")
@@ -163,50 +155,6 @@ def _words(settings: SearchSettings | TrainSettings) -> dict[str, Value]:
     return words if words["trials"] or words["budget"] else {**words, "trials": TRIALS}
 
 
-def _of_model_or_loss(recipe: Recipe, options: Mapping[str, Given]) -> dict[str, Given]:
-    """Return those options that belong in a configuration, by their names there."""
-    return {
-        f"{owner}.{name}": options[name]
-        for owner, own in recipe.options.items()
-        for name in options
-        if name in own
-    }
-
-
-def _options(recipe: Recipe, given: Mapping[str, str]) -> tuple[dict[str, Value], list[Problem]]:
-    known = recipe.arguments
-    options: dict[str, Value] = {}
-    problems = []
-    for name, text in given.items():
-        where = f"{OPTION}{name}={text}"
-        if name not in known:
-            hint = did_you_mean(name, known)
-            problems.append(Problem(where, f"The recipe {recipe.name} has no option of this name.{hint}"))
-            continue
-        value = _plain_value(text)
-        if _fits(value, known[name]):
-            options[name] = value
-        else:
-            kind = type(known[name]).__name__
-            problems.append(Problem(where, f"Must be of type {kind}, as its default {known[name]!r} is."))
-    return options, problems
-
-
-def _plain_value(text: str) -> Value:
-    """Read a word as a number, true, false or null if it is one."""
-    try:
-        value = json.loads(text, parse_constant=str)
-    except ValueError:
-        return text
-    return value if isinstance(value, bool | int | float | str | None) else text
-
-
-def _fits(value: Value, default: Value) -> bool:
-    if default is None or type(value) is type(default):
-        return True
-    return isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool)
-
-
 def _said_twice(fixed: Mapping[str, Value], others: Mapping[str, str], prefix: str = "") -> list[Problem]:
     twice = [name for name in fixed if name in others]
     message = "Fixed by recipe.{0} and set by {1}: give only one of them."
@@ -249,39 +197,6 @@ def _inheriting(baseline: Config, space: Space, where: str, vocabulary: Vocabula
     of_points = {name: it for name, it in alone.items() if name in named}
     filled = {key: points.filled(of_points) for key, points in listed.items()}
     return spaces.read(Space({**space.nodes, **filled, **inherited}).to_yaml(), where, vocabulary)
-
-
-def started_from(space: Space, *others: Config) -> tuple[dict[str, Value], list[Problem]]:
-    """Return the setting that tells what the files hold that training may start from, and what ails them.
-
-    Training is of what is in a space, and of `others`, such as a baseline.
-    """
-    files, held, problems = _start_files(space, *others), hashlib.sha256(), []
-    for path in files:
-        try:
-            held.update(read_whole(path)[0])
-        except CheckpointError as error:
-            problems.append(Problem(START.name, str(error)))
-    return {STARTED: held.hexdigest()[:16]} if files else {}, problems
-
-
-def untold(space: Space, *others: Config) -> list[Problem]:
-    """Complain of files of this machine that training is to start from: no service is told what they hold."""
-    remedy = "Put it where the service's machines see it, and write its whole path there."
-    return [
-        Problem(f"{START.name}: {path}", f"A file of this machine does not travel to a service. {remedy}")
-        for path in _start_files(space, *others)
-        if not os.path.isabs(path)
-    ]
-
-
-def _start_files(space: Space, *others: Config) -> list[str]:
-    """Return the files that training may start from, each once."""
-    node = space.nodes.get(START.name)
-    paths = node.options if isinstance(node, spaces.Choice) else [getattr(node, "value", None)]
-    named = [config.get(START.name) for config in (*space.listed, *others)]
-    every = dict.fromkeys((*paths, *named))
-    return [path for path in every if isinstance(path, str) and path.endswith(CHECKPOINT_SUFFIX)]
 
 
 def versions() -> dict[str, str]:

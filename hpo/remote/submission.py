@@ -12,8 +12,9 @@ from hpo import shipped
 from hpo import space as spaces
 from hpo.cluster.jobs import Job, Service
 from hpo.errors import InputError, Problem
-from hpo.planning.ordering import order, untold
+from hpo.planning.ordering import order
 from hpo.planning.plan import SPACE_FILE
+from hpo.planning.started import untold
 from hpo.settings import (
     PLACE_THERE,
     UNHEARD_THERE,
