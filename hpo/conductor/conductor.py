@@ -18,7 +18,7 @@ from hpo.ledger import Ledger
 from hpo.machine.hardware import Hardware
 from hpo.planning.changes import FREE, changes, refusal, reorder
 from hpo.planning.plan import Plan
-from hpo.settings import ResumeSettings
+from hpo.settings import ResumeSettings, as_name
 from hpo.worker.shelf import demand_start
 
 _MACHINES: Final = ("device", "held", "at_work", "beside")
@@ -105,5 +105,5 @@ def _fork(ledger: Ledger, search: Search, now: Search, name: str | None) -> Sear
     """Return a search with what is there now, under the name given or the next free one: cnn-1-2."""
     demand_start(Plan.of(now), None)
     taken = {it.name for it in ledger.searches()}
-    free = next(it for it in (f"{search.name}-{number}" for number in count(2)) if it not in taken)
+    free = next(it for it in (f"{as_name(search.name)}-{number}" for number in count(2)) if it not in taken)
     return replace(now, name=name or free, settings={**now.settings, FORKED_FROM: search.name})

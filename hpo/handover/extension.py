@@ -14,7 +14,7 @@ from hpo.history import EXTENDS, Search, Trial
 from hpo.planning.ordering import order_training
 from hpo.planning.plan import Plan
 from hpo.recipe import read
-from hpo.settings import ExtendSettings, TrainSettings
+from hpo.settings import ExtendSettings, TrainSettings, as_name
 from hpo.training.checkpoint import CheckpointError
 from hpo.trial import GIVEN, Proposal
 from hpo.worker.shelf import Kept, Shelf
@@ -60,7 +60,7 @@ def _ordered(plan: Plan, trial: Trial, settings: ExtendSettings) -> Search:
     said = {f"{owner}.{name}" for owner in ("model", "loss") for name in options}
     words |= {name: value for name, value in config.items() if name not in said}
     typed = [f"{name}={it if isinstance(it, str) else json.dumps(it)}" for name, it in words.items()]
-    name = settings.to or f"{search.name}-{trial.number}-{settings.epochs}"
+    name = settings.to or f"{as_name(search.name)}-{trial.number}-{settings.epochs}"
     place = settings.checkpoints or plan.setting("checkpoints")
     whole = TrainSettings.from_words(
         [

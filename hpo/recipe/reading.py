@@ -17,6 +17,7 @@ from hpo.recipe.signature import Callee, Definition, arguments, define, is_plain
 
 _MEASURED: Final = frozenset({"epoch", "loss", "train_loss", "lr"})
 """What stands beside the metrics in each epoch's line."""
+_LONGEST: Final = 100
 
 
 def names() -> dict[str, Path]:
@@ -33,7 +34,7 @@ def find(word: str) -> Recipe:
     path = shipped.locate("recipes", ".py", word, "recipe")
     source = shipped.text(path)
     tree = _parse(source, str(path))
-    return _Reader(tree, source, str(path), scrutinize(tree, path)).recipe()
+    return _Reader(tree, source, str(path), [*_too_long(path), *scrutinize(tree, path)]).recipe()
 
 
 def read(source: str, path: str) -> Recipe:
@@ -43,6 +44,14 @@ def read(source: str, path: str) -> Recipe:
         InputError: it is not Python, or lacks a part; all mistakes at once.
     """
     return _Reader(_parse(source, path), source, path, []).recipe()
+
+
+def _too_long(path: Path) -> list[Problem]:
+    """Refuse a name that no ledger has the room for."""
+    if len(path.stem) <= _LONGEST:
+        return []
+    message = f"A recipe's name has at most {_LONGEST} letters; this one has {len(path.stem)}."
+    return [Problem(shipped.near(str(path)), f"{message} Rename the file.")]
 
 
 def _parse(source: str, path: str) -> ast.Module:

@@ -230,6 +230,21 @@ def test_of_a_fork_nothing_is_in_mlflow_yet(folder):
     ledger.close()
 
 
+def test_the_fork_of_a_long_name_fits_into_the_ledger(folder):
+    ledger, name = Ledger("sqlite:///hpo.db"), "n" * 100
+    ordered = order_training(TrainSettings.from_words(["recipe=own", "epochs=1", f"name={name}"]))
+    ledger.create_search(ordered)
+    edit("recipes/own.py", "import torch\n", "import torch  # what else\n")
+
+    def look(plan):
+        raise InterruptedSearch(plan.search.name)
+
+    with pytest.raises(InterruptedSearch):
+        conductor.resume(ResumeSettings.from_words([name, "allow_change=true"]), look)
+    assert [len(it.name) <= 100 for it in ledger.searches()] == [True, True]
+    ledger.close()
+
+
 def test_a_training_is_forked_with_another_recipe(folder):
     ledger = Ledger("sqlite:///hpo.db")
     ledger.create_search(order_training(TrainSettings.from_words(["recipe=own", "epochs=1"])))
