@@ -147,7 +147,7 @@ def run(way: str, trials: int) -> dict[str, float]:
     command = [sys.executable, str(HERE), "--way", way, "--trials", str(trials)]
     if way == "hpo":
         words = [*WORDS, f"trials={trials}", "pruner=none", "confirm=0", f"workers={WORKERS}"]
-        command = [sys.executable, "-m", "hpo.cli", "search", *words]
+        command = [sys.executable, "-m", "hpo", "search", *words]
     with tempfile.TemporaryDirectory(prefix="hpo-overhead-", ignore_cleanup_errors=True) as folder:
         environment = {**os.environ, "PYTHONPATH": os.environ.get("PYTHONPATH") or str(HERE.parent.parent)}
         with open(os.path.join(folder, "output.txt"), "w+", encoding="utf-8") as output:

@@ -110,7 +110,7 @@ def words_of(recipe: str, seed: int, way: str = "hpo") -> list[str]:
 def command(recipe: str, way: str, seed: int) -> list[str]:
     if way in RIVALS:
         return [sys.executable, str(HERE / "rivals.py"), way, recipe, str(seed)]
-    return [sys.executable, "-m", "hpo.cli", "search", *words_of(recipe, seed, way)]
+    return [sys.executable, "-m", "hpo", "search", *words_of(recipe, seed, way)]
 
 
 def search(recipe: str, way: str, number: int, limit: float) -> Searched:

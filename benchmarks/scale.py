@@ -186,7 +186,7 @@ def resident() -> float:
 def look(verb: str) -> tuple[float, float]:
     """Return the seconds and MiB that a verb takes in a process of its own."""
     word, *flags = verb.split()
-    command = [sys.executable, "-m", "hpo.cli", word, *(() if word == "list" else (NAME,)), *flags]
+    command = [sys.executable, "-m", "hpo", word, *(() if word == "list" else (NAME,)), *flags]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL) as process:
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)

@@ -59,7 +59,7 @@ class Scene:
         self.orphans = set(self.processes())
         with (self.folder / "output.txt").open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "hpo.cli", *words],
+                [sys.executable, "-m", "hpo", *words],
                 cwd=self.folder,
                 env=self.environment,
                 stdin=subprocess.DEVNULL,
@@ -83,7 +83,7 @@ class Scene:
     def call(self, *words: str) -> tuple[int, str]:
         """Run hpo to its end with MLflow in order; return its exit status and what it said."""
         done = subprocess.run(
-            [sys.executable, "-m", "hpo.cli", *words],
+            [sys.executable, "-m", "hpo", *words],
             cwd=self.folder,
             env={**self.environment, "MLFLOW_TRACKING_URI": self.mlflow},
             capture_output=True,

@@ -42,7 +42,7 @@ def hpo(checkout: Path, folder: str, *words: str) -> tuple[float, float, int]:
     environment = {**os.environ, "PYTHONPATH": str(checkout)}
     for name in ("HPO_STORE", "PYTHONDONTWRITEBYTECODE"):  # modules are compiled where pip has installed them
         environment.pop(name, None)
-    command = [sys.executable, "-m", "hpo.cli", *words]
+    command = [sys.executable, "-m", "hpo", *words]
     start = time.time()
     with open(os.path.join(folder, "output.txt"), "w", encoding="utf-8") as output:
         code = subprocess.call(command, cwd=folder, env=environment, stdout=output, stderr=output)

@@ -18,7 +18,7 @@ FLOORS = {
     2: "planning progress worker depot export serving pictures report advice starting",
     3: "study cluster tracking ledger audit",
     4: "conductor referee handover remote terminal api check doctor differences plot replay",
-    5: "cli",
+    5: "cli __main__",
 }
 FLOOR_OF = {room: floor for floor, rooms in FLOORS.items() for room in rooms.split()}
 

@@ -54,7 +54,7 @@ def test_tests_are_not(wheel):
 
 @pytest.mark.slow
 def test_a_search_runs_in_an_empty_folder(installed, tmp_path):
-    run = [str(installed), "-m", "hpo.cli"]
+    run = [str(installed), "-m", "hpo"]
     where = subprocess.run(
         [str(installed), "-c", "import hpo; print(hpo.__file__)"],
         cwd=tmp_path,

@@ -17,7 +17,7 @@ RESULT = SimpleNamespace(search=FOUND, history=History(OBJECTIVE))
 
 
 def hpo(*words: str, cwd=None) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "hpo.cli", *words]
+    command = [sys.executable, "-m", "hpo", *words]
     return subprocess.run(command, capture_output=True, text=True, cwd=cwd, timeout=30, check=False)
 
 

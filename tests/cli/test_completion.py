@@ -79,7 +79,7 @@ def test_each_shell_has_a_script(shell, capsys):
 
 @pytest.mark.parametrize(("line", "expected"), [("hpo sea", ["search"]), ("hpo search recipe=cn", ["cnn"])])
 def test_bash_gets_its_words(line, expected, folder):
-    (folder / "hpo").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m hpo.cli "$@"\n')
+    (folder / "hpo").write_text(f'#!/bin/sh\nexec "{sys.executable}" -m hpo "$@"\n')
     (folder / "hpo").chmod(0o700)
     call = f'COMP_LINE="{line}" COMP_POINT={len(line)}\n_hpo\nprintf "%s\\n" "${{COMPREPLY[@]}}"'
     asked = f"{SCRIPTS['bash']}\n{call}"

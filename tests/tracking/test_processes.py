@@ -115,7 +115,7 @@ def test_the_store_of_the_pages_is_on_no_command_line() -> None:
 
 @pytest.mark.slow
 def test_the_server_of_the_pages_ends_with_the_verb(uri: str) -> None:
-    words = [sys.executable, "-m", "hpo.cli", "ui", f"tracking={uri}"]
+    words = [sys.executable, "-m", "hpo", "ui", f"tracking={uri}"]
     with subprocess.Popen(words, stdout=subprocess.PIPE, text=True, start_new_session=True) as verb:
         assert verb.stdout
         address = verb.stdout.readline().removeprefix("Open ").strip()

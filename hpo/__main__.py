@@ -1,4 +1,4 @@
-"""`python -m hpo.cli`: what `hpo` does."""
+"""`python -m hpo`: what `hpo` does."""
 
 import sys
 
