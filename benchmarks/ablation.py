@@ -21,7 +21,7 @@ import replay
 from curves import Table
 
 from hpo.planning.plan import Plan
-from hpo.study import blend, pruning
+from hpo.study import blend, ladder, pruning
 
 Part = Callable[[], list[AbstractContextManager[object]]]
 
@@ -45,6 +45,7 @@ PARTS: dict[str, Part] = {
     "floor": lambda: [patch.object(blend, "_FLOOR", 0.0), patch.object(blend, "_GUARD", 0.0)],
     "guard": lambda: [patch.object(blend, "_GUARD", blend._FLOOR)],
     "waiting": lambda: [patch.object(Plan, "patient", new=False)],
+    "doubt": lambda: [patch.object(ladder.Ladder, "_doubt", lambda *_: 0.0)],
     "trust": lambda: [patch.object(pruning.Pruning, "_beats_the_expert", lambda *_: False)],
 }
 """What is taken out, and how; `WORDS` has the others."""

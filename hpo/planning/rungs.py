@@ -12,8 +12,8 @@ HYPERBAND: Final = 3
 """From rung to rung of these, so many times the epochs for one of so many."""
 PASSES: Final = 1 / 3
 """Of those that got to a rung of the ladder, so many go on."""
-DECAYING: Final = 2 / 3
-"""So many, where the learning rate is still to fall to nothing."""
+GENTLY: Final = 2 / 3
+"""So many, where a rung can tell nothing yet."""
 _STEP: Final = 2.25  # from rung to rung of the ladder
 _LOWEST: Final = 0.03  # of a full training: below, a curve says little
 
@@ -30,8 +30,8 @@ class Rungs(NamedTuple):
 
     @property
     def gentlest(self) -> Rungs:
-        """What these are to a trial whose learning rate is still to fall."""
-        return self._replace(passes=DECAYING) if self.passes == PASSES else self
+        """What these are to a trial of which they can tell nothing yet."""
+        return self._replace(passes=GENTLY) if self.passes == PASSES else self
 
     def next(self, epoch: int) -> float:
         """Return the first epoch after this one at which a trial is compared; infinity if there is none."""

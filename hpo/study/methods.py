@@ -10,7 +10,7 @@ from optuna.samplers import BaseSampler, CmaEsSampler, GPSampler, RandomSampler
 
 from hpo.planning.rungs import HALVING, HYPERBAND, halving_begins, median_begins
 from hpo.study.branching import BranchingTPE, Group
-from hpo.study.ladder import Ladder, Place, ToFall
+from hpo.study.ladder import Field, Ladder
 from hpo.study.storage import Storage
 
 Groups = Mapping[str, Group]
@@ -49,7 +49,7 @@ def _median(epochs: int, *_: Any) -> BasePruner:
     return MedianPruner(n_startup_trials=5, n_warmup_steps=median_begins(epochs))
 
 
-PRUNERS: Final[Mapping[str, Callable[[int, ToFall, Place], BasePruner]]] = {
+PRUNERS: Final[Mapping[str, Callable[[int, Field], BasePruner]]] = {
     "ladder": Ladder,
     "halving": _halving,
     "hyperband": _hyperband,

@@ -41,7 +41,7 @@ class Pruning:
         self._lag, self._patient = plan.search.lag, plan.patient
         self._study, self._storage, self._configs, self._beside = study, storage, configs, beside
         self._rivals = Rivals()
-        study.pruner = PRUNERS[plan.setting("pruner")](plan.epochs, self._to_fall, self._place)
+        study.pruner = PRUNERS[plan.setting("pruner")](plan.epochs, self)
 
     def report(self, trial: int, epoch: int, score: float) -> tuple[Judgment, dict[str, Any]]:
         """Take in a score; return what becomes of the trial, and what the pruner noted."""
@@ -91,14 +91,18 @@ class Pruning:
             return False
         return self._objective.cost(own[epoch]) < self._objective.cost(baseline[epoch])
 
-    def _to_fall(self, trial: int, epoch: int) -> float:
+    def to_fall(self, trial: int, epoch: int) -> float:
         """Return how far the learning rate of a trial is still to fall."""
         return left_to_fall(self._configs[trial], epoch, self._plan.epochs)
 
-    def _place(self, trial: int, epoch: int, below: int) -> tuple[int, int]:
+    def place(self, trial: int, epoch: int, below: int) -> tuple[int, int]:
         """Return how many of a trial's rivals did better by this rung, and how many there are with it."""
         fits = (lambda it: self._no_larger(it, trial)) if self._objective.beside else None
         return self._rivals.place(trial, epoch, below, self._known(trial), fits)
+
+    def agreement(self, trial: int, epoch: int, later: int) -> tuple[float, int]:
+        """Return how far trials that passed an epoch kept their order until a later one, and how many did."""
+        return self._rivals.agreement(epoch, later, self._known(trial))
 
     def _rivals_of(self, trial: int, epoch: int) -> set[int]:
         """Return against whom a trial is judged, and itself."""

@@ -6,6 +6,7 @@ their numbers; they say as much as all of them.
 
 from __future__ import annotations
 
+import math
 from array import array
 from bisect import bisect_left, insort
 from collections import defaultdict
@@ -13,8 +14,11 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 MOST: Final = 500
+ENOUGH: Final = 50
+"""Of so many the order at two rungs is compared: it takes their square."""
 
 
 class _Column:
@@ -27,6 +31,11 @@ class _Column:
         place = bisect_left(self.trials, trial)
         self.trials.insert(place, trial)
         self.costs.insert(place, cost)
+
+    def cost(self, trial: int) -> float:
+        """Return what a trial cost; not a number if it was not measured."""
+        place = bisect_left(self.trials, trial)
+        return self.costs[place] if trial in self.trials[place : place + 1] else math.nan
 
 
 class Rivals:
@@ -79,8 +88,35 @@ class Rivals:
         if fits:
             costs = costs[[fits(it) for it in trials]]
             fallen = [it for it in fallen if fits(it)]
-        own = column.costs[bisect_left(column.trials, trial)]
-        return int(np.count_nonzero(costs < own)), len(costs) + beside + len(fallen)
+        return int(np.count_nonzero(costs < column.cost(trial))), len(costs) + beside + len(fallen)
+
+    def agreement(self, epoch: int, later: int, known: int) -> tuple[float, int]:
+        """Return how far trials kept their order from an epoch to a later one, and how many they were.
+
+        That is Kendall's tau, in [-1, 1], with pairs weighted by how far the two are apart after the later
+        epoch: by what it costs to take the one for the other. What is worse there than the median counts as
+        the median, since only who leads matters. 0 of no trials, where there is nothing to tell apart.
+
+        Args:
+            epoch: the one.
+            later: the other; of those that were measured after both, the latest count.
+            known: only trials with lower numbers count.
+        """
+        before, after = self._both(epoch, later, known)
+        if len(after) < 2:
+            return 0.0, 0
+        leading = np.minimum(after, np.median(after))
+        apart = leading[:, None] - leading
+        total = float(np.sum(np.abs(apart)))
+        kept = float(np.sum(np.sign(before[:, None] - before) * apart))
+        return (kept / total, len(after)) if total else (0.0, 0)
+
+    def _both(self, epoch: int, later: int, known: int) -> NDArray[np.float64]:
+        """Return what was measured after both of these epochs, (2, trials)."""
+        first, last = self._measured[epoch], self._measured[later]
+        window = _latest(last.trials, known, ENOUGH)
+        costs = np.array([[first.cost(it) for it in last.trials[window]], last.costs[window]])
+        return costs[:, np.isfinite(costs).all(axis=0)]
 
     def _fallen(self, epoch: int, latest: Sequence[int], known: int) -> list[int]:
         """Return who of them diverged in this epoch."""
@@ -94,6 +130,6 @@ class Rivals:
         return found[bisect_left(found, latest[0]) :] if latest else found
 
 
-def _latest(trials: Sequence[int], known: int) -> slice:
+def _latest(trials: Sequence[int], known: int, most: int = MOST) -> slice:
     end = bisect_left(trials, known)
-    return slice(max(end - MOST, 0), end)
+    return slice(max(end - most, 0), end)

@@ -177,7 +177,7 @@ def steady(_trial, _epoch):
     ("epochs", "rungs"), [(1, ()), (2, (1,)), (6, (1, 3)), (9, (2, 4)), (20, (2, 4, 9)), (51, (2, 4, 10, 23))]
 )
 def test_rungs_are_close_together_and_begin_low(epochs, rungs):
-    assert Ladder(epochs, steady, lambda *_: (0, 1)).rungs == rungs
+    assert Ladder(epochs, Field()).rungs == rungs
 
 
 class Field:
@@ -185,11 +185,17 @@ class Field:
 
     def __init__(self, others=(), to_fall=steady):
         self.rivals, self.size = Rivals(), 0
-        self.ladder = Ladder(6, to_fall, lambda *rung: self.rivals.place(*rung, self.size))
+        self.ladder, self.to_fall = Ladder(6, self), to_fall
         for curve in others:
             self.measured(curve)
             if math.isnan(curve[-1]):
                 self.rivals.diverged(self.size - 1, len(curve))
+
+    def place(self, *rung):
+        return self.rivals.place(*rung, self.size)
+
+    def agreement(self, _trial, epoch, later):
+        return self.rivals.agreement(epoch, later, self.size)
 
     def measured(self, curve):
         for epoch, cost in enumerate(curve, start=1):
@@ -204,6 +210,10 @@ class Field:
         return self.ladder.prune(None, trial)
 
 
+KEPT = range(1, 11)
+LOST = KEPT[::-1]
+
+
 class TestLadder:
     def test_the_best_third_goes_on(self):
         others = [[1.0], [2.0], [3.0], [4.0], [5.0]]
@@ -215,6 +225,16 @@ class TestLadder:
         others = [[float(loss)] for loss in range(1, 11)]
         assert not Field(others, lambda trial, epoch: left).stops(score)
         assert Field(others, lambda trial, epoch: left).stops(score + 1)
+
+    @pytest.mark.parametrize(
+        ("then", "last", "score"),
+        [(KEPT, [], 3.5), (LOST, [], 7.5), (KEPT, KEPT, 3.5), (KEPT, LOST, 6.5), (LOST, LOST, 6.5)],
+        ids=["kept", "lost", "kept twice", "lost above", "kept above"],
+    )
+    def test_the_less_the_order_at_a_rung_foretold_later_ones_the_more_go_on(self, then, last, score):
+        others = [[loss, 0.0, then[loss - 1], *([0.0, 0.0, last[loss - 1]] if last else [])] for loss in KEPT]
+        assert not Field(others).stops(score)
+        assert Field(others).stops(score + 1)
 
     def test_each_is_judged_by_its_own_rate(self):
         field = Field([[1.0], [2.0], [3.0], [4.0], [5.0]], lambda trial, _: trial == 6)

@@ -1,13 +1,14 @@
 """A large search: samplers and pruners see a part of it, and it is still a pure function of the ledger."""
 
 import itertools
+import math
 import random
 
 import pytest
 from simulation import Workers, in_peril, referee, run, started, told
 
 from hpo.study import rivals, storage
-from hpo.study.rivals import Rivals
+from hpo.study.rivals import ENOUGH, Rivals
 from hpo.study.storage import telling
 
 EPOCHS = 9
@@ -21,6 +22,7 @@ def little(monkeypatch):
         (storage, "LATEST", 4),
         (storage, "SPREAD", 3),
         (rivals, "MOST", 4),
+        (rivals, "ENOUGH", 3),
     ):
         monkeypatch.setattr(module, name, count)
 
@@ -105,6 +107,40 @@ class TestRivals:
     def test_who_diverged_on_the_way_to_a_rung_was_worse(self, field):
         assert field.place(900, 2, 0, 1000) == (0, 11)  # 90 in the first epoch, 990 far above
         assert field.place(0, 2, 1, 1000) == (9, 10)
+
+    @pytest.mark.parametrize(
+        ("before", "after", "kept"),
+        [
+            ([1, 2, 3, 4], [5, 6, 7, 8], 1.0),
+            ([1, 2, 3, 4], [8, 7, 6, 5], -1.0),
+            ([1, 2, 4, 3], [5, 6, 7, 8], 1.0),  # both are worse than the median
+            ([2, 1, 3, 4], [5, 6, 7, 8], 0.6),
+            ([2, 1, 3, 4], [5, 5.01, 8, 9], 0.99),
+            ([1, 1, 1, 1], [5, 6, 7, 8], 0.0),
+        ],
+    )
+    def test_epochs_agree_as_far_as_the_order_stayed_by_what_a_mistake_costs(self, before, after, kept):
+        found = Rivals()
+        for trial, costs in enumerate(zip(before, after, strict=True)):
+            for epoch, cost in enumerate(costs, start=1):
+                found.measured(trial, epoch, cost)
+        assert found.agreement(1, 2, 4) == (pytest.approx(kept, abs=0.01), 4)
+
+    def test_epochs_agree_by_the_latest_that_were_measured_after_both(self, field):
+        assert field.agreement(1, 2, 1000) == (-1.0, 10)
+        assert field.agreement(1, 2, 500) == (-1.0, 5)
+        assert field.agreement(1, 1, 1000) == (1.0, ENOUGH)
+
+    def test_where_there_is_nothing_to_tell_apart_nobody_kept_an_order(self, field):
+        field.measured(3, 4, 0.5)
+        field.measured(3, 5, 0.5)
+        assert field.agreement(4, 5, 1000) == (0.0, 0)
+        field.measured(4, 4, 0.1)
+        field.measured(4, 5, 0.5)
+        assert field.agreement(4, 5, 1000) == (0.0, 0)
+        field.measured(5, 4, 0.1)
+        field.measured(5, 5, math.inf)
+        assert field.agreement(4, 5, 1000) == (0.0, 0)
 
     def test_who_does_not_fit_has_no_place(self, field):
         assert field.place(900, 2, 0, 1000, lambda trial: trial % 200 == 100) == (0, 5)
