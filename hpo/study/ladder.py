@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial
 from hpo.planning.rungs import GENTLY, PASSES, ladder
 from hpo.trial import Judgment
 
-KEPT: Final = 0.5
+_TRUSTED: Final = 0.5
 """What `Rivals.agreement` of two rungs is where the lower one is to be trusted; at 0 it tells nothing."""
 _PRESUMED: Final = 3
 """As if so many trials had kept their order as much as this."""
@@ -74,9 +74,9 @@ class Ladder(BasePruner):
         """Return how little this rung and those above it foretell, in [0, 1]."""
         above = [*(rung for rung in self.rungs if rung >= epoch), self._epochs]
         found = [self._field.agreement(trial, *rungs) for rungs in pairwise(above)]
-        total = KEPT * _PRESUMED + sum(kept * trials for kept, trials in found)
-        kept = total / (_PRESUMED + sum(trials for _, trials in found))
-        return min(max(1 - kept / KEPT, 0.0), 1.0)
+        kept = _TRUSTED * _PRESUMED + sum(agreement * trials for agreement, trials in found)
+        mean = kept / (_PRESUMED + sum(trials for _, trials in found))
+        return min(max(1 - mean / _TRUSTED, 0.0), 1.0)
 
 
 def _passing(doubt: float) -> float:
